@@ -1,0 +1,107 @@
+"""One database: opened, migrated, and written by one transaction at a time where the engine must."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from engine.core.errors import EngineUnavailable, RequestInvalid
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    # In WAL mode NORMAL survives the death of the process; a power cut may lose the last commits, not the file.
+    "PRAGMA synchronous=NORMAL",
+    # Another process (a backup, a shell) may hold the write lock for a moment.
+    "PRAGMA busy_timeout=5000",
+)
+
+
+class Database:
+    """An open database with the current schema. Made by `open`, shared by every part of the store."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Wrap an engine whose schema is current; use `open` instead."""
+        self._engine = engine
+        # SQLite has one writer: waiting here costs nothing, waiting in SQLite polls and may time out.
+        self._writer = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+
+    @classmethod
+    async def open(cls, url: str) -> Database:
+        """Connect to `url` and bring its schema up to date.
+
+        `url` is SQLAlchemy's: `sqlite+aiosqlite:///path/to/file.db` (made if it does not exist; its folder must)
+        or `postgresql+asyncpg://user:password@host/name`. One engine per database: the directory and the
+        bindings live in memory, so a second engine would not see what the first one changes.
+
+        Raises `RequestInvalid` for a URL that names no file or driver, `EngineUnavailable` when the database
+        cannot be opened or migrated.
+        """
+        engine = _make_engine(url)
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(_migrate)
+        except (SQLAlchemyError, OSError) as error:
+            await engine.dispose()
+            where = engine.url.render_as_string(hide_password=True)
+            raise EngineUnavailable(f"cannot open the database {where}: {error}") from error
+        return cls(engine)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Run one transaction: committed when the block ends, rolled back when it raises."""
+        async with self._writer, self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection for queries; sees everything committed before."""
+        async with self._engine.connect() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        """Close every connection. Whoever writes must have been closed before."""
+        await self._engine.dispose()
+
+
+def _make_engine(url: str) -> AsyncEngine:
+    allowed = "sqlite+aiosqlite:///FILE or postgresql+asyncpg://..."
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise RequestInvalid("database", "<unreadable url>", allowed) from error
+    shown = parsed.render_as_string(hide_password=True)
+    sqlite = parsed.get_backend_name() == "sqlite"
+    # Every connection to a database in memory would see an empty one of its own.
+    if sqlite and parsed.database in (None, "", ":memory:"):
+        raise RequestInvalid("database", shown, allowed)
+    if parsed.drivername not in ("sqlite+aiosqlite", "postgresql+asyncpg"):
+        raise RequestInvalid("database", shown, allowed)
+    engine = create_async_engine(parsed)
+    if sqlite:
+        event.listen(engine.sync_engine, "connect", _set_pragmas)
+    return engine
+
+
+def _set_pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _migrate(connection: Connection) -> None:
+    # Alembic takes longer to import than the rest of the store together, and only this needs it.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "engine.store:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,158 @@
+"""Group commit: rows are added at once and cheaply, a task writes them many to a transaction.
+
+A commit costs about as much as a hundred rows, and call control may not wait for a disk. So whoever has a row
+adds it to a list; every few milliseconds, or sooner when many wait or somebody needs to know, one transaction
+takes them all. Nothing is dropped: a commit that fails is tried again for as long as it takes, and the rows that
+wait are counted, so that the engine can refuse new work before the list grows without bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
+
+Row = TypeVar("Row")
+
+_log = logging.getLogger(__name__)
+_FIRST_RETRY_S = 0.05
+_LAST_RETRY_S = 5.0
+
+
+class GroupCommit(Generic[Row]):
+    """A queue of rows with one writer task. Used from one event loop."""
+
+    def __init__(
+        self,
+        name: str,
+        commit: Callable[[Sequence[Row]], Awaitable[None]],
+        *,
+        interval: float,
+        batch: int,
+        limit: int,
+    ) -> None:
+        """Make it; `start` begins to write.
+
+        `commit` writes rows in one transaction and may be called again with the same rows, so it must be
+        idempotent. `interval` is the longest a row waits, in seconds; `batch` the most rows of one transaction,
+        and the number that wait before a write begins early; `limit` the number from which `full` is true.
+        """
+        self._name = name
+        self._commit = commit
+        self._interval = interval
+        self._batch = batch
+        self._limit = limit
+        self._waiting: list[Row] = []
+        self._added = 0
+        self._settled = 0
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.rejected = 0
+        """Rows the database refused for what they are (never for its own trouble); each one is in the log."""
+
+    def start(self) -> None:
+        """Begin to write, in the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._run(), name=f"store-{self._name}")
+
+    @property
+    def backlog(self) -> int:
+        """Rows added and not durable yet."""
+        return self._added - self._settled
+
+    @property
+    def full(self) -> bool:
+        """Whether so many rows wait that no new work should be taken. Adding still works: nothing is lost."""
+        return self._added - self._settled >= self._limit
+
+    def add(self, row: Row) -> None:
+        """Queue a row. Never blocks, never fails."""
+        self._waiting.append(row)
+        self._added += 1
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._interval, self._wake.set)
+        if len(self._waiting) >= self._batch:
+            self._wake.set()
+
+    async def flush(self) -> None:
+        """Wait until every row added before is durable. While the database is out of order, waits for it."""
+        if self._settled >= self._added:
+            return
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._waiters.append((self._added, done))
+        self._wake.set()
+        await done
+
+    async def close(self, deadline: float) -> int:
+        """Write what waits, for at most `deadline` seconds, and stop. Return the number of rows not written."""
+        if self._task is None:
+            return 0
+        try:
+            async with asyncio.timeout(deadline):
+                await self.flush()
+        except TimeoutError:
+            _log.error("%s: closed with %d rows not written", self._name, self.backlog)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+        if self._timer is not None:
+            self._timer.cancel()
+        return self.backlog
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            more = True
+            while more:
+                rows = self._waiting[: self._batch]
+                del self._waiting[: self._batch]
+                await self._write(rows)
+                self._settle(len(rows))
+                # Fewer rows than a batch came meanwhile: their own timer gathers more of them.
+                more = len(self._waiting) >= self._batch or bool(self._waiters)
+
+    def _settle(self, count: int) -> None:
+        self._settled += count
+        while self._waiters and self._waiters[0][0] <= self._settled:
+            done = self._waiters.pop(0)[1]
+            if not done.done():
+                done.set_result(None)
+
+    async def _write(self, rows: Sequence[Row]) -> None:
+        delay = _FIRST_RETRY_S
+        while True:
+            try:
+                await self._commit(rows)
+                return
+            except Exception as error:
+                if _is_about_the_rows(error):
+                    await self._write_apart(rows, error)
+                    return
+                _log.error("%s: %d rows not written, again in %.2f s: %s", self._name, len(rows), delay, error)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LAST_RETRY_S)
+
+    async def _write_apart(self, rows: Sequence[Row], error: Exception) -> None:
+        # One row that can never be written must not hold back the others, or the journal would stand still for good.
+        if len(rows) == 1:
+            self.rejected += 1
+            _log.error("%s: the database refuses this row for good: %r: %s", self._name, rows[0], error)
+            return
+        for row in rows:
+            await self._write([row])
+
+
+def _is_about_the_rows(error: Exception) -> bool:
+    """Tell a value that cannot be stored from a database in trouble (locked, full, gone), which may recover."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, DataError | IntegrityError)
+    return isinstance(error, StatementError | ValueError | TypeError | OverflowError)

@@ -1,0 +1,216 @@
+"""The journal: every event published and every call record, written in groups, read back by account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, func, select, text
+
+from engine.core.errors import NotFound
+from engine.store.database import Database
+from engine.store.group_commit import GroupCommit
+from engine.store.tables import cdrs, events
+
+# Both databases read this; `ON CONFLICT` because a commit whose answer was lost is made again.
+_INSERT_EVENT = text(
+    "INSERT INTO events (sequence, account_id, call_id, name, at, payload)"
+    " VALUES (:sequence, :account_id, :call_id, :name, :at, :payload) ON CONFLICT DO NOTHING"
+)
+_INSERT_CDR = text(
+    "INSERT INTO cdrs (id, account_id, call_id, interaction_id, at, document)"
+    " VALUES (:id, :account_id, :call_id, :interaction_id, :at, :document) ON CONFLICT DO NOTHING"
+)
+_RESTART_GAP = 1_000_000
+_DELETE_BATCH = 2000
+
+_Row = tuple[bool, dict[str, object]]
+"""Whether it is a call record, and its columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One event of the outbox."""
+
+    sequence: int
+    account_id: str
+    call_id: str
+    name: str
+    at: float
+    payload: bytes
+
+
+class Journal:
+    """Events and call records. Adding is synchronous and cheap; reading sees everything added before."""
+
+    def __init__(self, database: Database, keep_events: int, backlog_limit: int) -> None:
+        """Use `open` instead."""
+        self._database = database
+        self._keep = keep_events
+        self._stored_events = 0
+        self._last_sequence = 0
+        self._encode = msgspec.json.Encoder().encode
+        self._rows: GroupCommit[_Row] = GroupCommit(
+            "journal", self._commit, interval=0.05, batch=1000, limit=backlog_limit
+        )
+
+    @classmethod
+    async def open(
+        cls, database: Database, *, keep_events: int = 1_000_000, backlog_limit: int = 20_000
+    ) -> Journal:
+        """Open the journal of a database.
+
+        `keep_events`: the newest so many events are kept, at least 1; call records are kept for ever.
+        `backlog_limit`: rows that may wait for the disk before `full` is true, at least 1.
+        """
+        if keep_events < 1 or backlog_limit < 1:
+            raise ValueError(f"keep_events {keep_events} and backlog_limit {backlog_limit} must be 1 or more")
+        journal = cls(database, keep_events, backlog_limit)
+        async with database.read() as connection:
+            found = await connection.execute(select(func.count(), func.max(events.c.sequence)))
+            count, last = found.one()
+        journal._stored_events = count
+        # Numbers given out just before a crash may not be on disk; the gap keeps them from being used again.
+        journal._last_sequence = last + _RESTART_GAP if last else 0
+        journal._rows.start()
+        return journal
+
+    @property
+    def backlog(self) -> int:
+        """Rows added that are not durable yet."""
+        return self._rows.backlog
+
+    @property
+    def full(self) -> bool:
+        """Whether new originates must be refused until the disk has caught up. Adding still works."""
+        return self._rows.full
+
+    @property
+    def rejected(self) -> int:
+        """Rows the database will never take (each is in the log), since the journal was opened."""
+        return self._rows.rejected
+
+    def last_sequence(self) -> int:
+        """Return the highest event sequence ever used, 0 in a new database. The next event takes a higher one.
+
+        After a restart it is higher than any number the process before could have given out.
+        """
+        return self._last_sequence
+
+    def add_event(
+        self, sequence: int, account_id: str, call_id: str, name: str, at: float, payload: bytes
+    ) -> None:
+        """Add one published event. `sequence` must be higher than every one before; `at` is Unix time."""
+        if sequence <= self._last_sequence:
+            raise ValueError(f"event sequence {sequence} is not above {self._last_sequence}")
+        self._last_sequence = sequence
+        columns: dict[str, object] = {
+            "sequence": sequence,
+            "account_id": account_id,
+            "call_id": call_id,
+            "name": name,
+            "at": at,
+            "payload": payload,
+        }
+        self._rows.add((False, columns))
+
+    def add_cdr(
+        self,
+        account_id: str,
+        call_id: str,
+        interaction_id: str,
+        at: float,
+        document: Mapping[str, object],
+    ) -> str:
+        """Add the record of one finished leg and return its id, Kazoo's `YYYYMM-CALL_ID` (UTC).
+
+        `at` is the Unix time the leg ended. `document` is the record in Kazoo's fields; its `id` is set here.
+        """
+        cdr_id = f"{datetime.fromtimestamp(at, UTC):%Y%m}-{call_id}"
+        columns: dict[str, object] = {
+            "id": cdr_id,
+            "account_id": account_id,
+            "call_id": call_id,
+            "interaction_id": interaction_id,
+            "at": at,
+            "document": self._encode({**document, "id": cdr_id}),
+        }
+        self._rows.add((True, columns))
+        return cdr_id
+
+    async def flush(self) -> None:
+        """Wait until everything added before is durable."""
+        await self._rows.flush()
+
+    async def events(
+        self, account_id: str | None, after_sequence: int = 0, limit: int = 1000
+    ) -> list[StoredEvent]:
+        """Return events after a sequence, oldest first, at most `limit`; of every account when it is None."""
+        await self.flush()
+        query = select(events).where(events.c.sequence > after_sequence)
+        if account_id is not None:
+            query = query.where(events.c.account_id == account_id)
+        async with self._database.read() as connection:
+            rows = await connection.execute(query.order_by(events.c.sequence).limit(limit))
+            return [StoredEvent(*row) for row in rows]
+
+    async def cdrs(
+        self,
+        account_id: str,
+        limit: int = 50,
+        *,
+        since: float | None = None,
+        before: float | None = None,
+        interaction_id: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return call records of an account, newest first, at most `limit`.
+
+        `since` (inclusive) and `before` (exclusive) bound the Unix time the leg ended.
+        """
+        await self.flush()
+        query = select(cdrs.c.document).where(cdrs.c.account_id == account_id)
+        if since is not None:
+            query = query.where(cdrs.c.at >= since)
+        if before is not None:
+            query = query.where(cdrs.c.at < before)
+        if interaction_id is not None:
+            query = query.where(cdrs.c.interaction_id == interaction_id)
+        query = query.order_by(cdrs.c.at.desc(), cdrs.c.id).limit(limit)
+        async with self._database.read() as connection:
+            return [msgspec.json.decode(row[0]) for row in await connection.execute(query)]
+
+    async def cdr(self, account_id: str, cdr_id: str) -> dict[str, Any]:
+        """Return one call record. Raises `NotFound`."""
+        await self.flush()
+        query = select(cdrs.c.document).where(cdrs.c.id == cdr_id, cdrs.c.account_id == account_id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise NotFound("cdr", cdr_id)
+        document: dict[str, Any] = msgspec.json.decode(row[0])
+        return document
+
+    async def close(self, deadline: float = 10.0) -> int:
+        """Write what waits, for at most `deadline` seconds. Return how many rows could not be written."""
+        return await self._rows.close(deadline)
+
+    async def _commit(self, rows: Sequence[_Row]) -> None:
+        event_rows = [columns for is_cdr, columns in rows if not is_cdr]
+        cdr_rows = [columns for is_cdr, columns in rows if is_cdr]
+        excess = self._stored_events + len(event_rows) - self._keep
+        async with self._database.write() as connection:
+            if event_rows:
+                await connection.execute(_INSERT_EVENT, event_rows)
+            if cdr_rows:
+                await connection.execute(_INSERT_CDR, cdr_rows)
+            deleted = 0
+            if excess > 0:
+                # Bounded, for a bound that was lowered must not stop the writer for as long as it takes at once.
+                oldest = select(events.c.sequence).order_by(events.c.sequence)
+                oldest = oldest.limit(min(excess, _DELETE_BATCH))
+                result = await connection.execute(delete(events).where(events.c.sequence.in_(oldest)))
+                deleted = result.rowcount
+        self._stored_events += len(event_rows) - deleted

@@ -1,0 +1,1 @@
+"""Schema changes, one file each under `versions`, applied in order when a database is opened."""

@@ -1,0 +1,66 @@
+"""The tables as SQLAlchemy Core sees them. The migrations create them; a test compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+# SQLite makes a column its row id, and so needs no second tree for it, only when the type is spelled INTEGER.
+_SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData()
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+"""Accounts, users, devices and resources as JSON. Uniqueness across documents is the directory's to keep."""
+
+bindings = Table(
+    "bindings",
+    metadata,
+    Column("aor", Text, primary_key=True),
+    Column("uri", Text, primary_key=True),
+    Column("expires_at", Double, nullable=False),
+    Column("binding", LargeBinary, nullable=False),
+)
+"""One registered contact of one address of record, the whole `Binding` as JSON."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=False),
+    Column("account_id", Text, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Index("events_of_account", "account_id", "sequence"),
+)
+"""The outbox: every event published, in the order of the stream."""
+
+cdrs = Table(
+    "cdrs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("interaction_id", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Index("cdrs_of_account", "account_id", "at"),
+)
+"""One call record per leg, as JSON."""
