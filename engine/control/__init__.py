@@ -1,0 +1,1 @@
+"""Faces toward the control plane: HTTP, WebSocket, Kazoo's shapes, tokens."""

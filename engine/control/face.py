@@ -1,0 +1,77 @@
+"""What the control plane's faces may ask of the running engine. Implemented by `engine.runtime.Engine`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from engine.control.auth import Tokens
+from engine.control.feed import Feed
+from engine.core.values import (
+    Endpoint,
+    LegSnapshot,
+    OriginateId,
+    OriginateRequest,
+    Outcome,
+    PlannedAttempt,
+)
+from engine.sip.port import SipStats
+from engine.store.directory import Directory
+from engine.store.journal import Journal
+from engine.store.location import Location
+
+
+class CallHandle(Protocol):
+    """An accepted originate."""
+
+    originate_id: OriginateId
+    request: OriginateRequest
+    number: str
+    """The number after the number filter."""
+    endpoints: tuple[Endpoint, ...]
+    """The devices the request names, in the directory's order, reachable or not."""
+    planned: tuple[PlannedAttempt, ...]
+    """The INVITEs sent for it, empty when nobody is registered."""
+
+    async def answered(self) -> Outcome:
+        """Wait until the endpoint answered (or gave early media that is not ignored) or ringing it failed."""
+        ...
+
+    async def ended(self) -> Outcome:
+        """Wait for the terminal outcome: every leg is gone."""
+        ...
+
+
+class EngineFace(Protocol):
+    """The engine as HTTP, WebSocket and AMQP see it."""
+
+    node: str
+    """`name@host` of this engine, in every envelope and event."""
+    directory: Directory
+    location: Location
+    journal: Journal
+    feed: Feed
+    tokens: Tokens
+
+    def start(self, request: OriginateRequest) -> CallHandle:
+        """Accept a request and send its INVITEs; returns at once.
+
+        Raises `NotFound` (account, user, device), `RequestInvalid` (number filter, bounds),
+        `EngineUnavailable`. Once it returned, exactly one terminal event follows.
+        """
+        ...
+
+    def hang_up(self, account_id: str, call_id: str) -> None:
+        """End the originate that owns this channel. Raises `NotFound`."""
+        ...
+
+    def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:
+        """Return the live legs of an account."""
+        ...
+
+    def stats(self) -> SipStats:
+        """Return the counters of the SIP stack."""
+        ...
+
+    def check_number_filter(self, spec: bool | str | None, number: str) -> str:
+        """Return the filtered number. Raises `RequestInvalid` naming the position in a bad pattern."""
+        ...

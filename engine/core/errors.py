@@ -1,0 +1,44 @@
+"""Errors of the engine. Each says the object, what was given and what is allowed."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Base of every error the engine raises on purpose."""
+
+
+class RequestInvalid(EngineError):
+    """A value of a request is out of bounds (HTTP 400)."""
+
+    def __init__(self, field: str, value: object, allowed: str, code: str = "invalid") -> None:
+        """Name the field (dotted path), the value given, what is allowed, and Kazoo's short code of the rule."""
+        super().__init__(f"{field}: {value!r} is not allowed; allowed: {allowed}")
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+        self.code = code
+
+
+class NotFound(EngineError):
+    """A directory object or a channel is not there (HTTP 404, Kazoo `bad identifier`)."""
+
+    def __init__(self, kind: str, id: str) -> None:
+        """Name the kind of object (`account`, `user`, `device`, `resource`, `channel`, `cdr`) and the id asked for."""
+        super().__init__(f"no {kind} {id!r}")
+        self.kind = kind
+        self.id = id
+
+
+class Conflict(EngineError):
+    """Another object already has this unique value (HTTP 409)."""
+
+    def __init__(self, field: str, value: object, holder: str) -> None:
+        """Name the field, the value given and who has it."""
+        super().__init__(f"{field}: {value!r} is already used by {holder}")
+        self.field = field
+        self.value = value
+        self.holder = holder
+
+
+class EngineUnavailable(EngineError):
+    """The engine cannot take new work now: it is overloaded, closing or not started (HTTP 503)."""

@@ -1,0 +1,176 @@
+"""What happened, past tense, frozen. From the SIP stack and the router into call control (first part), from
+call control to the control plane (second part, called notices)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.core.values import Endpoint, LegId, LegSnapshot, OriginateId, Outcome, Party
+
+# --- from the SIP stack -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LegDialed:
+    """The INVITE was handed to the transport; `from_tag` and the offer are known from now on."""
+
+    leg: LegId
+    from_tag: str
+    local_sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegRang:
+    """A 18x without SDP came."""
+
+    leg: LegId
+    sip_status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegGaveEarlyMedia:
+    """A 1xx with SDP came; the media transport of the leg knows where to send."""
+
+    leg: LegId
+    sip_status: int
+    reason: str
+    codec: str
+    remote_sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegAnswered:
+    """A 200 with a usable SDP came and was acknowledged."""
+
+    leg: LegId
+    codec: str
+    """`PCMU/8000` style name of the negotiated audio codec."""
+    to_tag: str
+    user_agent: str
+    """Server or User-Agent header of the answer."""
+    remote_sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegEnded:
+    """The leg is gone: dialog and transactions are over, its id will not be heard again."""
+
+    leg: LegId
+    sip_status: int
+    """Final status of the INVITE, 200 after a BYE, 0 when nothing came from the wire."""
+    reason: str
+    party: Party
+    """REMOTE: the peer ended it. LOCAL: our HangUp. TIMEOUT: nothing came back. POLICY: the stack refused to start it."""
+    q850: int
+    """Cause of a `Reason: Q.850` header, 0 when there was none."""
+    warning: str = ""
+    """Why the stack itself failed the leg (transport error, bad URI), for logs and outcomes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterReceived:
+    """A REGISTER waits for an answer; `transaction` names it in the `Respond` command."""
+
+    transaction: int
+    request_uri: str
+    to_uri: str
+    from_uri: str
+    call_id: str
+    cseq: int
+    contacts: tuple[str, ...]
+    """Contact header values as received, one per contact, including parameters; `*` alone to remove all."""
+    expires: int | None
+    authorization: tuple[str, ...]
+    """Authorization header values."""
+    path: tuple[str, ...]
+    user_agent: str
+    source: str
+    """`ip:port` (IPv6 in brackets) the request came from."""
+    transport: str
+    """udp, tcp or tls."""
+    supported: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SipMessageSeen:
+    """One SIP message on the wire, when tracing is on. May be dropped under load; a counter says so."""
+
+    at: float
+    """Seconds since the Unix epoch."""
+    sent: bool
+    source: str
+    destination: str
+    transport: str
+    call_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StackLogged:
+    """A log line of the native stack. May be dropped under load."""
+
+    level: int
+    """1 error .. 5 trace."""
+    text: str
+
+
+# --- from the router --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationResolved:
+    """The dialled number was filtered and matched: these endpoints are the B-leg, in hunt order.
+
+    `endpoints` empty: no route, `cause` then says why.
+    """
+
+    originate_id: OriginateId
+    number: str
+    """Number shown and dialled after filter and dial plan."""
+    endpoints: tuple[Endpoint, ...]
+    dial_number: str
+    """Number put into the Request-URI of a carrier."""
+    rule: str
+    cause: str = ""
+
+
+SipEvent = LegDialed | LegRang | LegGaveEarlyMedia | LegAnswered | LegEnded
+"""Events of the stack that drive call control."""
+
+StackEvent = SipEvent | RegisterReceived | SipMessageSeen | StackLogged
+"""Everything `SipPort.drain` returns."""
+
+# --- notices to the control plane --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelNotice:
+    """A leg changed state in a way the control plane hears of.
+
+    `name` is Kazoo's event name: CHANNEL_CREATE, CHANNEL_PROGRESS, CHANNEL_PROGRESS_MEDIA, CHANNEL_ANSWER,
+    CHANNEL_BRIDGE, CHANNEL_UNBRIDGE, CHANNEL_DESTROY. Exactly one CREATE and one DESTROY per leg.
+    """
+
+    name: str
+    at: float
+    leg: LegSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class OriginateAnswered:
+    """The endpoint was rung with success: it answered, or gave early media that is not ignored."""
+
+    at: float
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class OriginateEnded:
+    """The one terminal event of an accepted request; every leg of it is gone."""
+
+    at: float
+    outcome: Outcome
+
+
+Notice = ChannelNotice | OriginateAnswered | OriginateEnded

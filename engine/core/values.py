@@ -1,0 +1,251 @@
+"""Values of call control: what an originate asks for, whom it rings, what a leg looks like.
+
+All are frozen. Times are seconds since the Unix epoch as a float, taken from one clock that never goes
+backwards (the runtime anchors the monotonic clock once at start), so the same number serves deadlines and
+time stamps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+LegId = NewType("LegId", int)
+"""64-bit id of a leg, never reused while the engine runs."""
+
+OriginateId = NewType("OriginateId", str)
+"""Id of one accepted originate request; also the Kazoo `Msg-ID` and `X-Request-ID` of it."""
+
+
+class MediaMode(StrEnum):
+    """How the media of a bridged call flows (design 4)."""
+
+    PROCESS = "process"
+    BYPASS = "bypass"
+
+
+class EndpointType(StrEnum):
+    """What a quickcall may name."""
+
+    DEVICE = "device"
+    USER = "user"
+
+
+class LegRole(StrEnum):
+    """A: rung first. B: created after A answered."""
+
+    A = "a"
+    B = "b"
+
+
+class Party(StrEnum):
+    """Who caused an ending."""
+
+    REMOTE = "remote"
+    LOCAL = "local"
+    TIMEOUT = "timeout"
+    POLICY = "policy"
+
+
+class LegState(StrEnum):
+    """States of a half-call (design 3)."""
+
+    IDLE = "idle"
+    DIALING = "dialing"
+    RINGING = "ringing"
+    EARLY = "early"
+    ANSWERED = "answered"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class CallerId:
+    """Name and number shown to the called party. Either may be empty."""
+
+    name: str = ""
+    number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Where an endpoint is reachable now (a binding of the location service, or a static address)."""
+
+    uri: str
+    """SIP URI of the Contact header as registered, or the configured address."""
+    received: str = ""
+    """`sip:ip:port;transport=x` the request came from, when it differs from `uri` (NAT); used as next hop."""
+    user_agent: str = ""
+    """User-Agent of the REGISTER; selects the auto-answer profile."""
+    q: float = 1.0
+    """Preference 0..1 (RFC 3261 20.10)."""
+    path: tuple[str, ...] = ()
+    """Path headers of the REGISTER (RFC 3327), first hop first; become the route set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Digest credentials offered to a challenge. The secret never appears in `repr`."""
+
+    username: str
+    password: str = field(repr=False)
+    realm: str = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One device or carrier that can be sent an INVITE, as the directory describes it."""
+
+    id: str
+    """Directory id of the device or the resource."""
+    kind: str
+    """`device` or `resource`."""
+    contacts: tuple[Contact, ...]
+    """Where to send the INVITE. Empty: nobody registered."""
+    user: str = ""
+    """SIP user of the device (the AOR's user part)."""
+    realm: str = ""
+    """SIP realm of the device or its account (the AOR's host part)."""
+    owner_id: str = ""
+    invite_format: str = "contact"
+    """Kazoo invite format: username, contact, e164, npan, 1npan, strip_plus, route."""
+    codecs: tuple[str, ...] = ()
+    """Codec names in order of preference, empty: the engine's default set."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Custom SIP headers of the device."""
+    credentials: Credentials | None = None
+    caller_id: CallerId = CallerId()
+    """External caller id of the device, shown to the dialled party."""
+    ignore_early_media: bool | None = None
+    """Device policy, None: as the request says."""
+
+    @property
+    def aor(self) -> str:
+        """`sip:user@realm`, empty when the endpoint has no user (a carrier)."""
+        return f"sip:{self.user}@{self.realm}" if self.user else ""
+
+
+@dataclass(frozen=True, slots=True)
+class OriginateRequest:
+    """A validated request to ring an endpoint and, when it answers, to connect it to `number`.
+
+    Built by `engine.control.kazoo` from HTTP or AMQP, or directly by embedding code. Bounds are checked by
+    `engine.control.kazoo` for the former and by `Engine.originate` for the latter.
+    """
+
+    account_id: str
+    endpoint_type: EndpointType
+    endpoint_id: str
+    number: str
+    """The number as dialled, before the number filter."""
+    auto_answer: bool = False
+    cid_name: str | None = None
+    """Caller id name shown on both legs; None: "Device QuickCall" to the device, the device's own to the dialled party."""
+    cid_number: str | None = None
+    custom_application_vars: Mapping[str, object] = field(default_factory=dict)
+    ignore_early_media: bool = True
+    media: MediaMode = MediaMode.PROCESS
+    number_filter: bool | str | None = None
+    target_call_id: str | None = None
+    timeout: int = 30
+    """Seconds to ring the endpoint, 3 or more."""
+    request_id: str = ""
+    """Caller's id of the request; empty: the engine makes one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAttempt:
+    """One INVITE that an accepted originate will send, known before it is sent."""
+
+    endpoint: Endpoint
+    contact: Contact
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one INVITE to one contact went; part of every outcome."""
+
+    call_id: str
+    endpoint_id: str
+    contact: str
+    cause: str
+    """Cause name, `SUCCESS` for the winner, `LOSE_RACE` for the losers."""
+    sip_status: int
+    """Final SIP status, 0 when no answer came from the wire."""
+    reason: str
+    ringing_seconds: float
+    """From the first 18x to the end of the attempt, 0 when it never rang."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an originate. Never without a cause (design 3)."""
+
+    originate_id: OriginateId
+    account_id: str
+    answered: bool
+    """True when an endpoint answered (or gave early media that was not ignored)."""
+    call_id: str
+    """Call-ID of the winning A-leg, empty when none won."""
+    cause: str
+    """`SUCCESS` while the answered call lives, a cause name of `engine.core.causes` when it has ended or failed."""
+    q850: int
+    sip_status: int
+    reason: str
+    party: Party
+    attempts: tuple[Attempt, ...]
+    final: bool
+    """False when it reports the answer of the endpoint, True in the one terminal event of the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegSnapshot:
+    """A leg at the moment of a notice: all that events, webhooks and CDRs say about it."""
+
+    leg: LegId
+    originate_id: OriginateId
+    role: LegRole
+    state: LegState
+    call_id: str
+    account_id: str
+    endpoint_id: str
+    endpoint_kind: str
+    owner_id: str
+    caller_id: CallerId
+    callee_id: CallerId
+    request_uri: str
+    to_uri: str
+    from_uri: str
+    user: str
+    realm: str
+    interaction_id: str
+    """Kazoo `Call-Interaction-ID`, the same for every leg of an originate."""
+    created_at: float
+    ringing_at: float | None
+    answered_at: float | None
+    ended_at: float | None
+    other_leg_call_id: str
+    other_leg_number: str
+    """Number the other leg was dialled with, empty when there is none."""
+    other_leg_caller_id: CallerId
+    cause: str
+    """Empty while the leg lives."""
+    q850: int
+    sip_status: int
+    reason: str
+    party: Party | None
+    codec: str
+    media: MediaMode
+    auto_answer: bool
+    user_agent: str
+    to_tag: str
+    from_tag: str
+    local_sdp: str
+    remote_sdp: str
+    channel_vars: Mapping[str, object]
+    """Custom channel variables in Kazoo's Header-Case."""
+    application_vars: Mapping[str, object]
+    """Custom application variables, on every leg of the originate."""

@@ -1,0 +1,1 @@
+"""The asyncio face of the native SIP stack, the registrar and the network."""

@@ -1,0 +1,110 @@
+"""The port between Python and a SIP stack: commands go down, events come up, nothing returns an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.core.commands import SipCommand
+from engine.core.events import StackEvent
+
+
+@dataclass(frozen=True, slots=True)
+class SipStats:
+    """Counters and gauges of a stack. After every call has ended, the gauges are all zero."""
+
+    legs: int
+    """Legs that exist now."""
+    transactions: int
+    """SIP transactions in memory now, including those waiting out their timers."""
+    dialogs: int
+    media_ports: int
+    """RTP port pairs in use now."""
+    pending_requests: int
+    """REGISTERs waiting for `Respond`."""
+    mailbox: int
+    """Events not drained yet."""
+    dropped: int
+    """Log lines and traces dropped because the mailbox was full, since start."""
+    relayed_packets: int
+    """RTP and RTCP packets relayed since start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A bound SIP listener."""
+
+    transport: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SipConfig:
+    """What a stack needs to start. Checked by the stack; it raises `ValueError` naming the field."""
+
+    listeners: tuple[Listener, ...]
+    """Addresses to listen on; `transport` is udp, tcp or tls, port 0 asks the kernel for a free one."""
+    public_host: str = ""
+    """Host name or address put into Via and Contact; empty: the bound address."""
+    tls_certificate: str = ""
+    """PEM file with the certificate chain; needed for tls listeners."""
+    tls_private_key: str = ""
+    media_host: str = "127.0.0.1"
+    """Address RTP sockets bind to and SDP names (IPv4 or IPv6)."""
+    rtp_ports: tuple[int, int] = (20000, 29999)
+    """First and last UDP port for RTP; even ports RTP, odd ports RTCP."""
+    max_legs: int = 8000
+    """Legs at once; a Dial beyond it ends with party POLICY."""
+    codecs: tuple[str, ...] = ("opus/48000", "G722/8000", "PCMU/8000", "PCMA/8000")
+    """Codecs offered in this order when a Dial names none; telephone-event is always offered."""
+    user_agent: str = "quickcall"
+    trace: bool = False
+    """Pass every SIP message up as `SipMessageSeen`."""
+    log_level: int = 2
+    """0 none, 1 errors, 2 warnings .. 5 trace, of the native stack."""
+    accept_register: bool = True
+    """Pass REGISTER up; when False it is answered 405."""
+    shutdown_s: float = 4.0
+    """How long `close` waits for legs to end before it destroys the stack."""
+
+
+class SipPort(Protocol):
+    """A SIP stack as the runtime sees it. Implementations: `native.NativeSip`, `loopback.LoopbackSip`."""
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Addresses bound, ports filled in when 0 was asked for."""
+        ...
+
+    def fileno(self) -> int:
+        """Return a descriptor that polls readable while `drain` has something to give."""
+        ...
+
+    def drain(self) -> list[StackEvent]:
+        """Take every event that waits, oldest first, and clear the descriptor. Never blocks."""
+        ...
+
+    def submit(self, commands: Iterable[SipCommand]) -> None:
+        """Queue commands in order and wake the stack.
+
+        Raises `engine.sip.port.StackBusy` when the queue is full; then none of them was queued.
+        """
+        ...
+
+    def stats(self) -> SipStats:
+        """Return counters and gauges as of now."""
+        ...
+
+    def begin_close(self) -> None:
+        """Hang up every leg and refuse new ones. Their `LegEnded` events still come up. Does not block."""
+        ...
+
+    def close(self) -> None:
+        """Destroy the stack, join its thread, release every port. Blocks up to the shutdown deadline."""
+        ...
+
+
+class StackBusy(RuntimeError):
+    """The command queue of the stack is full: the engine must refuse new work."""

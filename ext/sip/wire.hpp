@@ -1,0 +1,87 @@
+// The one source of event and command kinds: what crosses between Python and the SIP thread.
+// Plain values only, no pj types, no Python types.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace quickcall {
+
+using LegId = std::uint64_t;
+using Header = std::pair<std::string, std::string>;
+
+enum class CommandKind : std::uint8_t { dial, hang_up, join, split, respond };
+
+struct Command {
+    CommandKind kind{};
+    LegId leg = 0;                  // dial, hang_up, join, split; the transaction in respond
+    LegId other = 0;                // join, split: the other leg; dial: leg whose codec is offered, 0 none
+    int status = 0;                 // respond
+    std::string call_id;            // dial
+    std::string request_uri;        // dial
+    std::string to_uri;             // dial
+    std::string from_uri;           // dial
+    std::string next_hop;           // dial
+    std::string username;           // dial, digest credentials
+    std::string password;           // dial
+    std::string realm;              // dial
+    std::string reason;             // hang_up: Reason header; respond: reason phrase
+    std::vector<std::string> routes;  // dial
+    std::vector<std::string> codecs;  // dial
+    std::vector<Header> headers;      // dial, respond
+};
+
+enum class EventKind : std::uint8_t {
+    leg_dialed,
+    leg_rang,
+    leg_gave_early_media,
+    leg_answered,
+    leg_ended,
+    register_received,
+    message_seen,
+    logged,
+};
+
+// Who ended a leg, as engine.core.values.Party.
+enum class Party : std::uint8_t { remote, local, timeout, policy };
+
+struct Event {
+    EventKind kind{};
+    Party party = Party::remote;    // leg_ended
+    bool sent = false;              // message_seen
+    int status = 0;                 // SIP status; logged: level; register_received: expires, -1 when absent
+    int q850 = 0;                   // leg_ended
+    std::int64_t cseq = 0;          // register_received
+    double at = 0;                  // message_seen: seconds since the Unix epoch
+    LegId leg = 0;                  // leg events; the transaction of register_received
+    std::string reason;             // reason phrase; leg_answered: the peer's To tag
+    std::string detail;             // leg_ended: warning; leg_answered, register_received: User-Agent
+    std::string codec;              // leg_gave_early_media, leg_answered
+    std::string text;               // SDP of leg events; message or log text
+    std::string from;               // leg_dialed: our From tag; From URI; message_seen: source
+    std::string to;                 // To URI; message_seen: destination
+    std::string uri;                // register_received: Request-URI
+    std::string call_id;            // register_received, message_seen
+    std::string source;             // register_received
+    std::string transport;          // register_received, message_seen
+    std::vector<std::string> contacts;       // register_received
+    std::vector<std::string> authorization;  // register_received
+    std::vector<std::string> path;           // register_received
+    std::vector<std::string> supported;      // register_received
+};
+
+struct Stats {
+    std::uint32_t legs = 0;
+    std::uint32_t transactions = 0;
+    std::uint32_t dialogs = 0;
+    std::uint32_t media_ports = 0;
+    std::uint32_t pending_requests = 0;
+    std::uint32_t mailbox = 0;
+    std::uint64_t dropped = 0;
+    std::uint64_t relayed_packets = 0;
+    std::uint64_t blocked_max_ns = 0;  // longest the SIP thread waited for the mailbox or the queue
+};
+
+}  // namespace quickcall
