@@ -1,4 +1,4 @@
-"""What the control plane's faces may ask of the running engine. Implemented by `engine.runtime.Engine`."""
+"""What the control plane's faces may ask of the engine; `engine.runtime.Engine` implements it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class CallHandle(Protocol):
     """The INVITEs sent for it, empty when nobody is registered."""
 
     async def answered(self) -> Outcome:
-        """Wait until the endpoint answered (or gave early media that is not ignored) or ringing it failed."""
+        """Wait until the endpoint answered (or gave early media that is not ignored) or ringing it
+        failed.
+        """
         ...
 
     async def ended(self) -> Outcome:
@@ -73,5 +75,5 @@ class EngineFace(Protocol):
         ...
 
     def check_number_filter(self, spec: bool | str | None, number: str) -> str:
-        """Return the filtered number. Raises `RequestInvalid` naming the position in a bad pattern."""
+        """Return the filtered number. Raises `RequestInvalid` with the position in the pattern."""
         ...
