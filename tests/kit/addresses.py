@@ -1,0 +1,57 @@
+"""Loopback addresses and ports that nothing else uses."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+from pathlib import Path
+
+_next = itertools.count(os.getpid() * 64)
+
+
+def loopback_address() -> str:
+    """Return an IPv4 loopback address not handed out before by this process.
+
+    127.64.0.0/10 is counted through from a place that depends on the process id, so test runs side by side
+    hardly ever meet; when they do, `free_port` still keeps them apart.
+    """
+    serial = next(_next) % (64 * 256 * 254)
+    return f"127.{64 + serial // (256 * 254) % 64}.{serial // 254 % 256}.{serial % 254 + 1}"
+
+
+def free_port(host: str, transport: str = "udp") -> int:
+    """Return an even port that is free on `host`, with the odd one above it (RTP and RTCP, or SIP)."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    for _ in range(64):
+        with socket.socket(family, kind) as low, socket.socket(family, kind) as high:
+            low.bind((host, 0))
+            port = int(low.getsockname()[1])
+            if port % 2:
+                continue
+            try:
+                high.bind((host, port + 1))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"no free pair of {transport} ports on {host}")
+
+
+def is_bound(host: str, port: int, transport: str = "udp") -> bool:
+    """Tell whether some process has `host:port` bound (udp) or listens there (tcp), as the kernel lists it."""
+    table = Path(f"/proc/net/{transport}{'6' if ':' in host else ''}").read_text()
+    wanted = f"{_kernel_address(host)}:{port:04X}"
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        if fields[1] == wanted and (transport == "udp" or fields[3] == "0A"):
+            return True
+    return False
+
+
+def _kernel_address(host: str) -> str:
+    """Write an address as /proc/net does: 32-bit words in the machine's byte order."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    packed = socket.inet_pton(family, host)
+    words = (packed[i : i + 4] for i in range(0, len(packed), 4))
+    return "".join(f"{int.from_bytes(word, 'little'):08X}" for word in words)
