@@ -1,0 +1,1 @@
+"""Numbers: what of a typed number is dialled, and where it goes."""
