@@ -1,1 +1,1 @@
-"""What must outlive the process: the directory, bindings, events and call records, in SQLite or PostgreSQL."""
+"""What outlives the process: directory, bindings, events and call records, in one database."""

@@ -1,11 +1,15 @@
-"""One database: opened, migrated, and written by one transaction at a time where the engine must."""
+"""One database: opened, migrated, and written by one transaction at a time where it must be."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -16,7 +20,8 @@ from engine.core.errors import EngineUnavailable, RequestInvalid
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
-    # In WAL mode NORMAL survives the death of the process; a power cut may lose the last commits, not the file.
+    # In WAL mode NORMAL survives the death of the process; a power cut may lose the last commits,
+    # not the file.
     "PRAGMA synchronous=NORMAL",
     # Another process (a backup, a shell) may hold the write lock for a moment.
     "PRAGMA busy_timeout=5000",
@@ -24,30 +29,35 @@ _PRAGMAS = (
 
 
 class Database:
-    """An open database with the current schema. Made by `open`, shared by every part of the store."""
+    """An open database with the current schema. Made by `open`, shared by the whole store."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         """Wrap an engine whose schema is current; use `open` instead."""
         self._engine = engine
-        # SQLite has one writer: waiting here costs nothing, waiting in SQLite polls and may time out.
+        # SQLite has one writer: waiting here costs nothing, waiting in SQLite polls and may time
+        # out.
         self._writer = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @classmethod
     async def open(cls, url: str) -> Database:
         """Connect to `url` and bring its schema up to date.
 
-        `url` is SQLAlchemy's: `sqlite+aiosqlite:///path/to/file.db` (made if it does not exist; its folder must)
-        or `postgresql+asyncpg://user:password@host/name`. One engine per database: the directory and the
-        bindings live in memory, so a second engine would not see what the first one changes.
+        `url` is SQLAlchemy's: `sqlite+aiosqlite:///path/to/file.db` (made if it does not exist; its
+        folder must) or `postgresql+asyncpg://user:password@host/name`. One engine per database: the
+        directory and the bindings live in memory, so a second engine would not see what the first
+        one changes.
 
-        Raises `RequestInvalid` for a URL that names no file or driver, `EngineUnavailable` when the database
-        cannot be opened or migrated.
+        Raises `RequestInvalid` for a URL that names no file or driver, `EngineUnavailable` when the
+        database cannot be opened or migrated.
         """
         engine = _make_engine(url)
         try:
+            if engine.dialect.name == "sqlite":
+                # It holds the secrets of every phone; SQLite gives its side files the same mode.
+                Path(str(engine.url.database)).touch(mode=0o600)  # noqa: ASYNC240
             async with engine.begin() as connection:
                 await connection.run_sync(_migrate)
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, CommandError, OSError) as error:
             await engine.dispose()
             where = engine.url.render_as_string(hide_password=True)
             raise EngineUnavailable(f"cannot open the database {where}: {error}") from error
@@ -97,10 +107,6 @@ def _set_pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> No
 
 
 def _migrate(connection: Connection) -> None:
-    # Alembic takes longer to import than the rest of the store together, and only this needs it.
-    from alembic import command
-    from alembic.config import Config
-
     config = Config()
     config.set_main_option("script_location", "engine.store:migrations")
     config.attributes["connection"] = connection

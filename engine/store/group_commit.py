@@ -1,9 +1,10 @@
 """Group commit: rows are added at once and cheaply, a task writes them many to a transaction.
 
-A commit costs about as much as a hundred rows, and call control may not wait for a disk. So whoever has a row
-adds it to a list; every few milliseconds, or sooner when many wait or somebody needs to know, one transaction
-takes them all. Nothing is dropped: a commit that fails is tried again for as long as it takes, and the rows that
-wait are counted, so that the engine can refuse new work before the list grows without bound.
+A commit costs about as much as a hundred rows, and call control may not wait for a disk. So whoever
+has a row adds it to a list; every few milliseconds, or sooner when many wait or somebody needs to
+know, one transaction takes them all. Nothing is dropped: a commit that fails is tried again for as
+long as it takes, and the rows that wait are counted, so that the engine can refuse new work before
+the list grows without bound.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ class GroupCommit(Generic[Row]):
     ) -> None:
         """Make it; `start` begins to write.
 
-        `commit` writes rows in one transaction and may be called again with the same rows, so it must be
-        idempotent. `interval` is the longest a row waits, in seconds; `batch` the most rows of one transaction,
-        and the number that wait before a write begins early; `limit` the number from which `full` is true.
+        `commit` writes rows in one transaction and may be called again with the same rows, so it
+        must be idempotent. `interval` is the longest a row waits, in seconds; `batch` the most rows
+        of one transaction, and the number that wait before a write begins early; `limit` the number
+        from which `full` is true.
         """
         self._name = name
         self._commit = commit
@@ -53,7 +55,7 @@ class GroupCommit(Generic[Row]):
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self.rejected = 0
-        """Rows the database refused for what they are (never for its own trouble); each one is in the log."""
+        """Rows refused for what they are (not for trouble of the database); each is in the log."""
 
     def start(self) -> None:
         """Begin to write, in the running loop."""
@@ -67,7 +69,7 @@ class GroupCommit(Generic[Row]):
 
     @property
     def full(self) -> bool:
-        """Whether so many rows wait that no new work should be taken. Adding still works: nothing is lost."""
+        """Whether so many rows wait that no new work should be taken. Adding still works."""
         return self._added - self._settled >= self._limit
 
     def add(self, row: Row) -> None:
@@ -80,7 +82,7 @@ class GroupCommit(Generic[Row]):
             self._wake.set()
 
     async def flush(self) -> None:
-        """Wait until every row added before is durable. While the database is out of order, waits for it."""
+        """Wait until every row added before is durable, for as long as the database needs."""
         if self._settled >= self._added:
             return
         done: asyncio.Future[None] = self._loop.create_future()
@@ -89,7 +91,7 @@ class GroupCommit(Generic[Row]):
         await done
 
     async def close(self, deadline: float) -> int:
-        """Write what waits, for at most `deadline` seconds, and stop. Return the number of rows not written."""
+        """Write what waits, for at most `deadline` seconds, and stop. Return the rows left."""
         if self._task is None:
             return 0
         try:
@@ -137,22 +139,31 @@ class GroupCommit(Generic[Row]):
                 if _is_about_the_rows(error):
                     await self._write_apart(rows, error)
                     return
-                _log.error("%s: %d rows not written, again in %.2f s: %s", self._name, len(rows), delay, error)
+                _log.error(
+                    "%s: %d rows not written, again in %.2f s: %s",
+                    self._name,
+                    len(rows),
+                    delay,
+                    error,
+                )
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LAST_RETRY_S)
 
     async def _write_apart(self, rows: Sequence[Row], error: Exception) -> None:
-        # One row that can never be written must not hold back the others, or the journal would stand still for good.
+        # One row that can never be written must not hold back the others, or the journal would
+        # stand still for good.
         if len(rows) == 1:
             self.rejected += 1
-            _log.error("%s: the database refuses this row for good: %r: %s", self._name, rows[0], error)
+            _log.error(
+                "%s: the database refuses this row for good: %r: %s", self._name, rows[0], error
+            )
             return
         for row in rows:
             await self._write([row])
 
 
 def _is_about_the_rows(error: Exception) -> bool:
-    """Tell a value that cannot be stored from a database in trouble (locked, full, gone), which may recover."""
+    """Tell values that cannot be stored from a database in trouble, which may recover."""
     if isinstance(error, DBAPIError):
         return isinstance(error, DataError | IntegrityError)
     return isinstance(error, StatementError | ValueError | TypeError | OverflowError)

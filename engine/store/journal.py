@@ -1,4 +1,4 @@
-"""The journal: every event published and every call record, written in groups, read back by account."""
+"""The journal: every event published and every call record, written in groups, read by account."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class StoredEvent:
 
 
 class Journal:
-    """Events and call records. Adding is synchronous and cheap; reading sees everything added before."""
+    """Events and call records. Adding is cheap and never waits; reading sees all added before."""
 
     def __init__(self, database: Database, keep_events: int, backlog_limit: int) -> None:
         """Use `open` instead."""
@@ -63,17 +63,20 @@ class Journal:
     ) -> Journal:
         """Open the journal of a database.
 
-        `keep_events`: the newest so many events are kept, at least 1; call records are kept for ever.
-        `backlog_limit`: rows that may wait for the disk before `full` is true, at least 1.
+        `keep_events`: the newest so many events are kept, at least 1; call records are kept for
+        ever. `backlog_limit`: rows that may wait for the disk before `full` is true, at least 1.
         """
         if keep_events < 1 or backlog_limit < 1:
-            raise ValueError(f"keep_events {keep_events} and backlog_limit {backlog_limit} must be 1 or more")
+            raise ValueError(
+                f"keep_events {keep_events} and backlog_limit {backlog_limit} must be 1 or more"
+            )
         journal = cls(database, keep_events, backlog_limit)
         async with database.read() as connection:
             found = await connection.execute(select(func.count(), func.max(events.c.sequence)))
             count, last = found.one()
         journal._stored_events = count
-        # Numbers given out just before a crash may not be on disk; the gap keeps them from being used again.
+        # Numbers given out just before a crash may not be on disk; the gap keeps them from being
+        # used again.
         journal._last_sequence = last + _RESTART_GAP if last else 0
         journal._rows.start()
         return journal
@@ -85,7 +88,7 @@ class Journal:
 
     @property
     def full(self) -> bool:
-        """Whether new originates must be refused until the disk has caught up. Adding still works."""
+        """Whether new originates must be refused until the disk caught up. Adding still works."""
         return self._rows.full
 
     @property
@@ -94,7 +97,7 @@ class Journal:
         return self._rows.rejected
 
     def last_sequence(self) -> int:
-        """Return the highest event sequence ever used, 0 in a new database. The next event takes a higher one.
+        """Return the highest event sequence ever used, 0 in a new database.
 
         After a restart it is higher than any number the process before could have given out.
         """
@@ -103,7 +106,7 @@ class Journal:
     def add_event(
         self, sequence: int, account_id: str, call_id: str, name: str, at: float, payload: bytes
     ) -> None:
-        """Add one published event. `sequence` must be higher than every one before; `at` is Unix time."""
+        """Add one published event. `sequence` must be above every one before; `at` is Unix time."""
         if sequence <= self._last_sequence:
             raise ValueError(f"event sequence {sequence} is not above {self._last_sequence}")
         self._last_sequence = sequence
@@ -127,7 +130,8 @@ class Journal:
     ) -> str:
         """Add the record of one finished leg and return its id, Kazoo's `YYYYMM-CALL_ID` (UTC).
 
-        `at` is the Unix time the leg ended. `document` is the record in Kazoo's fields; its `id` is set here.
+        `at` is the Unix time the leg ended. `document` is the record in Kazoo's fields; its `id` is
+        set here.
         """
         cdr_id = f"{datetime.fromtimestamp(at, UTC):%Y%m}-{call_id}"
         columns: dict[str, object] = {
@@ -148,7 +152,7 @@ class Journal:
     async def events(
         self, account_id: str | None, after_sequence: int = 0, limit: int = 1000
     ) -> list[StoredEvent]:
-        """Return events after a sequence, oldest first, at most `limit`; of every account when it is None."""
+        """Return at most `limit` events after a sequence, oldest first; None: of every account."""
         await self.flush()
         query = select(events).where(events.c.sequence > after_sequence)
         if account_id is not None:
@@ -194,7 +198,7 @@ class Journal:
         return document
 
     async def close(self, deadline: float = 10.0) -> int:
-        """Write what waits, for at most `deadline` seconds. Return how many rows could not be written."""
+        """Write what waits, for at most `deadline` seconds. Return the rows not written."""
         return await self._rows.close(deadline)
 
     async def _commit(self, rows: Sequence[_Row]) -> None:
@@ -208,9 +212,12 @@ class Journal:
                 await connection.execute(_INSERT_CDR, cdr_rows)
             deleted = 0
             if excess > 0:
-                # Bounded, for a bound that was lowered must not stop the writer for as long as it takes at once.
+                # Bounded, for a bound that was lowered must not stop the writer for as long as it
+                # takes at once.
                 oldest = select(events.c.sequence).order_by(events.c.sequence)
                 oldest = oldest.limit(min(excess, _DELETE_BATCH))
-                result = await connection.execute(delete(events).where(events.c.sequence.in_(oldest)))
+                result = await connection.execute(
+                    delete(events).where(events.c.sequence.in_(oldest))
+                )
                 deleted = result.rowcount
         self._stored_events += len(event_rows) - deleted

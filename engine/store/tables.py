@@ -14,7 +14,8 @@ from sqlalchemy import (
     Text,
 )
 
-# SQLite makes a column its row id, and so needs no second tree for it, only when the type is spelled INTEGER.
+# SQLite makes a column its row id, and so needs no second tree for it, only when the type is
+# spelled INTEGER.
 _SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
 
 metadata = MetaData()
@@ -27,7 +28,7 @@ documents = Table(
     Column("id", Text, primary_key=True),
     Column("document", LargeBinary, nullable=False),
 )
-"""Accounts, users, devices and resources as JSON. Uniqueness across documents is the directory's to keep."""
+"""Accounts, users, devices and resources as JSON. The directory keeps them free of clashes."""
 
 bindings = Table(
     "bindings",

@@ -1,0 +1,286 @@
+"""Accounts, users, devices and resources: held in memory, written through to the database.
+
+Reading is a look-up in a dict, so call control may do it for every call. A change is checked, made
+durable, and only then visible; changes are made one after the other, because each is checked
+against all that is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import delete, insert, select
+
+from engine.core.errors import Conflict, NotFound, RequestInvalid
+from engine.store.database import Database
+from engine.store.document_rules import merged, read_document
+from engine.store.documents import Account, Device, Document, Kind, Resource, User
+from engine.store.extensions import Extension, Extensions
+from engine.store.sip_index import SipIndex
+from engine.store.tables import documents
+
+_Key = tuple[Kind, str, str]
+"""Kind, account id, id. The id of an account is its account id too."""
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class Directory:
+    """Every account, user, device and resource. Made by `open`; used from one event loop."""
+
+    def __init__(self, database: Database) -> None:
+        """Use `open` instead."""
+        self._database = database
+        self._changes = asyncio.Lock()
+        self._wholes: dict[_Key, dict[str, Any]] = {}
+        self._accounts: dict[str, Account] = {}
+        self._users: dict[str, dict[str, User]] = {}
+        self._devices: dict[str, dict[str, Device]] = {}
+        self._resources: dict[str, dict[str, Resource]] = {}
+        self._extensions: dict[str, Extensions] = {}
+        self._revisions: dict[str, int] = {}
+        self._sip = SipIndex()
+
+    @classmethod
+    async def open(cls, database: Database) -> Directory:
+        """Read the whole directory of a database into memory."""
+        directory = cls(database)
+        columns = (documents.c.kind, documents.c.account_id, documents.c.id, documents.c.document)
+        async with database.read() as connection:
+            rows = (await connection.execute(select(*columns))).all()
+        # "account" sorts first, so that every other document finds its account.
+        for kind, account_id, document_id, encoded in sorted(
+            rows, key=lambda row: (row[0], row[1], row[2])
+        ):
+            document, whole = read_document(kind, msgspec.json.decode(encoded), document_id)
+            directory._keep((kind, account_id, document_id), document, whole)
+        return directory
+
+    # --- reading
+    # ---------------------------------------------------------------------------------------
+
+    def account(self, account_id: str) -> Account:
+        """Return an account. Raises `NotFound`."""
+        return _found("account", self._accounts, account_id, account_id)
+
+    def user(self, account_id: str, user_id: str) -> User:
+        """Return a user of an account. Raises `NotFound`, naming what is missing."""
+        self.account(account_id)
+        return _found("user", self._users[account_id], user_id, user_id)
+
+    def device(self, account_id: str, device_id: str) -> Device:
+        """Return a device of an account. Raises `NotFound`, naming what is missing."""
+        self.account(account_id)
+        return _found("device", self._devices[account_id], device_id, device_id)
+
+    def resource(self, account_id: str, resource_id: str) -> Resource:
+        """Return a carrier of an account. Raises `NotFound`, naming what is missing."""
+        self.account(account_id)
+        return _found("resource", self._resources[account_id], resource_id, resource_id)
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Return every account, by id."""
+        return _sorted(self._accounts)
+
+    def users(self, account_id: str) -> tuple[User, ...]:
+        """Return the users of an account, by id. Raises `NotFound`."""
+        self.account(account_id)
+        return _sorted(self._users[account_id])
+
+    def devices(self, account_id: str) -> tuple[Device, ...]:
+        """Return the devices of an account, by id. Raises `NotFound`."""
+        self.account(account_id)
+        return _sorted(self._devices[account_id])
+
+    def devices_of(self, account_id: str, user_id: str) -> tuple[Device, ...]:
+        """Return the devices a user owns, by id, disabled ones included. Raises `NotFound`."""
+        self.user(account_id, user_id)
+        return tuple(device for device in self.devices(account_id) if device.owner_id == user_id)
+
+    def resources(self, account_id: str) -> tuple[Resource, ...]:
+        """Return the carriers of an account as they are tried: by weight cost, then id."""
+        self.account(account_id)
+        return tuple(
+            sorted(_sorted(self._resources[account_id]), key=lambda resource: resource.weight_cost)
+        )
+
+    def extensions(self, account_id: str) -> tuple[Extension, ...]:
+        """Return what the short numbers of an account reach. Raises `NotFound`."""
+        self.account(account_id)
+        return self._extensions[account_id].all()
+
+    def realm_of(self, account_id: str, device: Device) -> str:
+        """Return a device's own realm or its account's, in lower case. Raises `NotFound`."""
+        return (device.sip.realm or self.account(account_id).realm).lower()
+
+    def device_by_sip(self, realm: str, username: str) -> tuple[str, Device] | None:
+        """Return the account id and the device with this AOR, None when there is none."""
+        holder = self._sip.holder(realm, username)
+        return (holder[0], self._devices[holder[0]][holder[1]]) if holder else None
+
+    def sip_password(self, realm: str, username: str) -> str | None:
+        """Return the secret of whoever may register as this AOR; None when nobody may.
+
+        Nobody may as a disabled device or account, as a device known by its address, or without a
+        password.
+        """
+        found = self.device_by_sip(realm, username)
+        if found is None:
+            return None
+        account_id, device = found
+        allowed = (
+            device.enabled
+            and self._accounts[account_id].enabled
+            and device.sip.method == "password"
+        )
+        return (device.sip.password or None) if allowed else None
+
+    def revision(self, account_id: str) -> int:
+        """Return a number that grows with every change in an account. Raises `NotFound`."""
+        self.account(account_id)
+        return self._revisions[account_id]
+
+    def document(self, kind: Kind, account_id: str, document_id: str) -> Mapping[str, Any]:
+        """Return a document whole, unknown fields and passwords included. Raises `NotFound`."""
+        if kind != "account":
+            self.account(account_id)
+        return _found(kind, self._wholes, (kind, account_id, document_id), document_id)
+
+    # --- changing
+    # --------------------------------------------------------------------------------------
+
+    async def put(
+        self, kind: Kind, account_id: str, raw: Mapping[str, Any], document_id: str = ""
+    ) -> Mapping[str, Any]:
+        """Create or replace a document and return it whole.
+
+        `id` empty: a new one of 32 hex digits is made. For an account `id` is its account id and
+        `account_id` is not looked at. Raises `NotFound` (the account), `RequestInvalid` (a field,
+        docs/directory.md lists the rules), `Conflict` (a realm, a SIP username or an extension that
+        somebody else has).
+        """
+        async with self._changes:
+            return await self._put(kind, account_id, document_id or secrets.token_hex(16), raw)
+
+    async def patch(
+        self, kind: Kind, account_id: str, document_id: str, changes: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Merge changes into a document (RFC 7396: null removes). Returns and raises as `put`."""
+        async with self._changes:
+            whole = merged(self.document(kind, account_id, document_id), changes)
+            return await self._put(kind, account_id, document_id, whole)
+
+    async def delete(self, kind: Kind, account_id: str, document_id: str) -> Mapping[str, Any]:
+        """Delete a document and return what it was; an account goes with everything in it.
+
+        Raises `NotFound`, and `Conflict` for a user who still owns devices.
+        """
+        async with self._changes:
+            whole = self.document(kind, account_id, document_id)
+            if kind == "user" and (owned := self.devices_of(account_id, document_id)):
+                raise Conflict("owner_id", document_id, f"device {owned[0].id}")
+            query = delete(documents).where(documents.c.account_id == account_id)
+            if kind != "account":
+                query = query.where(documents.c.kind == kind, documents.c.id == document_id)
+            async with self._database.write() as connection:
+                await connection.execute(query)
+            self._forget((kind, account_id, document_id))
+            return whole
+
+    async def _put(
+        self, kind: Kind, account_id: str, document_id: str, raw: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        document, whole = read_document(kind, raw, document_id)
+        account_id = document_id if kind == "account" else self.account(account_id).id
+        self._check(account_id, document)
+        encoded = msgspec.json.encode(whole)
+        key = {"kind": kind, "account_id": account_id, "id": document_id}
+        async with self._database.write() as connection:
+            await connection.execute(delete(documents).filter_by(**key))
+            await connection.execute(insert(documents).values(**key, document=encoded))
+        self._keep((kind, account_id, document_id), document, whole)
+        return whole
+
+    def _check(self, account_id: str, document: Document) -> None:
+        """Refuse a document that clashes with what the rest of the directory holds."""
+        match document:
+            case Account():
+                self._sip.check_account(document, self._devices.get(account_id, {}).values())
+            case User():
+                self._extensions[account_id].check(document)
+            case Device():
+                if document.owner_id and document.owner_id not in self._users[account_id]:
+                    raise RequestInvalid(
+                        "owner_id", document.owner_id, "the id of a user of the account"
+                    )
+                self._sip.check_device(self._accounts[account_id], document)
+                self._extensions[account_id].check(document)
+            case Resource():
+                pass
+
+    # --- memory
+    # ----------------------------------------------------------------------------------------
+
+    def _keep(self, key: _Key, document: Document, whole: dict[str, Any]) -> None:
+        _, account_id, document_id = key
+        self._wholes[key] = whole
+        self._revisions[account_id] = self._revisions.get(account_id, 0) + 1
+        match document:
+            case Account():
+                self._accounts[document_id] = document
+                self._extensions.setdefault(document_id, Extensions())
+                for table in (self._users, self._devices, self._resources):
+                    table.setdefault(document_id, {})
+                self._sip.keep_account(document, self._devices[document_id].values())
+            case User():
+                self._users[account_id][document_id] = document
+                self._extensions[account_id].keep(document)
+            case Device():
+                self._devices[account_id][document_id] = document
+                self._sip.keep_device(self._accounts[account_id], document)
+                self._extensions[account_id].keep(document)
+            case Resource():
+                self._resources[account_id][document_id] = document
+
+    def _forget(self, key: _Key) -> None:
+        kind, account_id, document_id = key
+        del self._wholes[key]
+        self._revisions[account_id] += 1
+        if kind == "user":
+            self._extensions[account_id].forget(self._users[account_id].pop(document_id))
+        elif kind == "device":
+            self._extensions[account_id].forget(self._devices[account_id].pop(document_id))
+            self._sip.forget_device(account_id, document_id)
+        elif kind == "resource":
+            del self._resources[account_id][document_id]
+        else:
+            self._forget_account(account_id)
+
+    def _forget_account(self, account_id: str) -> None:
+        # The revision stays: an account made anew under the same id must not meet an old number.
+        self._wholes = {key: whole for key, whole in self._wholes.items() if key[1] != account_id}
+        for table in (
+            self._accounts,
+            self._users,
+            self._devices,
+            self._resources,
+            self._extensions,
+        ):
+            table.pop(account_id)
+        self._sip.forget_account(account_id)
+
+
+def _found(kind: Kind, table: Mapping[_K, _V], key: _K, document_id: str) -> _V:
+    try:
+        return table[key]
+    except KeyError:
+        raise NotFound(kind, document_id) from None
+
+
+def _sorted(table: Mapping[str, _V]) -> tuple[_V, ...]:
+    return tuple(table[document_id] for document_id in sorted(table))

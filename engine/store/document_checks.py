@@ -1,0 +1,124 @@
+"""Rules of single fields: what may stand in a URI, a header, or a list of codecs."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+
+from engine.core.errors import RequestInvalid
+from engine.sip.uri import is_host, parse_uri
+from engine.store.documents import Account, Device, DeviceSip, Document, Gateway, Resource, User
+
+_USERNAME = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/#]{1,128}", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+", re.ASCII)
+_CODEC = re.compile(r"[A-Za-z0-9\-._]{1,32}(?:[@/][0-9]{1,6}[hi]?)?", re.ASCII)
+
+# Headers that make up the request itself, short forms included: a document that set them could
+# break dialogs or forge identities.
+_STACK_HEADERS = frozenset(
+    """
+    accept allow authorization call-id contact content-disposition content-encoding content-length
+    content-type cseq date expires from max-forwards mime-version min-se path proxy-authorization
+    proxy-require rack record-route require route rseq session-expires supported to via
+    c e f i k l m t v x
+    """.split()  # noqa: SIM905
+)
+
+
+def check_document(document: Document) -> None:
+    """Check the fields of a document one by one. Raises `RequestInvalid`."""
+    match document:
+        case Account():
+            _check_host("realm", document.realm)
+        case User():
+            _check_presence(document.presence_id)
+        case Device():
+            _check_device(document)
+        case Resource():
+            _check_resource(document)
+
+
+def _check_host(field: str, value: str) -> None:
+    if not is_host(value):
+        raise RequestInvalid(field, value, "a host name or an address", "pattern")
+
+
+def _check_headers(field: str, headers: Iterable[str]) -> None:
+    for name in headers:
+        if _TOKEN.fullmatch(name) is None:
+            raise RequestInvalid(
+                field, name, "header names made of A-Z a-z 0-9 - . ! % * _ + ` ' ~", "pattern"
+            )
+        if name.lower() in _STACK_HEADERS:
+            raise RequestInvalid(field, name, "headers the SIP stack does not write itself", "enum")
+
+
+def _check_codecs(field: str, codecs: tuple[str, ...]) -> None:
+    for codec in codecs:
+        if _CODEC.fullmatch(codec) is None:
+            raise RequestInvalid(field, codec, "codec names like PCMU or G722/16000", "pattern")
+
+
+def _check_user_part(field: str, value: str) -> None:
+    if value and _USERNAME.fullmatch(value) is None:
+        allowed = "1 to 128 characters of a SIP user (RFC 3261 25.1)"
+        raise RequestInvalid(field, value, allowed, "pattern")
+
+
+def _check_presence(presence_id: str) -> None:
+    user, at, host = presence_id.partition("@")
+    if presence_id and (_USERNAME.fullmatch(user) is None or (at and not is_host(host))):
+        raise RequestInvalid("presence_id", presence_id, "a SIP user, or user@host", "pattern")
+
+
+def _check_device(device: Device) -> None:
+    sip = device.sip
+    _check_presence(device.presence_id)
+    _check_user_part("sip.username", sip.username)
+    _check_user_part("sip.static_route", sip.static_route)
+    if sip.realm:
+        _check_host("sip.realm", sip.realm)
+    _check_address(sip)
+    _check_codecs("media.audio.codecs", device.media.audio.codecs)
+    field = "sip.custom_sip_headers"
+    for name, value in sip.custom_sip_headers.items():
+        if isinstance(value, str):
+            _check_headers(field, (name,))
+        elif name in ("in", "out"):
+            _check_headers(f"{field}.{name}", value)
+        else:
+            raise RequestInvalid(field, name, "in, out, or a header with a text", "enum")
+
+
+def _check_address(sip: DeviceSip) -> None:
+    if sip.ip or sip.method == "ip":
+        try:
+            ipaddress.ip_address(sip.ip)
+        except ValueError:
+            allowed = "an IPv4 or IPv6 address"
+            raise RequestInvalid("sip.ip", sip.ip, allowed, "pattern") from None
+    if sip.route or sip.invite_format == "route":
+        try:
+            parse_uri(sip.route)
+        except ValueError:
+            raise RequestInvalid("sip.route", sip.route, "a SIP URI", "pattern") from None
+
+
+def _check_resource(resource: Resource) -> None:
+    if not 1 <= resource.weight_cost <= 100:
+        raise RequestInvalid("weight_cost", resource.weight_cost, "1 to 100", "maximum")
+    if not resource.gateways:
+        raise RequestInvalid("gateways", [], "at least one gateway", "minItems")
+    for index, gateway in enumerate(resource.gateways):
+        _check_gateway(f"gateways[{index}]", gateway)
+
+
+def _check_gateway(path: str, gateway: Gateway) -> None:
+    _check_host(f"{path}.server", gateway.server)
+    if not 0 <= gateway.port <= 65535:
+        raise RequestInvalid(f"{path}.port", gateway.port, "1 to 65535", "maximum")
+    if gateway.realm:
+        _check_host(f"{path}.realm", gateway.realm)
+    _check_codecs(f"{path}.codecs", gateway.codecs)
+    _check_headers(f"{path}.custom_sip_headers", gateway.custom_sip_headers)

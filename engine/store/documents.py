@@ -1,0 +1,214 @@
+"""Accounts, users, devices and resources in the shapes of Kazoo's documents.
+
+Each struct holds the fields the engine reads, by Kazoo's names. A document may have any others: the
+directory keeps and returns them, it does not look at them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["account", "user", "device", "resource"]
+"""Kinds of documents, the words of `engine.core.errors.NotFound`."""
+
+InviteFormat = Literal["contact", "username", "e164", "npan", "1npan", "strip_plus", "route"]
+"""How the Request-URI of an INVITE is made (Kazoo's schema of devices)."""
+
+Transport = Literal["udp", "tcp", "tls"]
+
+
+class CallerIdText(msgspec.Struct, frozen=True):
+    """Name and number of one caller id."""
+
+    name: str = ""
+    number: str = ""
+
+
+class CallerIds(msgspec.Struct, frozen=True):
+    """Caller ids by the kind of call."""
+
+    internal: CallerIdText = CallerIdText()
+    """Shown inside the account; its number is also an extension (docs/directory.md)."""
+    external: CallerIdText = CallerIdText()
+    """Shown on calls that leave through a carrier."""
+
+
+class DialPlanRule(msgspec.Struct, frozen=True):
+    """What replaces a number its key matches: prefix, the last capture group, suffix."""
+
+    description: str = ""
+    prefix: str = ""
+    suffix: str = ""
+
+
+DialPlan = dict[str, DialPlanRule | tuple[str, ...]]
+"""Regular expression to rule, in order. The key `system` holds names of shared plans."""
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A tenant."""
+
+    id: str
+    name: str
+    realm: str
+    """SIP domain of its devices, unique, in lower case."""
+    enabled: bool = True
+    caller_id: CallerIds = CallerIds()
+    dial_plan: DialPlan = {}
+
+
+class User(msgspec.Struct, frozen=True):
+    """A person, who owns devices."""
+
+    id: str
+    first_name: str = ""
+    last_name: str = ""
+    username: str = ""
+    enabled: bool = True
+    caller_id: CallerIds = CallerIds()
+    presence_id: str = ""
+    dial_plan: DialPlan = {}
+
+
+class _HidesPassword(msgspec.Struct, frozen=True):
+    """A struct whose `password` never shows in `repr`."""
+
+    def __repr__(self) -> str:
+        """Show every field, the password as asterisks."""
+        shown = (
+            f"{name}={'***' if name == 'password' else repr(getattr(self, name))}"
+            for name in self.__struct_fields__
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+CustomHeaders = dict[str, str | dict[str, str]]
+"""Headers by name, or Kazoo's two groups of them, `in` (sent to the device) and `out`."""
+
+
+class DeviceSip(_HidesPassword, frozen=True):
+    """SIP settings of a device."""
+
+    username: str = ""
+    """User of its AOR and its credentials, unique in the realm; empty: it does not register."""
+    password: str = ""
+    """Secret of its digest credentials; empty: it cannot register."""
+    realm: str = ""
+    """Realm of its AOR, empty: its account's."""
+    method: Literal["password", "ip"] = "password"
+    """`ip`: known by its address, reached at it, never registered."""
+    ip: str = ""
+    """Address of a device with method `ip`."""
+    invite_format: InviteFormat = "contact"
+    route: str = ""
+    """SIP URI where a device with invite format `route` is reached, without registration."""
+    static_route: str = ""
+    """User part that replaces the dialled one in INVITEs to it."""
+    number: str = ""
+    """Number dialled for it in the e164, npan and 1npan formats."""
+    transport: Transport | None = None
+    """Transport to an address given by `ip`; None: UDP."""
+    custom_sip_headers: CustomHeaders = {}
+    ignore_completed_elsewhere: bool | None = None
+
+    def invite_headers(self) -> tuple[tuple[str, str], ...]:
+        """Return the headers of an INVITE to the device: those at the top, then those of `in`."""
+        top = [
+            (name, value)
+            for name, value in self.custom_sip_headers.items()
+            if isinstance(value, str)
+        ]
+        group = self.custom_sip_headers.get("in", {})
+        return (*top, *group.items()) if isinstance(group, dict) else tuple(top)
+
+
+class DeviceAudio(msgspec.Struct, frozen=True):
+    """Audio settings of a device."""
+
+    codecs: tuple[str, ...] = ()
+    """Codec names in order of preference, empty: the engine's default set."""
+
+
+class DeviceMedia(msgspec.Struct, frozen=True):
+    """Media settings of a device."""
+
+    audio: DeviceAudio = DeviceAudio()
+    bypass_media: bool | Literal["auto"] | None = None
+    ignore_early_media: bool | None = None
+    progress_timeout: int | None = None
+    """Seconds to wait for the first ringing."""
+
+
+class DoNotDisturb(msgspec.Struct, frozen=True):
+    """Whether a device wants no calls."""
+
+    enabled: bool = False
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A phone, or anything else with an AOR or an address."""
+
+    id: str
+    name: str = ""
+    enabled: bool = True
+    owner_id: str = ""
+    """Id of the user it belongs to, empty: nobody's."""
+    sip: DeviceSip = DeviceSip()
+    caller_id: CallerIds = CallerIds()
+    media: DeviceMedia = DeviceMedia()
+    dial_plan: DialPlan = {}
+    presence_id: str = ""
+    do_not_disturb: DoNotDisturb = DoNotDisturb()
+
+    @property
+    def rings(self) -> bool:
+        """Whether it may be rung: enabled, and not set to do not disturb."""
+        return self.enabled and not self.do_not_disturb.enabled
+
+
+class Gateway(_HidesPassword, frozen=True):
+    """One address of a carrier."""
+
+    server: str
+    port: int = 0
+    """1..65535, 0: the transport's default."""
+    username: str = ""
+    password: str = ""
+    realm: str = ""
+    """Realm of the carrier's challenge, empty: any."""
+    prefix: str = ""
+    suffix: str = ""
+    invite_format: InviteFormat = "route"
+    codecs: tuple[str, ...] = ()
+    custom_sip_headers: dict[str, str] = {}
+    transport: Transport = "udp"
+    enabled: bool = True
+    channel_selection: Literal["ascending", "descending"] = "ascending"
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """A carrier."""
+
+    id: str
+    name: str
+    gateways: tuple[Gateway, ...]
+    """At least one; tried in order."""
+    enabled: bool = True
+    rules: tuple[str, ...] = ()
+    """Regular expressions of the numbers it takes; the first capture group is what is dialled."""
+    weight_cost: int = 50
+    """1..100, the lowest is tried first."""
+    flags: tuple[str, ...] = ()
+
+
+Document = Account | User | Device | Resource
+
+STRUCTS: dict[Kind, type[Document]] = {
+    "account": Account,
+    "user": User,
+    "device": Device,
+    "resource": Resource,
+}
+"""The struct of each kind."""
