@@ -13,15 +13,17 @@ _next = itertools.count(os.getpid() * 64)
 def loopback_address() -> str:
     """Return an IPv4 loopback address not handed out before by this process.
 
-    127.64.0.0/10 is counted through from a place that depends on the process id, so test runs side by side
-    hardly ever meet; when they do, `free_port` still keeps them apart.
+    127.64.0.0/10 is counted through from a place that depends on the process id, so test runs side
+    by side hardly ever meet; when they do, `free_port` still keeps them apart.
     """
     serial = next(_next) % (64 * 256 * 254)
     return f"127.{64 + serial // (256 * 254) % 64}.{serial // 254 % 256}.{serial % 254 + 1}"
 
 
 def free_port(host: str, transport: str = "udp") -> int:
-    """Return an even port that is free on `host`, with the odd one above it (RTP and RTCP, or SIP)."""
+    """Return an even port that is free on `host`, with the odd one above it (RTP and RTCP, or
+    SIP).
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
     for _ in range(64):
@@ -39,7 +41,9 @@ def free_port(host: str, transport: str = "udp") -> int:
 
 
 def is_bound(host: str, port: int, transport: str = "udp") -> bool:
-    """Tell whether some process has `host:port` bound (udp) or listens there (tcp), as the kernel lists it."""
+    """Tell whether some process has `host:port` bound (udp) or listens there (tcp), as the kernel
+    lists it.
+    """
     table = Path(f"/proc/net/{transport}{'6' if ':' in host else ''}").read_text()
     wanted = f"{_kernel_address(host)}:{port:04X}"
     for line in table.splitlines()[1:]:

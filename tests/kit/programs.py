@@ -9,7 +9,9 @@ PACKAGES = {"sipp": "sip-tester", "openssl": "openssl"}
 
 
 def require(program: str) -> str:
-    """Return the path of a program. Raises `AssertionError` naming its package when it is not installed."""
+    """Return the path of a program. Raises `AssertionError` naming its package when it is not
+    installed.
+    """
     path = shutil.which(program)
     if path is None:
         raise AssertionError(

@@ -20,9 +20,12 @@ GUARD_S = 10.0
 
 
 def audio_address(sdp: str) -> tuple[str, int]:
-    """Return address and port of the audio stream of an SDP. Raises `AssertionError` when it names none."""
+    """Return address and port of the audio stream of an SDP. Raises `AssertionError` when it names
+    none.
+    """
     connection, audio = _CONNECTION.search(sdp), _AUDIO.search(sdp)
-    assert connection and audio, f"no audio address in SDP:\n{sdp}"
+    assert connection, f"no address in SDP:\n{sdp}"
+    assert audio, f"no audio in SDP:\n{sdp}"
     return connection[1], int(audio[1])
 
 

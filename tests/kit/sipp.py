@@ -21,8 +21,10 @@ GUARD_S = 40.0
 """Longest wait for a SIPp to end. A guard against hanging, never a measured time."""
 
 
-class SippFailed(AssertionError):
-    """SIPp saw something else than its scenario, or never ended; carries its error log and messages."""
+class SippError(AssertionError):
+    """SIPp saw something else than its scenario, or never ended; carries its error log and
+    messages.
+    """
 
 
 class Sipp:
@@ -39,7 +41,8 @@ class Sipp:
         options: further options of SIPp, for instance `("-d", "500")`.
         messages: log every message (`messages`); costs SIPp time under load.
 
-    Use as `async with`: entering starts the process and waits until its port is bound; leaving ends it.
+    Use as `async with`: entering starts the process and waits until its port is bound; leaving ends
+    it.
     """
 
     def __init__(
@@ -116,25 +119,28 @@ class Sipp:
         self._directory.cleanup()
 
     async def finished(self) -> dict[str, int]:
-        """Wait until SIPp has handled its calls and has ended; return its counters, whatever they say."""
+        """Wait until SIPp has handled its calls and has ended; return its counters, whatever they
+        say.
+        """
         assert self._process is not None
         try:
             self._status = await asyncio.wait_for(self._process.wait(), GUARD_S)
         except TimeoutError:
             self._read_files()
-            raise SippFailed(f"SIPp did not end within {GUARD_S} s\n{self.explain()}") from None
+            raise SippError(f"SIPp did not end within {GUARD_S} s\n{self.explain()}") from None
         self._read_files()
         return self._statistics
 
     async def succeeded(self) -> list[SippMessage]:
-        """Wait for the end and require that SIPp counts every call as successful and none as failed.
+        """Wait for the end and require that SIPp counts every call as successful and none as
+        failed.
 
-        Returns the messages it logged. Raises `SippFailed` with SIPp's error log otherwise.
+        Returns the messages it logged. Raises `SippError` with SIPp's error log otherwise.
         """
         counters = await self.finished()
         good = counters["SuccessfulCall"] == self.calls and counters["FailedCall"] == 0
         if self._status != 0 or not good:
-            raise SippFailed(self.explain())
+            raise SippError(self.explain())
         return self._messages
 
     async def never_called(self) -> None:
@@ -143,7 +149,7 @@ class Sipp:
         self._process.send_signal(signal.SIGUSR1)
         counters = await self.finished()
         if counters["TotalCallCreated"] or counters["OutOfCallMsgs"]:
-            raise SippFailed(f"SIPp should not have been called\n{self.explain()}")
+            raise SippError(f"SIPp should not have been called\n{self.explain()}")
 
     def messages_now(self) -> list[SippMessage]:
         """Return the messages logged until now."""
@@ -151,11 +157,15 @@ class Sipp:
 
     @property
     def short_log(self) -> Path:
-        """The -trace_shortmsg file, when `options` asks for it; gone after the `async with` block."""
+        """The -trace_shortmsg file, when `options` asks for it; gone after the `async with`
+        block.
+        """
         return self._path / "short.log"
 
     def explain(self) -> str:
-        """Return what happened, for a failing test: counters that are not zero, errors, the ladder."""
+        """Return what happened, for a failing test: counters that are not zero, errors, the
+        ladder.
+        """
         counted = {name: value for name, value in self._statistics.items() if value}
         errors = self._path / "errors.log"
         ladder = "\n".join(
@@ -186,13 +196,15 @@ class Sipp:
         return [*arguments, *self._options]
 
     async def _bound(self) -> None:
-        """Wait until the kernel lists SIPp's port: it tells nobody when it is ready, so look every 5 ms."""
+        """Wait until the kernel lists SIPp's port: it tells nobody when it is ready, so look every
+        5 ms.
+        """
         assert self._process is not None
         deadline = asyncio.get_running_loop().time() + GUARD_S
         while not is_bound(self.host, self.port, self.transport):
             ended = self._process.returncode is not None
             if ended or asyncio.get_running_loop().time() > deadline:
-                raise SippFailed(f"SIPp {self.scenario} did not bind {self.address}")
+                raise SippError(f"SIPp {self.scenario} did not bind {self.address}")
             await asyncio.sleep(0.005)
 
     def _read_files(self) -> None:

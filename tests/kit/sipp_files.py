@@ -46,7 +46,9 @@ class SippMessage:
         return [value.strip() for key, value in pairs if key.strip().lower() == wanted]
 
     def header(self, name: str) -> str:
-        """Return the value of the one header of that name. Raises `AssertionError` when there is not one."""
+        """Return the value of the one header of that name. Raises `AssertionError` when there is
+        not one.
+        """
         values = self.headers(name)
         assert len(values) == 1, f"{len(values)} headers {name} in:\n{self.text}"
         return values[0]
@@ -65,13 +67,17 @@ def read_messages(path: Path) -> list[SippMessage]:
     entries = list(_ENTRY.finditer(text))
     ends = [entry.start() for entry in entries[1:]] + [len(text)]
     return [
-        SippMessage(_epoch(entry["at"]), entry["verb"] == "sent", text[entry.end() : end].strip("\n"))
+        SippMessage(
+            _epoch(entry["at"]), entry["verb"] == "sent", text[entry.end() : end].strip("\n")
+        )
         for entry, end in zip(entries, ends, strict=True)
     ]
 
 
 def read_statistics(path: Path) -> dict[str, int]:
-    """Return the cumulative counters of the last row of a -trace_stat file: `SuccessfulCall`, `FailedCall` ..."""
+    """Return the cumulative counters of the last row of a -trace_stat file: `SuccessfulCall`,
+    `FailedCall` ...
+    """
     with path.open(newline="") as file:
         rows = list(csv.reader(file, delimiter=";"))
     names, last = rows[0], rows[-1]

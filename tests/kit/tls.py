@@ -13,7 +13,9 @@ from tests.kit.programs import require
 
 
 async def make_certificate(directory: Path, host: str) -> tuple[Path, Path]:
-    """Make a self-signed certificate for the address `host`; return the certificate file and the key file."""
+    """Make a self-signed certificate for the address `host`; return the certificate file and the
+    key file.
+    """
     certificate, key = directory / f"{host}.pem", directory / f"{host}.key"
     process = await asyncio.create_subprocess_exec(
         require("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
@@ -33,8 +35,8 @@ class TlsTerminator:
         host: address of the TCP server behind it, and to listen on.
         certificate, key: PEM files of the server side.
 
-    `port` is the TLS port; it can be asked before the server behind it is there. `handshakes` counts the TLS
-    connections that were made, so a test can prove that traffic came this way.
+    `port` is the TLS port; it can be asked before the server behind it is there. `handshakes`
+    counts the TLS connections that were made, so a test can prove that traffic came this way.
     """
 
     def __init__(self, host: str, certificate: Path, key: Path) -> None:

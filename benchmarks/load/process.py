@@ -1,0 +1,38 @@
+"""What the operating system says about a process: CPU time, resident memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return user and system time of a process, all its threads together (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def resident_mb(pid: int) -> float:
+    """Return the resident memory of a process in MB (10**6 bytes)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise ProcessLookupError(f"process {pid} has no resident memory: it has ended")
+
+
+async def cpu_share(pid: int, seconds: float) -> float:
+    """Return which share of one core a process uses, watched for some seconds."""
+    clock = asyncio.get_running_loop().time
+    began, used = clock(), cpu_seconds(pid)
+    await asyncio.sleep(seconds)
+    return (cpu_seconds(pid) - used) / (clock() - began)
+
+
+def percentile(values: list[float], percent: float) -> float:
+    """Return the value that `percent` of the values, at least one, do not exceed (nearest rank)."""
+    ranked = sorted(values)
+    rank = max(1, -(-len(ranked) * percent // 100))
+    return ranked[int(rank) - 1]
