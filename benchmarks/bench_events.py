@@ -1,5 +1,4 @@
-"""What an event costs: build the payload, publish it, encode it for the journal and for a
-WebSocket.
+"""What an event costs: build, publish, encode for the journal and for a WebSocket.
 
 python benchmarks/bench_events.py [--json] [--count N]
 """

@@ -91,8 +91,9 @@ class Tokens:
         return scope
 
     def authorize(self, token: str | None, account_id: str) -> Scope:
-        """Return the scope of a token that may use the account. Raises `InvalidCredentials`,
-        `Forbidden`.
+        """Return the scope of a token if it covers the account.
+
+        Raises `InvalidCredentials`, `Forbidden`.
         """
         scope = self.verify(token)
         scope.check(account_id)

@@ -33,8 +33,9 @@ class CallHandle(Protocol):
     """The INVITEs sent for it, empty when nobody is registered."""
 
     async def answered(self) -> Outcome:
-        """Wait until the endpoint answered (or gave early media that is not ignored) or ringing it
-        failed.
+        """Wait until ringing the endpoint has succeeded or failed.
+
+        Early media that is not ignored counts as an answer.
         """
         ...
 
@@ -60,6 +61,10 @@ class EngineFace(Protocol):
         Raises `NotFound` (account, user, device), `RequestInvalid` (number filter, bounds),
         `EngineUnavailable`. Once it returned, exactly one terminal event follows.
         """
+        ...
+
+    def refusal(self) -> str:
+        """Return why new originates are refused now (starting, closing, full), empty when taken."""
         ...
 
     def hang_up(self, account_id: str, call_id: str) -> None:

@@ -83,9 +83,7 @@ class FeedEvent(msgspec.Struct, frozen=True, eq=False):
         return self._json
 
     def public_json(self) -> bytes:
-        """Return the payload as JSON in snake_case, as WebSocket and webhook clients get it;
-        encoded once.
-        """
+        """Return the payload as JSON in snake_case, as WebSocket clients get it; encoded once."""
         if not self._public:
             encoded = msgspec.json.encode(snake_case(self.payload))
             msgspec.structs.force_setattr(self, "_public", encoded)
@@ -195,9 +193,7 @@ class Subscription:
     """
 
     def __init__(self, feed: Feed, queue_size: int = QUEUE_SIZE) -> None:
-        """Make a reader of `feed` that wants nothing yet; at most `queue_size` events may wait for
-        it.
-        """
+        """Make a reader that wants nothing yet; at most `queue_size` events may wait for it."""
         self._feed = feed
         self._limit = queue_size
         self._queue: deque[FeedEvent] = deque()
@@ -276,9 +272,7 @@ class Subscription:
         return self
 
     async def __anext__(self) -> FeedEvent:
-        """Return the next event. Raises `SlowConsumer` after the last one queued before the reader
-        was cut off.
-        """
+        """Return the next event; raise `SlowConsumer` after the last one before the cut."""
         while not self._queue:
             if self._cut is not None:
                 raise self._cut

@@ -32,6 +32,9 @@ _CHANNEL_STATES = {
     "CHANNEL_DESTROY": "REPORTING",
 }
 
+EVENT_NAMES = frozenset({*_CHANNEL_STATES, QUICKCALL_END})
+"""Every name an event can have."""
+
 _CALL_STATES = {
     LegState.IDLE: "DOWN",
     LegState.DIALING: "DOWN",
@@ -221,9 +224,7 @@ def outcome_fields(outcome: Outcome) -> dict[str, object]:
 
 
 def cdr(leg: LegSnapshot, switch: Switch) -> dict[str, object]:
-    """Return the CDR document of an ended leg: Kazoo's `cdrs` schema, plus id, owner and
-    interaction.
-    """
+    """Return the CDR of an ended leg in Kazoo's `cdrs` schema; the journal adds its id."""
     end = leg.ended_at if leg.ended_at is not None else leg.created_at
     duration, ringing, billing = durations(leg)
     document: dict[str, object] = {

@@ -24,8 +24,9 @@ def snake_key(key: str) -> str:
 
 
 def snake_case(payload: Mapping[str, object]) -> dict[str, object]:
-    """Return a payload with every key in snake_case, recursively; custom application variables stay
-    as given.
+    """Return a payload with every key in snake_case, recursively.
+
+    Custom application variables stay as the user gave them.
     """
     return {
         snake_key(key): value if key in CAV_KEYS else _snake_value(value)
@@ -55,8 +56,7 @@ def microseconds(at: float) -> int:
 
 @lru_cache(maxsize=8192)
 def address(uri: str) -> str:
-    """Return `user@host` (or `host`) of a SIP URI or name-addr, as Kazoo's `Request`, `To` and
-    `From` have it.
+    """Return `user@host` (or `host`) of a SIP URI or name-addr: Kazoo's `Request`, `To`, `From`.
 
     >>> address('"Device QuickCall" <sip:1001@example.org;transport=tcp>;tag=x')
     '1001@example.org'

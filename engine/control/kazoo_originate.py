@@ -1,6 +1,4 @@
-"""The originate request as Kazoo's REST answers show it: the whole in an error, less in a success.
-Pure.
-"""
+"""The originate request as Kazoo's REST answers show it: whole in an error, less in a success."""
 
 from __future__ import annotations
 

@@ -213,14 +213,12 @@ def _timeout(field: str, given: object) -> int:
 
 
 def _application_vars(options: _Options) -> dict[str, object]:
-    """Custom application variables: the option's object, then every query key that is not an
-    option.
-    """
+    """Return the option's object, with every query key that is not an option laid over it."""
     given = options.get(_object, None, "custom_application_vars")
     merged: dict[str, object] = dict(given) if given else {}
-    for key, value in options.query.items():
+    for key, text in options.query.items():
         if key not in _OPTIONS:
-            merged[key] = value
+            merged[key] = text
     merged = {key: value for key, value in merged.items() if key not in RESERVED_CAVS}
     if len(merged) > MAX_CAVS:
         raise RequestInvalid(

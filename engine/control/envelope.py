@@ -1,0 +1,154 @@
+"""Kazoo's answer envelopes and its table of errors. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+from engine.control.auth import Forbidden, InvalidCredentials
+from engine.core.errors import (
+    Conflict,
+    EngineError,
+    EngineUnavailable,
+    NotFound,
+    RequestInvalid,
+)
+
+API_VERSION = "4.2.2"
+"""Release of Kazoo's API that the shapes follow; `version` of every envelope."""
+
+SYSTEM_ERRORS = {
+    "validation_error": 400,
+    "parse_error": 400,
+    "invalid_credentials": 401,
+    "forbidden": 403,
+    "bad_identifier": 404,
+    "not_found": 404,
+    "invalid_method": 405,
+    "datastore_conflict": 409,
+    "request_too_large": 413,
+    "unspecified_fault": 500,
+    "service_unavailable": 503,
+}
+"""HTTP status of each system error: Kazoo's names, and its own words where it has none."""
+
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+class ParseError(EngineError):
+    """The body is not what an envelope looks like (HTTP 400, Kazoo `parse_error`)."""
+
+
+class RouteMissing(EngineError):
+    """No such URL (HTTP 404, Kazoo `not_found`)."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What every envelope of one HTTP request says about it."""
+
+    node: str
+    request_id: str
+    auth_token: str | None = None
+    """Echoed to whoever sent it, as Kazoo does; None until it was verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as an envelope shows it."""
+
+    status: int
+    message: str
+    data: dict[str, object]
+
+
+def request_id_of(header: str | None) -> str:
+    """Return the caller's request id, empty when there is none.
+
+    Raises `RequestInvalid` for anything but 1 to 128 visible ASCII characters.
+    """
+    if not header:
+        return ""
+    if not _REQUEST_ID.fullmatch(header):
+        allowed = "1 to 128 visible ASCII characters"
+        raise RequestInvalid("x-request-id", header[:32], allowed, "pattern")
+    return header
+
+
+def success(data: object, exchange: Exchange, at: datetime, **extra: object) -> bytes:
+    """Return a success envelope as JSON; `extra` are Kazoo's optional keys (`page_size`, ...)."""
+    return msgspec.json.encode(
+        {"data": data, "status": "success", **extra, **_trailer(exchange, at)}
+    )
+
+
+def failure(error: Failure, exchange: Exchange, at: datetime) -> bytes:
+    """Return an error envelope as JSON."""
+    return msgspec.json.encode(
+        {
+            "data": error.data,
+            "error": str(error.status),
+            "message": error.message,
+            "status": "error",
+            **_trailer(exchange, at),
+        }
+    )
+
+
+def _trailer(exchange: Exchange, at: datetime) -> dict[str, object]:
+    trailer: dict[str, object] = {
+        "node": exchange.node,
+        "request_id": exchange.request_id,
+        "timestamp": timestamp(at),
+        "version": API_VERSION,
+    }
+    if exchange.auth_token is not None:
+        trailer["auth_token"] = exchange.auth_token
+    return trailer
+
+
+def timestamp(at: datetime) -> str:
+    """Return ISO 8601 in UTC, whole seconds: `2026-01-31T12:00:00Z`."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def system_error(name: str, message: str, **more: object) -> Failure:
+    """Return a system error: its name is the envelope's `message`, the human text is in `data`."""
+    return Failure(SYSTEM_ERRORS[name], name, {"message": message, **more})
+
+
+def failure_of(error: EngineError) -> Failure:
+    """Return how an error of the engine is shown."""
+    match error:
+        case RequestInvalid():
+            return _validation(error.field, error.code, str(error), error.value)
+        case NotFound():
+            return system_error("bad_identifier", "bad identifier", cause=error.id, kind=error.kind)
+        case Conflict():
+            detail = {"unique": {"message": str(error), "cause": _plain(error.value)}}
+            return Failure(409, "datastore_conflict", {error.field: detail})
+        case InvalidCredentials():
+            return system_error("invalid_credentials", str(error))
+        case Forbidden():
+            return system_error("forbidden", str(error))
+        case ParseError():
+            return system_error("parse_error", str(error))
+        case RouteMissing():
+            return system_error("not_found", str(error))
+        case EngineUnavailable():
+            return system_error("service_unavailable", str(error))
+        case _:
+            return system_error("unspecified_fault", str(error))
+
+
+def _validation(field: str, code: str, message: str, value: object) -> Failure:
+    """Return field, rule that was broken and text: the shape of Kazoo's validation errors."""
+    detail = {code: {"message": message, "cause": _plain(value)}}
+    return Failure(400, "validation error", {field: detail})
+
+
+def _plain(value: object) -> object:
+    return value if value is None or isinstance(value, (str, int, float, bool)) else repr(value)

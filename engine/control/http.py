@@ -1,0 +1,78 @@
+"""The HTTP application: every route, one way to show errors, the health of the engine."""
+
+from __future__ import annotations
+
+from litestar import Litestar, Response, get
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+
+from engine.control.face import EngineFace
+from engine.control.http_calls import (
+    act_on_channel,
+    end_channel,
+    list_cdrs,
+    list_channels,
+    show_cdr,
+    show_channel,
+)
+from engine.control.http_context import (
+    MAX_BODY,
+    HttpRequest,
+    face_of,
+    on_engine_error,
+    on_fault,
+    on_http_error,
+)
+from engine.control.http_directory import Accounts, Devices, Resources, Users
+from engine.control.http_quickcall import quickcall, quickcall_and_wait
+from engine.control.openapi import openapi_config
+from engine.control.websocket import event_stream
+from engine.core.errors import EngineError
+
+
+@get("/healthz", include_in_schema=False)
+async def healthz() -> dict[str, str]:
+    """Answer while the process lives."""
+    return {"status": "ok"}
+
+
+@get("/readyz", include_in_schema=False)
+async def readyz(request: HttpRequest) -> Response[dict[str, str]]:
+    """Answer 200 while new calls are taken, else 503 and why they are not."""
+    refusal = face_of(request).refusal()
+    if refusal:
+        return Response({"status": "unavailable", "reason": refusal}, status_code=503)
+    return Response({"status": "ready"})
+
+
+def make_app(face: EngineFace) -> Litestar:
+    """Return the ASGI application of an engine."""
+    return Litestar(
+        route_handlers=[
+            quickcall,
+            quickcall_and_wait,
+            Accounts,
+            Users,
+            Devices,
+            Resources,
+            list_channels,
+            show_channel,
+            act_on_channel,
+            end_channel,
+            list_cdrs,
+            show_cdr,
+            healthz,
+            readyz,
+            event_stream,
+        ],
+        state=State({"face": face}),
+        exception_handlers={
+            EngineError: on_engine_error,
+            HTTPException: on_http_error,
+            Exception: on_fault,
+        },
+        request_max_body_size=MAX_BODY,
+        openapi_config=openapi_config(),
+        logging_config=None,
+        debug=False,
+    )

@@ -1,0 +1,116 @@
+"""Routes of calls: live channels, hanging up, call records."""
+
+from __future__ import annotations
+
+import time
+
+from litestar import Response, delete, get, post
+
+from engine.control.http_context import Call, HttpRequest, open_call
+from engine.control.kazoo_channels import channel_document
+from engine.control.kazoo_events import Switch
+from engine.control.kazoo_keys import GREGORIAN_EPOCH
+from engine.control.openapi import cdr_options, channel_body, operation
+from engine.core.errors import NotFound, RequestInvalid
+from engine.core.values import LegSnapshot
+
+CHANNELS = "/v2/accounts/{account_id:str}/channels"
+CHANNEL = CHANNELS + "/{call_id:str}"
+CDRS = "/v2/accounts/{account_id:str}/cdrs"
+CDR = CDRS + "/{cdr_id:str}"
+
+PAGE_SIZE = 50
+MAX_PAGE_SIZE = 1000
+
+_ERRORS = (400, 401, 403, 404)
+
+
+@get(CHANNELS, summary="List live channels", operation_class=operation(errors=_ERRORS))
+async def list_channels(request: HttpRequest, account_id: str) -> Response[bytes]:
+    """List the live legs of an account."""
+    call = await open_call(request, account_id)
+    call.face.directory.account(account_id)
+    return call.succeed([_document(call, leg) for leg in call.face.channels(account_id)])
+
+
+@get(CHANNEL, summary="Show a live channel", operation_class=operation(errors=_ERRORS))
+async def show_channel(request: HttpRequest, account_id: str, call_id: str) -> Response[bytes]:
+    """Show one live leg."""
+    call = await open_call(request, account_id)
+    return call.succeed(_document(call, _channel(call, account_id, call_id)))
+
+
+@post(
+    CHANNEL,
+    status_code=202,
+    summary="Act on a live channel",
+    operation_class=operation(body=channel_body, errors=_ERRORS),
+)
+async def act_on_channel(request: HttpRequest, account_id: str, call_id: str) -> Response[bytes]:
+    """End the call a channel belongs to: `{"data": {"action": "hangup"}}`."""
+    call = await open_call(request, account_id)
+    action = call.required_data.get("action")
+    if action != "hangup":
+        raise RequestInvalid("action", action, "hangup", "enum")
+    return _hang_up(call, account_id, call_id)
+
+
+@delete(CHANNEL, status_code=202, summary="Hang up", operation_class=operation(errors=_ERRORS))
+async def end_channel(request: HttpRequest, account_id: str, call_id: str) -> Response[bytes]:
+    """End the call a channel belongs to."""
+    return _hang_up(await open_call(request, account_id), account_id, call_id)
+
+
+@get(
+    CDRS,
+    summary="List call records, newest first",
+    operation_class=operation(query=cdr_options, errors=_ERRORS),
+)
+async def list_cdrs(request: HttpRequest, account_id: str) -> Response[bytes]:
+    """List call records; times are those of the end of a leg, in Kazoo's Gregorian seconds."""
+    call = await open_call(request, account_id)
+    call.face.directory.account(account_id)
+    size = _integer(call, "page_size", 1, MAX_PAGE_SIZE)
+    since = _integer(call, "created_from", 0, 10**12)
+    before = _integer(call, "created_to", 0, 10**12)
+    records = await call.face.journal.cdrs(
+        account_id,
+        PAGE_SIZE if size is None else size,
+        since=None if since is None else since - GREGORIAN_EPOCH,
+        before=None if before is None else before - GREGORIAN_EPOCH,
+        interaction_id=call.query.get("filter_interaction_id"),
+    )
+    return call.succeed(records, page_size=len(records))
+
+
+@get(CDR, summary="Show a call record", operation_class=operation(errors=_ERRORS))
+async def show_cdr(request: HttpRequest, account_id: str, cdr_id: str) -> Response[bytes]:
+    """Show one call record."""
+    call = await open_call(request, account_id)
+    return call.succeed(await call.face.journal.cdr(account_id, cdr_id))
+
+
+def _hang_up(call: Call, account_id: str, call_id: str) -> Response[bytes]:
+    channel = _document(call, _channel(call, account_id, call_id))
+    call.face.hang_up(account_id, call_id)
+    return call.succeed(channel, 202, message="hangup initiated")
+
+
+def _channel(call: Call, account_id: str, call_id: str) -> LegSnapshot:
+    for leg in call.face.channels(account_id):
+        if leg.call_id == call_id:
+            return leg
+    raise NotFound("channel", call_id)
+
+
+def _document(call: Call, leg: LegSnapshot) -> dict[str, object]:
+    return channel_document(leg, Switch(call.face.node), time.time())
+
+
+def _integer(call: Call, name: str, least: int, most: int) -> int | None:
+    text = call.query.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 13 and least <= int(text) <= most):
+        raise RequestInvalid(name, text[:32], f"an integer, {least} to {most}", "type")
+    return int(text)

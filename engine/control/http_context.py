@@ -1,0 +1,206 @@
+"""What every HTTP handler starts and ends with: who asks, for which account, with what; the answer.
+
+Nothing here, and no error, logs a query string: it may hold a token.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+from urllib.parse import parse_qsl
+
+import msgspec
+from litestar import MediaType, Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+
+from engine.control.auth import Scope, token_of
+from engine.control.envelope import (
+    Exchange,
+    Failure,
+    ParseError,
+    failure,
+    failure_of,
+    request_id_of,
+    success,
+    system_error,
+)
+from engine.control.face import EngineFace
+from engine.core.errors import EngineError, EngineUnavailable, RequestInvalid
+
+MAX_BODY = 1024 * 1024
+"""Longest request body, bytes."""
+
+MAX_QUERY_FIELDS = 256
+"""Most pairs of a query string."""
+
+RETRY_AFTER = 1
+"""Seconds a client should wait when the engine takes no new work."""
+
+HttpRequest = Request[Any, Any, State]
+
+_log = logging.getLogger(__name__)
+
+
+class _Body(msgspec.Struct):
+    data: Any = msgspec.UNSET
+    auth_token: Any = None
+
+
+_decode = msgspec.json.Decoder(_Body).decode
+
+
+@dataclass(slots=True)
+class Call:
+    """An authorised request."""
+
+    face: EngineFace
+    exchange: Exchange
+    scope: Scope
+    query: dict[str, str]
+    body: _Body
+
+    @property
+    def data(self) -> dict[str, object]:
+        """The body's `data`, empty without one. Raises `RequestInvalid` if not an object."""
+        if self.body.data is msgspec.UNSET:
+            return {}
+        return self.required_data
+
+    @property
+    def required_data(self) -> dict[str, object]:
+        """The body's `data`. Raises `RequestInvalid` when it is missing or not an object."""
+        if self.body.data is msgspec.UNSET:
+            raise RequestInvalid("data", None, "an object", "required")
+        if not isinstance(self.body.data, dict):
+            raise RequestInvalid("data", type(self.body.data).__name__, "an object", "type")
+        return self.body.data
+
+    def succeed(self, data: object, status: int = 200, **extra: object) -> Response[bytes]:
+        """Answer with a success envelope."""
+        return reply(
+            success(data, self.exchange, datetime.now(UTC), **extra), status, self.exchange
+        )
+
+    def fail(self, error: Failure) -> Response[bytes]:
+        """Answer with an error envelope."""
+        return fail(error, self.exchange)
+
+
+def face_of(request: HttpRequest) -> EngineFace:
+    """Return the engine behind the application."""
+    return cast(EngineFace, request.app.state.face)
+
+
+async def open_call(request: HttpRequest, account_id: str | None) -> Call:
+    """Read and authorise a request for an account, or, with None, for the whole engine.
+
+    Raises `InvalidCredentials`, `Forbidden`, `ParseError`, `RequestInvalid`.
+    """
+    face = face_of(request)
+    exchange = _exchange_of(request, face)
+    query = parse_query(request.scope["query_string"])
+    body = parse_body(await request.body())
+    headers = request.headers
+    token = token_of(
+        headers.get("x-auth-token"),
+        headers.get("authorization"),
+        query.pop("auth_token", None),
+        body.auth_token,
+    )
+    scope = face.tokens.verify(token)
+    if account_id is not None:
+        scope.check(account_id)
+    exchange.auth_token = token
+    return Call(face, exchange, scope, query, body)
+
+
+def parse_query(raw: bytes) -> dict[str, str]:
+    """Return the pairs of a query string; of equal names the last. Raises `RequestInvalid`."""
+    if not raw:
+        return {}
+    try:
+        pairs = parse_qsl(
+            raw.decode("latin-1"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_QUERY_FIELDS,
+        )
+    except ValueError:
+        allowed = f"at most {MAX_QUERY_FIELDS} pairs of percent-encoded UTF-8"
+        raise RequestInvalid("query", "...", allowed) from None
+    return dict(pairs)
+
+
+def parse_body(raw: bytes) -> _Body:
+    """Return the envelope in a body; an empty body is an empty one. Raises `ParseError`."""
+    if not raw:
+        return _Body()
+    try:
+        return _decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ParseError(f"the body is not a JSON object with `data`: {error}") from None
+
+
+def _exchange_of(request: HttpRequest, face: EngineFace) -> Exchange:
+    """Return the exchange of a request, made on first use; errors look here too."""
+    state = request.scope["state"]
+    exchange = state.get("exchange")
+    if exchange is None:
+        exchange = state["exchange"] = Exchange(face.node, secrets.token_hex(16))
+        exchange.request_id = (
+            request_id_of(request.headers.get("x-request-id")) or exchange.request_id
+        )
+    return cast(Exchange, exchange)
+
+
+def reply(content: bytes, status: int, exchange: Exchange) -> Response[bytes]:
+    """Return a JSON response that names its request."""
+    return Response(
+        content,
+        status_code=status,
+        media_type=MediaType.JSON,
+        headers={"x-request-id": exchange.request_id},
+    )
+
+
+def fail(error: Failure, exchange: Exchange) -> Response[bytes]:
+    """Return an error envelope."""
+    response = reply(failure(error, exchange, datetime.now(UTC)), error.status, exchange)
+    if error.status == 503:
+        response.set_header("retry-after", str(RETRY_AFTER))
+    return response
+
+
+def on_engine_error(request: HttpRequest, error: EngineError) -> Response[bytes]:
+    """Answer an error the engine raised on purpose."""
+    if isinstance(error, EngineUnavailable):
+        _log.warning("refused: %s", error)
+    return fail(failure_of(error), _error_exchange(request))
+
+
+def on_http_error(request: HttpRequest, error: HTTPException) -> Response[bytes]:
+    """Answer what the framework refused: no such URL, no such method, a body too long."""
+    names = {404: "not_found", 405: "invalid_method", 413: "request_too_large", 400: "parse_error"}
+    name = names.get(error.status_code, "unspecified_fault")
+    response = fail(system_error(name, error.detail), _error_exchange(request))
+    for header, value in (error.headers or {}).items():
+        response.set_header(header, value)
+    return response
+
+
+def on_fault(request: HttpRequest, error: Exception) -> Response[bytes]:
+    """Answer a defect of the engine; the client learns no more than where to look it up."""
+    exchange = _error_exchange(request)
+    _log.error("request %s failed", exchange.request_id, exc_info=error)
+    return fail(system_error("unspecified_fault", "internal error, see the log"), exchange)
+
+
+def _error_exchange(request: HttpRequest) -> Exchange:
+    try:
+        return _exchange_of(request, face_of(request))
+    except RequestInvalid:
+        return cast(Exchange, request.scope["state"]["exchange"])

@@ -1,0 +1,196 @@
+"""What the OpenAPI document says beyond what the framework reads from the handlers' signatures.
+
+Handlers read bodies and queries themselves, because an option may stand in either; so what they
+take is said here, with the bounds of `kazoo_request`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+from litestar import Request
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, Operation, Responses, SecurityScheme
+
+from engine.control.envelope import API_VERSION
+from engine.control.kazoo_request import (
+    MAX_CAVS,
+    MAX_TEXT,
+    MAX_TIMEOUT,
+    MIN_TIMEOUT,
+)
+from engine.store.documents import STRUCTS
+
+Schema = dict[str, Any]
+
+_TEXT: Schema = {"type": "string", "maxLength": MAX_TEXT}
+_FLAG: Schema = {"type": "boolean"}
+
+OPTIONS: dict[str, tuple[Schema, str]] = {
+    "auto_answer": (_FLAG, "Ask the phone to answer by itself, when one device is rung; false"),
+    "cid-name": (_TEXT, 'Caller id name; "Device QuickCall" on the device, its own beyond'),
+    "cid-number": (_TEXT, "Caller id number; the number on the device, its own beyond"),
+    "custom_application_vars": (
+        {"type": "object", "maxProperties": MAX_CAVS},
+        "Data repeated on every event and CDR; unknown query keys join it",
+    ),
+    "ignore-early-media": (_FLAG, "Wait for the answer even when the device sends media; true"),
+    "media": ({"type": "string", "enum": ["process", "bypass"]}, "Who carries the RTP; process"),
+    "number_filter": (
+        {"anyOf": [_FLAG, {"type": "string", "format": "regex", "minLength": 1}]},
+        "true: letters and digits only; a regular expression: its first group; false: as it is",
+    ),
+    "target_call_id": (_TEXT, "Call-ID of an existing call to be near to"),
+    "timeout": (
+        {"type": "integer", "minimum": MIN_TIMEOUT, "maximum": MAX_TIMEOUT},
+        "Seconds to ring; 30",
+    ),
+}
+"""Options of a quickcall: schema, and what they do with their default."""
+
+quickcall_options: dict[str, tuple[Schema, str]] = {
+    name: option for name, option in OPTIONS.items() if name != "custom_application_vars"
+}
+"""Options as query parameters."""
+
+quickcall_body: Schema = {
+    "type": "object",
+    "properties": {
+        name: {**schema, "description": text} for name, (schema, text) in OPTIONS.items()
+    },
+}
+"""Options as the body's `data`."""
+
+channel_body: Schema = {
+    "type": "object",
+    "required": ["action"],
+    "properties": {"action": {"type": "string", "enum": ["hangup"]}},
+}
+
+_GREGORIAN: Schema = {"type": "integer", "minimum": 0, "maximum": 10**12}
+
+cdr_options: dict[str, tuple[Schema, str]] = {
+    "page_size": ({"type": "integer", "minimum": 1, "maximum": 1000}, "Most records; 50"),
+    "created_from": (_GREGORIAN, "Only legs that ended then or later, Gregorian seconds"),
+    "created_to": (_GREGORIAN, "Only legs that ended before, Gregorian seconds"),
+    "filter_interaction_id": (_TEXT, "Only the legs of one call"),
+}
+
+_REASONS = {
+    400: "A value is not allowed, or the body is not an envelope",
+    401: "No token, or an unknown one",
+    403: "The token is for another account",
+    404: "No such account, endpoint or object",
+    409: "Another object has this unique value",
+    500: "Ringing the endpoint failed; `data` says why",
+    503: "The engine takes no new work now",
+}
+
+
+def operation(
+    query: dict[str, tuple[Schema, str]] | None = None,
+    body: Schema | None = None,
+    document: bool = False,
+    errors: tuple[int, ...] = (),
+) -> type[Operation]:
+    """Return an operation class that adds what a handler's signature does not tell.
+
+    `query`: name to schema and description. `body`: schema of the envelope's `data`; `document`: it
+    is the document that the first tag names. `errors`: statuses that answer with an error envelope.
+    """
+
+    @dataclass
+    class Documented(Operation):
+        def __post_init__(self) -> None:
+            parameters = cast(list[Any], self.parameters or [])
+            parameters += [_parameter(name, *option) for name, option in (query or {}).items()]
+            self.parameters = parameters or None
+            data = _reference((self.tags or [""])[0]) if document else body
+            if data is not None:
+                self.request_body = cast(Any, _request_body(data, required=document))
+            status = next(iter(cast(Responses, self.responses)))
+            responses = {status: _response("Success", "Success")}
+            responses |= {str(code): _response(_REASONS[code], "Error") for code in errors}
+            self.responses = cast(Any, responses)
+
+    return Documented
+
+
+def _parameter(name: str, schema: Schema, text: str) -> Schema:
+    return {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
+
+
+def _reference(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _request_body(data: Schema, required: bool) -> Schema:
+    envelope = {"type": "object", "required": ["data"], "properties": {"data": data}}
+    return {"required": required, "content": {"application/json": {"schema": envelope}}}
+
+
+def _response(text: str, schema: str) -> Schema:
+    content = {"application/json": {"schema": _reference(schema)}}
+    return {"description": text, "content": content}
+
+
+def _envelope(status: str, more: dict[str, Schema]) -> Schema:
+    properties: dict[str, Schema] = {
+        "data": {},
+        "status": {"const": status},
+        "request_id": {"type": "string"},
+        "node": {"type": "string"},
+        "timestamp": {"type": "string", "format": "date-time"},
+        "version": {"type": "string"},
+        "auth_token": {"type": "string"},
+        **more,
+    }
+    required = ["data", "status", "request_id", "node", "timestamp", "version", *more]
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def _schemas() -> dict[str, Schema]:
+    """Return the schemas of the directory's documents and of envelopes."""
+    _, found = msgspec.json.schema_components(
+        STRUCTS.values(), ref_template="#/components/schemas/{name}"
+    )
+    schemas: dict[str, Schema] = dict(found)
+    for struct in STRUCTS.values():
+        schema = schemas[struct.__name__]
+        schema["required"] = [name for name in schema["required"] if name != "id"]
+        schema["properties"]["id"]["readOnly"] = True
+    schemas["Success"] = _envelope("success", {})
+    schemas["Error"] = _envelope(
+        "error", {"error": {"type": "string"}, "message": {"type": "string"}}
+    )
+    return schemas
+
+
+class _Document(JsonRenderPlugin):
+    """Serves the document with the schemas of `_schemas`, which the framework does not know."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        components = {**openapi_schema["components"], "schemas": _schemas()}
+        return super().render(request, {**openapi_schema, "components": components})
+
+
+def openapi_config() -> OpenAPIConfig:
+    """Return the framework's configuration of the document, served at /openapi.json."""
+    schemes = {
+        "token": SecurityScheme(type="apiKey", name="X-Auth-Token", security_scheme_in="header"),
+        "bearer": SecurityScheme(type="http", scheme="bearer"),
+    }
+    return OpenAPIConfig(
+        title="quickcall",
+        version=API_VERSION,
+        description="Ring a device or a user; when it answers, connect it to a number.",
+        components=Components(security_schemes=cast(Any, schemes)),
+        security=[{"token": []}, {"bearer": []}],
+        use_handler_docstrings=True,
+        # Under this path the framework also serves the name it always uses.
+        path="/openapi.json",
+        render_plugins=[_Document(path=["/", "/openapi.json"])],
+    )

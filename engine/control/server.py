@@ -1,0 +1,70 @@
+"""The HTTP server around the application: starts and stops inside a running loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import uvicorn
+
+from engine.control.face import EngineFace
+from engine.control.http import make_app
+
+MAX_FRAME = 64 * 1024
+"""Longest WebSocket frame of a client, bytes."""
+
+SHUTDOWN_SECONDS = 5
+"""How long open requests may go on after `stop`."""
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the process's signals to whoever embeds it."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+class HttpServer:
+    """Serves an engine's HTTP API and event stream on one address."""
+
+    def __init__(self, face: EngineFace, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Bind later, in `start`; port 0 takes a free one."""
+        self._host = host
+        self._port = port
+        config = uvicorn.Config(
+            make_app(face),
+            http="httptools",
+            ws="websockets-sansio",
+            lifespan="on",
+            log_config=None,
+            # An access log would write query strings, and with them tokens.
+            access_log=False,
+            server_header=False,
+            ws_max_size=MAX_FRAME,
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+        self._server = _Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """Port bound; 0 before `start` when a free one was asked for."""
+        return self._port
+
+    async def start(self) -> None:
+        """Bind and serve. Raises `OSError` when the address cannot be bound."""
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.create_server((self._host, self._port), family=family, backlog=2048)
+        self._port = listener.getsockname()[1]
+        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+
+    async def stop(self) -> None:
+        """Stop taking requests, wait for the open ones, release the port. Idempotent."""
+        task, self._task = self._task, None
+        if task is not None:
+            self._server.should_exit = True
+            await task
