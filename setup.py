@@ -1,8 +1,8 @@
 """Compile ext/<part>/<name>.pyx, with the part's C++, into the module engine.<part>._<name>.
 
-Flags, from the environment: ENGINE_DEBUG=1 (symbols, assertions), ENGINE_SANITIZE=address,undefined,
-ENGINE_COVERAGE=1 (gcov and Cython line tracing), ENGINE_ANNOTATE=1 (Cython's HTML reports under build/).
-pjproject must have been built with the same flags: scripts/build_pjsip.sh.
+Environment: ENGINE_DEBUG=1 (symbols, assertions), ENGINE_SANITIZE=address,undefined,
+ENGINE_COVERAGE=1 (gcov, Cython line tracing), ENGINE_ANNOTATE=1 (Cython's reports, in build/).
+scripts/build_pjsip.sh must have run with the same.
 """
 
 import os
@@ -20,15 +20,13 @@ PJSIP = Path(".deps", "pjsip-sanitize" if SANITIZE else "pjsip-debug" if DEBUG e
 # Objects of other flags or another pjproject never mix: each combination has its own directory.
 BUILD = Path("build", PJSIP.resolve().name + ("-coverage" if COVERAGE else ""))
 
-# Our own C++ has no warnings; what Cython generates is not ours to fix.
 STRICT = ["-Wall", "-Wextra", "-Wshadow", "-Wnon-virtual-dtor", "-Woverloaded-virtual", "-Werror"]
 COMPILE = ["-std=c++20", "-fvisibility=hidden"]
 COMPILE += ["-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer"] if DEBUG else ["-O2", "-g0"]
-COMPILE += ["--coverage", "-DCYTHON_TRACE_NOGIL=1"] if COVERAGE else []
-LINK = ["--coverage"] if COVERAGE else []
-if SANITIZE:
-    COMPILE += [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=all"]
-    LINK += [f"-fsanitize={SANITIZE}"]
+COMPILE += ["-DCYTHON_TRACE_NOGIL=1"] * COVERAGE + ["-fno-sanitize-recover=all"] * bool(SANITIZE)
+# Functions of pjsua that ext/sip/stack.cpp stands in front of.
+WRAP = [f"-Wl,--wrap={name}" for name in ("pjsua_aud_channel_update", "pjsip_inv_usage_init")]
+BOTH = ["--coverage"] * COVERAGE + [f"-fsanitize={SANITIZE}"] * bool(SANITIZE)
 
 
 def extension(pyx: str) -> Extension:
@@ -38,17 +36,17 @@ def extension(pyx: str) -> Extension:
     depends = glob(f"{part}/*.hpp") + glob(f"{part}/*.pxd")
     found = Extension(name, [pyx, *sorted(glob(f"{part}/*.cpp"))], [str(part)], depends=depends)
     found.language = "c++"
-    found.extra_compile_args, found.extra_link_args = list(COMPILE), list(LINK)
+    found.extra_compile_args, found.extra_link_args = COMPILE + BOTH, list(BOTH)
     if part.name == "sip":
         found.extra_compile_args += ["-isystem", f"{PJSIP}/include", *flags("compile-flags")]
-        found.extra_link_args += [f"-L{PJSIP}/lib", *flags("link-flags")]
+        found.extra_link_args += [f"-L{PJSIP}/lib", *WRAP, *flags("link-flags")]
     else:
         found.libraries = ["re2"]
     return found
 
 
 def flags(name: str) -> list[str]:
-    """Return the flags that scripts/build_pjsip.sh wrote beside the libraries; none before it ran."""
+    """Return the flags that scripts/build_pjsip.sh wrote beside the libraries, if any."""
     path = PJSIP / name
     return path.read_text().split() if path.exists() else []
 
@@ -59,10 +57,10 @@ class Build(build_ext):
     def build_extensions(self) -> None:
         """Compile and link; ends with one sentence when pjproject has not been built."""
         if not (PJSIP / "link-flags").exists():
-            raise SystemExit(f"{PJSIP} is missing: build pjproject with scripts/build_pjsip.sh first.")
+            raise SystemExit(f"{PJSIP} is missing: run scripts/build_pjsip.sh first.")
         compile_one = self.compiler._compile
 
-        def compile_strictly(obj, src, ext, cc_args, extra, pp_opts):  # type: ignore[no-untyped-def]
+        def compile_strictly(obj, src, ext, cc_args, extra, pp_opts):
             own = ["-w"] if src.startswith("build") else STRICT
             compile_one(obj, src, ext, cc_args, extra + own, pp_opts)
 
@@ -70,17 +68,15 @@ class Build(build_ext):
         super().build_extensions()
 
 
-MODULES = cythonize(
-    [extension(pyx) for pyx in sorted(glob("ext/*/*.pyx"))],
-    build_dir=str(BUILD / "cython"),
-    include_path=sorted({str(Path(pyx).parent) for pyx in glob("ext/*/*.pyx")}),
-    annotate=os.environ.get("ENGINE_ANNOTATE") == "1",
-    compiler_directives={"language_level": 3, "linetrace": COVERAGE},
-    quiet=True,
-)
-
 setup(
-    ext_modules=MODULES,
+    ext_modules=cythonize(
+        [extension(pyx) for pyx in sorted(glob("ext/*/*.pyx"))],
+        build_dir=str(BUILD / "cython"),
+        include_path=sorted(glob("ext/*/")),
+        annotate=os.environ.get("ENGINE_ANNOTATE") == "1",
+        compiler_directives={"linetrace": COVERAGE, "autotestdict": False},
+        quiet=True,
+    ),
     cmdclass={"build_ext": Build},
     options={"build": {"build_base": str(BUILD)}, "build_ext": {"parallel": 2}},
 )

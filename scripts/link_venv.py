@@ -1,7 +1,7 @@
 """Make the source tree importable from its .venv and its commands runnable from .venv/bin.
 
-What `pip install --editable` does, without its isolated second build of the compiled modules. The softphone's
-binding comes along from .deps/pjsip/python.
+What `pip install --editable` does, without its isolated second build of the compiled modules.
+The softphone's binding comes along from .deps/pjsip/python.
 """
 
 import sys

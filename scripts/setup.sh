@@ -71,6 +71,8 @@ compiled_modules() {
 
 debian_packages
 check_python
+# The softphone uses the release build whatever the engine is built with.
+env -u ENGINE_DEBUG -u ENGINE_SANITIZE bash scripts/build_pjsip.sh
 bash scripts/build_pjsip.sh
 environment
 compiled_modules
