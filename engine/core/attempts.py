@@ -1,0 +1,54 @@
+"""Endpoints into attempts: whom to send an INVITE, at once (fork) or one after the other (hunt).
+
+The rung side is one fork: every contact of every endpoint, of every device of a user. The dialled
+side is a hunt over groups: devices next to each other fork, as one group; every contact of a
+carrier is a group of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+
+from engine.core.values import Contact, Endpoint
+
+RESOURCE = "resource"
+"""`Endpoint.kind` of a carrier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One contact of one endpoint, to be sent one INVITE."""
+
+    endpoint: Endpoint
+    contact: Contact
+
+
+def fork(endpoints: Iterable[Endpoint], limit: int) -> tuple[Target, ...]:
+    """Return at most `limit` targets, highest q first (RFC 3261 20.10).
+
+    Targets of one q stay in directory order.
+    A contact that an endpoint has twice is taken once. Empty when nobody is registered.
+    """
+    targets = [Target(endpoint, contact) for endpoint in endpoints for contact in _once(endpoint)]
+    targets.sort(key=lambda target: -target.contact.q)
+    return tuple(targets[:limit])
+
+
+def hunt(endpoints: Iterable[Endpoint], limit: int) -> tuple[tuple[Target, ...], ...]:
+    """Return the groups to try in order; the targets of one group ring at once."""
+    groups: list[tuple[Target, ...]] = []
+    for is_carrier, members in groupby(endpoints, lambda endpoint: endpoint.kind == RESOURCE):
+        if is_carrier:
+            groups += [(Target(carrier, c),) for carrier in members for c in _once(carrier)]
+        else:
+            groups.append(fork(tuple(members), limit))
+    return tuple(group for group in groups if group)
+
+
+def _once(endpoint: Endpoint) -> Iterable[Contact]:
+    first: dict[str, Contact] = {}
+    for contact in endpoint.contacts:
+        first.setdefault(contact.uri, contact)
+    return first.values()

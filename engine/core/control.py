@@ -1,0 +1,187 @@
+"""Call control: every originate and its legs behind one door.
+
+Pure: the runtime feeds it events and the time, and carries out its effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.core.deadlines import Deadlines
+from engine.core.errors import EngineUnavailable
+from engine.core.events import DestinationResolved, SipEvent
+from engine.core.invite import check_request
+from engine.core.leg_plans import Subject
+from engine.core.originate import Originate
+from engine.core.originate_table import OriginateState
+from engine.core.registry import Registry
+from engine.core.settings import CallSettings
+from engine.core.turn import Effects, Turn
+from engine.core.values import (
+    CallerId,
+    Endpoint,
+    LegRole,
+    LegSnapshot,
+    OriginateId,
+    OriginateRequest,
+    PlannedAttempt,
+)
+
+__all__ = ["CallControl", "CallSettings", "Effects"]
+
+_NOTHING = Effects((), ())
+_NO_CALLER_ID = CallerId()
+
+
+class CallControl:
+    """All live originates.
+
+    `now` is in seconds since the epoch and must not go backwards. Every method that takes `now`
+    returns its effects: commands to carry out in order, notices to tell in order. Not thread-safe.
+    """
+
+    def __init__(
+        self, settings: CallSettings, new_call_id: Callable[[], str], first_leg: int = 1
+    ) -> None:
+        """Take the settings, the source of unique Call-IDs and the first leg id, 1 or more."""
+        if first_leg < 1:
+            raise ValueError(f"first_leg: {first_leg!r} is not allowed; allowed: 1 or more")
+        self._settings = settings
+        self._registry = Registry(new_call_id, first_leg)
+        self._deadlines = Deadlines()
+        self._originates: dict[OriginateId, Originate] = {}
+        self._closing = False
+
+    def originate(
+        self,
+        originate_id: OriginateId,
+        request: OriginateRequest,
+        number: str,
+        endpoints: tuple[Endpoint, ...],
+        interaction_id: str,
+        now: float,
+        owner_caller_id: CallerId = _NO_CALLER_ID,
+    ) -> Effects:
+        """Ring the endpoints; `number` is the dialled one after the number filter.
+
+        Once it returned, exactly one `OriginateEnded` follows; with nobody to ring it is among the
+        effects already. `owner_caller_id` is shown to the dialled party by devices that have no
+        caller id of their own. Raises `RequestInvalid` when a value of the request may not reach a
+        header, `ValueError` when the id is in use, and `EngineUnavailable` after `close`.
+        """
+        if self._closing:
+            raise EngineUnavailable("call control is closing")
+        if originate_id in self._originates:
+            raise ValueError(
+                f"originate_id: {originate_id!r} is not allowed; allowed: one not in use"
+            )
+        check_request(request, number)
+        subject = Subject(originate_id, request, number, interaction_id, owner_caller_id)
+        made = Originate(subject, self._registry)
+        self._originates[originate_id] = made
+        turn = self._turn(now)
+        made.start(endpoints, turn)
+        return self._done(made, turn)
+
+    def handle(self, event: SipEvent | DestinationResolved, now: float) -> Effects:
+        """Act on an event of the stack or the answer of the router.
+
+        An event of a leg or an originate that does not live is late and has no effect.
+        """
+        turn = self._turn(now)
+        if isinstance(event, DestinationResolved):
+            originate = self._originates.get(event.originate_id)
+            if originate is None:
+                return _NOTHING
+            originate.resolved(event, turn)
+        else:
+            owner = self._registry.of_leg(event.leg)
+            if owner is None:
+                return _NOTHING
+            originate = self._originates[owner]
+            originate.take(event, turn)
+        return self._done(originate, turn)
+
+    def hang_up(self, originate_id: OriginateId, now: float) -> Effects:
+        """End an originate, in every state. An unknown id has no effect: the call has ended."""
+        originate = self._originates.get(originate_id)
+        if originate is None:
+            return _NOTHING
+        turn = self._turn(now)
+        originate.hang_up(turn)
+        return self._done(originate, turn)
+
+    def expire(self, now: float) -> Effects:
+        """Act on every deadline that has passed."""
+        turn = self._turn(now)
+        while (due := self._deadlines.pop_due(now)) is not None:
+            originate_id, leg = due
+            originate = self._originates[originate_id]
+            if leg is None:
+                originate.expire(turn)
+            else:
+                originate.expire_leg(leg, turn)
+            self._forget_ended(originate)
+        return turn.effects()
+
+    def close(self, now: float) -> Effects:
+        """Hang everything up with cause SYSTEM_SHUTDOWN and take no more originates."""
+        self._closing = True
+        turn = self._turn(now)
+        for originate in self._originates.values():
+            originate.hang_up(turn, "SYSTEM_SHUTDOWN")
+        return turn.effects()
+
+    def next_deadline(self) -> float | None:
+        """Return when `expire` has something to do, None when nothing is waited for."""
+        return self._deadlines.next()
+
+    def originate_of(self, call_id: str) -> OriginateId | None:
+        """Return the originate that owns the live channel of this Call-ID."""
+        return self._registry.of_call_id(call_id)
+
+    def planned(self, originate_id: OriginateId) -> tuple[PlannedAttempt, ...]:
+        """Return the INVITEs sent to the endpoint of a live originate, else nothing."""
+        originate = self._originates.get(originate_id)
+        if originate is None:
+            return ()
+        return tuple(
+            PlannedAttempt(leg.plan.endpoint, leg.plan.contact, leg.invite.call_id)
+            for leg in originate.attempts()
+            if leg.plan.role is LegRole.A
+        )
+
+    def snapshots(self, account_id: str | None = None) -> tuple[LegSnapshot, ...]:
+        """Return the live legs of an account, of all when it is None, oldest call first."""
+        return tuple(
+            leg.snapshot()
+            for originate in self._originates.values()
+            if account_id is None or originate.subject.request.account_id == account_id
+            for leg in originate.legs.values()
+        )
+
+    @property
+    def legs(self) -> int:
+        """Legs that live now, those being released too."""
+        return len(self._registry)
+
+    @property
+    def originates(self) -> int:
+        """Originates whose terminal event has not been told."""
+        return len(self._originates)
+
+    @property
+    def deadlines(self) -> int:
+        """Deadlines that run now."""
+        return len(self._deadlines)
+
+    def _turn(self, now: float) -> Turn:
+        return Turn(now, self._deadlines, self._settings)
+
+    def _done(self, originate: Originate, turn: Turn) -> Effects:
+        self._forget_ended(originate)
+        return turn.effects()
+
+    def _forget_ended(self, originate: Originate) -> None:
+        if originate.state is OriginateState.ENDED:
+            del self._originates[originate.subject.id]

@@ -1,0 +1,200 @@
+"""The transition table of an originate; the theory stands in `engine.core.originate`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from engine.core.machine import Ignore, Refuse, Table, Transition, ignore, refuse
+
+
+class OriginateState(StrEnum):
+    """States of an originate."""
+
+    NEW = "new"
+    RINGING = "ringing"
+    EARLY = "early"
+    ROUTING = "routing"
+    CONNECTING = "connecting"
+    TALKING = "talking"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+class OriginateInput(StrEnum):
+    """What can happen to an originate. A: the rung side, B: the dialled side."""
+
+    START = "start"
+    NOBODY = "nobody"
+    A_EARLY_MEDIA = "a_early_media"
+    A_ANSWERED = "a_answered"
+    ATTEMPT_FAILED = "attempt_failed"
+    RINGING_FAILED = "ringing_failed"
+    A_LEFT = "a_left"
+    ROUTED = "routed"
+    UNROUTABLE = "unroutable"
+    B_EARLY_MEDIA = "b_early_media"
+    B_ANSWERED = "b_answered"
+    B_ATTEMPT_FAILED = "b_attempt_failed"
+    B_GROUP_FAILED = "b_group_failed"
+    B_FAILED = "b_failed"
+    B_LEFT = "b_left"
+    LEG_GONE = "leg_gone"
+    LAST_LEG_GONE = "last_leg_gone"
+    TIMEOUT = "timeout"
+    HANG_UP = "hang_up"
+
+
+_S, _I = OriginateState, OriginateInput
+Row = dict[OriginateInput, Transition[OriginateState] | Ignore | Refuse]
+
+_STARTED: Row = {**refuse("an originate starts once", _I.START, _I.NOBODY)}
+_NO_B: Row = {
+    **refuse(
+        "nobody has been dialled yet",
+        *(
+            _I.B_EARLY_MEDIA,
+            _I.B_ANSWERED,
+            _I.B_ATTEMPT_FAILED,
+            _I.B_GROUP_FAILED,
+            _I.B_FAILED,
+            _I.B_LEFT,
+        ),
+    )
+}
+_NOT_ASKED: Row = {**refuse("the router has not been asked", _I.ROUTED, _I.UNROUTABLE)}
+_ANSWERED_ONCE: Row = {
+    **refuse(
+        "A has answered and its other attempts were given up",
+        *(_I.A_EARLY_MEDIA, _I.A_ANSWERED, _I.ATTEMPT_FAILED, _I.RINGING_FAILED),
+    )
+}
+_RESOLVED: Row = {**refuse("the router answers once", _I.ROUTED, _I.UNROUTABLE)}
+_LOSER_GONE: Row = {**ignore("a loser has gone, it was given up before", _I.LEG_GONE)}
+_STILL_ALIVE: Row = {**refuse("the last leg is counted only while ending", _I.LAST_LEG_GONE)}
+
+ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
+    "originate",
+    OriginateState,
+    OriginateInput,
+    {
+        _S.NEW: {
+            _I.START: Transition(_S.RINGING, "ring"),
+            _I.NOBODY: Transition(_S.ENDED, "finish"),
+            **refuse(
+                "nothing has been dialled",
+                *(_I.A_EARLY_MEDIA, _I.A_ANSWERED, _I.ATTEMPT_FAILED, _I.RINGING_FAILED, _I.A_LEFT),
+                *(_I.LEG_GONE, _I.LAST_LEG_GONE, _I.TIMEOUT, _I.HANG_UP),
+            ),
+            **_NOT_ASKED,
+            **_NO_B,
+        },
+        _S.RINGING: {
+            **_STARTED,
+            _I.A_EARLY_MEDIA: Transition(_S.EARLY, "win_early"),
+            _I.A_ANSWERED: Transition(_S.ROUTING, "win"),
+            **ignore("other attempts go on", _I.ATTEMPT_FAILED),
+            _I.RINGING_FAILED: Transition(_S.ENDING, "release"),
+            **refuse("no attempt has won", _I.A_LEFT),
+            **_NOT_ASKED,
+            **_NO_B,
+            **refuse("no attempt has been given up", _I.LEG_GONE),
+            **_STILL_ALIVE,
+            _I.TIMEOUT: Transition(_S.ENDING, "release"),
+            _I.HANG_UP: Transition(_S.ENDING, "release"),
+        },
+        _S.EARLY: {
+            **_STARTED,
+            **refuse("one early stream wins, its rivals were given up", _I.A_EARLY_MEDIA),
+            _I.A_ANSWERED: Transition(_S.ROUTING, "ask"),
+            **refuse("the rivals of the winner were given up", _I.ATTEMPT_FAILED),
+            _I.RINGING_FAILED: Transition(_S.ENDING, "release"),
+            **refuse("the winner has not answered", _I.A_LEFT),
+            **_NOT_ASKED,
+            **_NO_B,
+            **_LOSER_GONE,
+            **_STILL_ALIVE,
+            _I.TIMEOUT: Transition(_S.ENDING, "release"),
+            _I.HANG_UP: Transition(_S.ENDING, "release"),
+        },
+        _S.ROUTING: {
+            **_STARTED,
+            **_ANSWERED_ONCE,
+            _I.A_LEFT: Transition(_S.ENDING, "release"),
+            _I.ROUTED: Transition(_S.CONNECTING, "dial_next"),
+            _I.UNROUTABLE: Transition(_S.ENDING, "release"),
+            **_NO_B,
+            **_LOSER_GONE,
+            **_STILL_ALIVE,
+            _I.TIMEOUT: Transition(_S.ENDING, "release"),
+            _I.HANG_UP: Transition(_S.ENDING, "release"),
+        },
+        _S.CONNECTING: {
+            **_STARTED,
+            **_ANSWERED_ONCE,
+            _I.A_LEFT: Transition(_S.ENDING, "release"),
+            **_RESOLVED,
+            _I.B_EARLY_MEDIA: Transition(_S.CONNECTING, "hear"),
+            _I.B_ANSWERED: Transition(_S.TALKING, "connect"),
+            **ignore("other attempts of the group go on", _I.B_ATTEMPT_FAILED),
+            _I.B_GROUP_FAILED: Transition(_S.CONNECTING, "dial_next"),
+            _I.B_FAILED: Transition(_S.ENDING, "release"),
+            **refuse("B has not answered", _I.B_LEFT),
+            **_LOSER_GONE,
+            **_STILL_ALIVE,
+            _I.TIMEOUT: Transition(_S.ENDING, "release"),
+            _I.HANG_UP: Transition(_S.ENDING, "release"),
+        },
+        _S.TALKING: {
+            **_STARTED,
+            **_ANSWERED_ONCE,
+            _I.A_LEFT: Transition(_S.ENDING, "release"),
+            **_RESOLVED,
+            **refuse(
+                "B has answered and its other attempts were given up",
+                *(
+                    _I.B_EARLY_MEDIA,
+                    _I.B_ANSWERED,
+                    _I.B_ATTEMPT_FAILED,
+                    _I.B_GROUP_FAILED,
+                    _I.B_FAILED,
+                ),
+            ),
+            _I.B_LEFT: Transition(_S.ENDING, "release"),
+            **_LOSER_GONE,
+            **_STILL_ALIVE,
+            **refuse("no deadline runs while the two talk", _I.TIMEOUT),
+            _I.HANG_UP: Transition(_S.ENDING, "release"),
+        },
+        _S.ENDING: {
+            **_STARTED,
+            **_ANSWERED_ONCE,
+            **ignore("the router answered after the call had ended", _I.ROUTED, _I.UNROUTABLE),
+            **refuse(
+                "every leg has been given up",
+                *(_I.A_LEFT, _I.B_EARLY_MEDIA, _I.B_ANSWERED, _I.B_ATTEMPT_FAILED),
+                *(_I.B_GROUP_FAILED, _I.B_FAILED, _I.B_LEFT),
+            ),
+            **ignore("legs of it are left", _I.LEG_GONE),
+            _I.LAST_LEG_GONE: Transition(_S.ENDED, "finish"),
+            **refuse("the deadline was cleared", _I.TIMEOUT),
+            **ignore("the call is ending already", _I.HANG_UP),
+        },
+        _S.ENDED: {
+            **ignore("the router answered after the call had ended", _I.ROUTED, _I.UNROUTABLE),
+            **ignore("the call is over", _I.HANG_UP),
+            **_STARTED,
+            **refuse(
+                "the terminal event has been told and no leg is left",
+                *(_I.A_EARLY_MEDIA, _I.A_ANSWERED, _I.ATTEMPT_FAILED, _I.RINGING_FAILED, _I.A_LEFT),
+                *(
+                    _I.B_EARLY_MEDIA,
+                    _I.B_ANSWERED,
+                    _I.B_ATTEMPT_FAILED,
+                    _I.B_GROUP_FAILED,
+                    _I.B_FAILED,
+                ),
+                *(_I.B_LEFT, _I.LEG_GONE, _I.LAST_LEG_GONE, _I.TIMEOUT),
+            ),
+        },
+    },
+)

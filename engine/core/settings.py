@@ -1,0 +1,41 @@
+"""Settings of call control. One frozen value, given at construction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """Settings of call control. Raises `ValueError` naming the field that is out of bounds."""
+
+    host: str
+    """Public host of this engine: in Call-Info, and in From when an endpoint has no realm."""
+    codecs: tuple[str, ...] = ()
+    """Codecs offered to endpoints that name none; empty: the default set of the stack."""
+    display_name: str = "Device QuickCall"
+    """Caller id name the rung device shows when the request gives none."""
+    b_ring_s: float = 60.0
+    """Seconds the dialled party may ring, more than 0; counted anew for each carrier of a hunt."""
+    route_s: float = 5.0
+    """Seconds the router may take to answer, more than 0."""
+    cancel_guard_s: float = 40.0
+    """Seconds a leg may take to end after its hang-up, more than 0: 64*T1 of a CANCEL or BYE
+    that nobody answers (RFC 3261 17.1.2.2, 9.1) plus 8 s for the stack."""
+    max_attempts: int = 32
+    """INVITEs at once for one side of an originate, 1 or more; further contacts, those of lowest
+    q, are not tried."""
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        for field in ("b_ring_s", "route_s", "cancel_guard_s"):
+            if not getattr(self, field) > 0:
+                raise ValueError(
+                    f"{field}: {getattr(self, field)!r} is not allowed; allowed: more than 0 s"
+                )
+        if self.max_attempts < 1:
+            raise ValueError(
+                f"max_attempts: {self.max_attempts!r} is not allowed; allowed: 1 or more"
+            )
+        if not self.host:
+            raise ValueError("host: '' is not allowed; allowed: a host name or address")
