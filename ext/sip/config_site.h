@@ -73,6 +73,9 @@
 #define PJMEDIA_CONF_USE_AGC 0
 // 101 is what telephones and carriers use by habit; some ignore what rtpmap says (default 120).
 #define PJMEDIA_RTP_PT_TELEPHONE_EVENTS 101
+// One telephone-event, at 8000 Hz: 101/8000 is what everybody understands. With one per clock rate (the
+// default) payload type 101 would be the 48000 Hz one whenever opus is offered.
+#define PJMEDIA_TELEPHONE_EVENT_ALL_CLOCKRATES 0
 // A server has no sound card, picture or echo to cancel.
 #define PJMEDIA_HAS_VIDEO 0
 #define PJSUA_HAS_VIDEO 0

@@ -28,6 +28,13 @@ bool same_host(const sockaddr_storage &a, const sockaddr_storage &b) {
                        &reinterpret_cast<const sockaddr_in6 &>(b).sin6_addr, sizeof(in6_addr)) == 0;
 }
 
+bool unspecified(const sockaddr_storage &address) {
+    if (address.ss_family == AF_INET) {
+        return reinterpret_cast<const sockaddr_in &>(address).sin_addr.s_addr == INADDR_ANY;
+    }
+    return IN6_IS_ADDR_UNSPECIFIED(&reinterpret_cast<const sockaddr_in6 &>(address).sin6_addr);
+}
+
 in_port_t &port_of(sockaddr_storage &address) {
     return address.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6 &>(address).sin6_port
                                          : reinterpret_cast<sockaddr_in &>(address).sin_port;
@@ -135,6 +142,9 @@ void Relay::set_remote(MediaPort *port, const sockaddr *rtp, const sockaddr *rtc
     std::lock_guard lock(mutex_);
     std::memcpy(&port->remote[0], rtp, length);
     std::memcpy(&port->remote[1], rtcp, length);
+    if (unspecified(port->remote[0])) {  // hold in the manner of RFC 2543: send nothing
+        port->remote[0].ss_family = port->remote[1].ss_family = 0;
+    }
 }
 
 void Relay::join(MediaPort *one, MediaPort *other) {

@@ -54,7 +54,6 @@ public:
 
     // Version of the pjproject library that is linked in, for the check at import.
     static std::string pjproject_version();
-    static std::vector<std::string> codecs();
 
 private:
     class Impl;

@@ -1,0 +1,290 @@
+# distutils: language = c++
+# cython: language_level=3, boundscheck=False
+"""Thin wrapper of the C++ facade in stack.hpp: values go down, core events come up. See ext/sip/README.md."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libcpp cimport bool as cbool
+from libcpp.memory cimport unique_ptr
+from libcpp.string cimport string
+from libcpp.utility cimport move, pair
+from libcpp.vector cimport vector
+
+from engine.core.commands import Dial, HangUp, Join, Respond, Split
+from engine.core.events import (
+    LegAnswered,
+    LegDialed,
+    LegEnded,
+    LegGaveEarlyMedia,
+    LegRang,
+    RegisterReceived,
+    SipMessageSeen,
+    StackLogged,
+)
+from engine.core.values import Party
+from engine.sip.port import Listener, SipStats, StackBusy
+
+
+cdef extern from "wire.hpp" namespace "quickcall" nogil:
+    cdef enum class CommandKind(uint8_t):
+        dial, hang_up, join, split, respond
+
+    cdef enum class EventKind(uint8_t):
+        leg_dialed, leg_rang, leg_gave_early_media, leg_answered, leg_ended
+        register_received, message_seen, logged
+
+    cdef enum class WireParty "quickcall::Party"(uint8_t):
+        remote, local, timeout, policy
+
+    cdef cppclass Command:
+        CommandKind kind
+        uint64_t leg, other
+        int status
+        string call_id, request_uri, to_uri, from_uri, next_hop
+        string username, password, realm, reason
+        vector[string] routes, codecs
+        vector[pair[string, string]] headers
+
+    cdef cppclass Event:
+        EventKind kind
+        WireParty party
+        cbool sent
+        int status, q850
+        int64_t cseq
+        double at
+        uint64_t leg
+        string reason, detail, codec, text
+        # "from" is a Python keyword
+        string sender "from"
+        string to, uri, call_id, source, transport
+        vector[string] contacts, authorization, path, supported
+
+    cdef cppclass Stats:
+        uint32_t legs, transactions, dialogs, media_ports, pending_requests, mailbox
+        uint64_t dropped, relayed_packets, blocked_max_ns
+
+
+cdef extern from "stack.hpp" namespace "quickcall" nogil:
+    cdef cppclass ListenerConfig:
+        string transport, host
+        int port
+
+    cdef cppclass StackConfig:
+        vector[ListenerConfig] listeners
+        string public_host, tls_certificate, tls_private_key, media_host
+        int rtp_first, rtp_last, max_legs
+        vector[string] codecs
+        string user_agent
+        cbool trace
+        int log_level
+        cbool accept_register
+        double shutdown_s
+
+    cdef cppclass CppStack "quickcall::Stack":
+        CppStack(const StackConfig &) except +
+        vector[ListenerConfig] listeners()
+        int fd()
+        void drain(vector[Event] &)
+        cbool submit(vector[Command])
+        Stats stats()
+        void begin_close()
+        void close()
+        @staticmethod
+        string pjproject_version()
+
+
+cdef tuple PARTIES = (Party.REMOTE, Party.LOCAL, Party.TIMEOUT, Party.POLICY)
+
+
+def pjproject_version() -> str:
+    """Return the version of the pjproject library that is linked in, for example `2.17`."""
+    return CppStack.pjproject_version().decode()
+
+
+cdef inline str text(const string &value):
+    # Peers may send anything; what is not UTF-8 is kept recognisable and can be encoded again.
+    return value.decode("utf-8", "surrogateescape")
+
+
+cdef tuple texts(const vector[string] &values):
+    cdef list result = []
+    cdef size_t i
+    for i in range(values.size()):
+        result.append(text(values[i]))
+    return tuple(result)
+
+
+cdef inline string raw(str value):
+    return value.encode("utf-8", "surrogateescape")
+
+
+cdef object to_python(const Event &event):
+    if event.kind == EventKind.leg_dialed:
+        return LegDialed(event.leg, text(event.sender), text(event.text))
+    if event.kind == EventKind.leg_rang:
+        return LegRang(event.leg, event.status, text(event.reason))
+    if event.kind == EventKind.leg_gave_early_media:
+        return LegGaveEarlyMedia(event.leg, event.status, text(event.reason), text(event.codec), text(event.text))
+    if event.kind == EventKind.leg_answered:
+        return LegAnswered(event.leg, text(event.codec), text(event.reason), text(event.detail), text(event.text))
+    if event.kind == EventKind.leg_ended:
+        return LegEnded(
+            event.leg, event.status, text(event.reason), PARTIES[<uint8_t>event.party], event.q850, text(event.detail)
+        )
+    if event.kind == EventKind.register_received:
+        return RegisterReceived(
+            transaction=event.leg,
+            request_uri=text(event.uri),
+            to_uri=text(event.to),
+            from_uri=text(event.sender),
+            call_id=text(event.call_id),
+            cseq=event.cseq,
+            contacts=texts(event.contacts),
+            expires=event.status if event.status >= 0 else None,
+            authorization=texts(event.authorization),
+            path=texts(event.path),
+            user_agent=text(event.detail),
+            source=text(event.source),
+            transport=text(event.transport),
+            supported=texts(event.supported),
+        )
+    if event.kind == EventKind.message_seen:
+        return SipMessageSeen(
+            event.at, event.sent, text(event.sender), text(event.to), text(event.transport),
+            text(event.call_id), text(event.text),
+        )
+    return StackLogged(event.status, text(event.text))
+
+
+cdef int to_native(object command, Command &native) except -1:
+    kind = type(command)
+    if kind is Dial:
+        native.kind = CommandKind.dial
+        native.leg = command.leg
+        native.other = command.codec_of if command.codec_of is not None else 0
+        native.call_id = raw(command.call_id)
+        native.request_uri = raw(command.request_uri)
+        native.to_uri = raw(command.to_uri)
+        native.from_uri = raw(command.from_uri)
+        native.next_hop = raw(command.next_hop)
+        for route in command.routes:
+            native.routes.push_back(raw(route))
+        for name, value in command.headers:
+            native.headers.push_back(pair[string, string](raw(name), raw(value)))
+        for codec in command.codecs:
+            native.codecs.push_back(raw(codec))
+        if command.credentials is not None:
+            native.username = raw(command.credentials.username)
+            native.password = raw(command.credentials.password)
+            native.realm = raw(command.credentials.realm)
+    elif kind is HangUp:
+        native.kind = CommandKind.hang_up
+        native.leg = command.leg
+        native.reason = raw(command.reason)
+    elif kind is Join or kind is Split:
+        native.kind = CommandKind.join if kind is Join else CommandKind.split
+        native.leg = command.leg
+        native.other = command.other
+    elif kind is Respond:
+        native.kind = CommandKind.respond
+        native.leg = command.transaction
+        native.status = command.status
+        native.reason = raw(command.reason)
+        for name, value in command.headers:
+            native.headers.push_back(pair[string, string](raw(name), raw(value)))
+    else:
+        raise TypeError(f"{command!r} is not a command of the SIP stack")
+    return 0
+
+
+cdef class Stack:
+    """The SIP stack of this process; pjsua allows one at a time."""
+
+    cdef unique_ptr[CppStack] stack
+    cdef readonly tuple listeners
+
+    def __init__(self, config):
+        """Start the SIP thread from an `engine.sip.port.SipConfig`; wait until every listener is bound.
+
+        Raises `RuntimeError` saying what failed.
+        """
+        cdef StackConfig native
+        cdef ListenerConfig listener
+        for item in config.listeners:
+            listener.transport = raw(item.transport)
+            listener.host = raw(item.host)
+            listener.port = item.port
+            native.listeners.push_back(listener)
+        native.public_host = raw(config.public_host)
+        native.tls_certificate = raw(config.tls_certificate)
+        native.tls_private_key = raw(config.tls_private_key)
+        native.media_host = raw(config.media_host)
+        native.rtp_first, native.rtp_last = config.rtp_ports
+        native.max_legs = config.max_legs
+        for codec in config.codecs:
+            native.codecs.push_back(raw(codec))
+        native.user_agent = raw(config.user_agent)
+        native.trace = config.trace
+        native.log_level = config.log_level
+        native.accept_register = config.accept_register
+        native.shutdown_s = config.shutdown_s
+        cdef CppStack *started
+        with nogil:
+            started = new CppStack(native)
+        self.stack.reset(started)
+        cdef vector[ListenerConfig] bound = started.listeners()
+        cdef size_t i
+        cdef list listeners = []
+        for i in range(bound.size()):
+            listeners.append(Listener(text(bound[i].transport), text(bound[i].host), bound[i].port))
+        self.listeners = tuple(listeners)
+
+    def fileno(self) -> int:
+        """Return the eventfd that polls readable while events wait."""
+        return self.stack.get().fd()
+
+    def drain(self) -> list:
+        """Take every event that waits, oldest first."""
+        cdef vector[Event] events
+        self.stack.get().drain(events)
+        cdef list result = []
+        cdef size_t i
+        for i in range(events.size()):
+            result.append(to_python(events[i]))
+        return result
+
+    def submit(self, commands) -> None:
+        """Queue commands in order and wake the SIP thread. Raises `StackBusy` when they do not fit."""
+        cdef vector[Command] batch
+        for command in commands:
+            batch.emplace_back()
+            to_native(command, batch.back())
+        cdef size_t count = batch.size()
+        if count and not self.stack.get().submit(move(batch)):
+            raise StackBusy(f"{count} commands do not fit into the queue of the SIP stack")
+
+    def stats(self) -> SipStats:
+        """Return counters and gauges as of the SIP thread's last turn."""
+        cdef Stats stats = self.stack.get().stats()
+        return SipStats(
+            legs=stats.legs,
+            transactions=stats.transactions,
+            dialogs=stats.dialogs,
+            media_ports=stats.media_ports,
+            pending_requests=stats.pending_requests,
+            mailbox=stats.mailbox,
+            dropped=stats.dropped,
+            relayed_packets=stats.relayed_packets,
+        )
+
+    def blocked_max_ns(self) -> int:
+        """Return the longest time, in nanoseconds, the SIP thread waited for Python to let go of a queue."""
+        return self.stack.get().stats().blocked_max_ns
+
+    def begin_close(self) -> None:
+        """Hang up every leg and refuse new ones; their ends still come up."""
+        self.stack.get().begin_close()
+
+    def close(self) -> None:
+        """End the SIP thread and release everything. Events still waiting can be drained after it."""
+        with nogil:
+            self.stack.get().close()

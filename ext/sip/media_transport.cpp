@@ -1,0 +1,192 @@
+#include "media_transport.hpp"
+
+#include <pjlib.h>
+#include <strings.h>
+
+#include <algorithm>
+#include <string_view>
+
+namespace quickcall {
+namespace {
+
+MediaTransport &self(pjmedia_transport *tp) { return *reinterpret_cast<MediaTransport *>(tp); }
+
+std::string_view view(const pj_str_t &text) {
+    return {text.ptr, static_cast<std::size_t>(std::max<pj_ssize_t>(text.slen, 0))};
+}
+
+// `NAME/RATE` of a format: from its rtpmap, or from the static table of RFC 3551.
+std::string codec_name(const pjmedia_sdp_media *media, const pj_str_t &format) {
+    const auto *attribute = pjmedia_sdp_media_find_attr2(media, "rtpmap", &format);
+    pjmedia_sdp_rtpmap map;
+    if (attribute != nullptr && pjmedia_sdp_attr_get_rtpmap(attribute, &map) == PJ_SUCCESS) {
+        return std::string(view(map.enc_name)) + "/" + std::to_string(map.clock_rate);
+    }
+    const auto payload = view(format);
+    if (payload == "0") return "PCMU/8000";
+    if (payload == "8") return "PCMA/8000";
+    if (payload == "9") return "G722/8000";
+    return {};
+}
+
+// A codec is named with or without its clock rate, in any case.
+bool names(const std::string &wanted, const std::string &codec) {
+    if (::strcasecmp(wanted.c_str(), codec.c_str()) == 0) return true;
+    const auto slash = codec.find('/');
+    return wanted.size() == slash && ::strncasecmp(wanted.c_str(), codec.c_str(), slash) == 0;
+}
+
+bool is_event(const std::string &codec) { return ::strncasecmp(codec.c_str(), "telephone-event", 15) == 0; }
+
+// Keeps the wanted codecs in the wanted order, then telephone-event.
+// Attributes of formats that are left out go with them (RFC 4566 6, rtpmap and fmtp name a format).
+void choose_codecs(pjmedia_sdp_media *media, const std::vector<std::string> &wanted) {
+    std::vector<pj_str_t> kept;
+    for (const auto &want : wanted) {
+        for (unsigned i = 0; i < media->desc.fmt_count; ++i) {
+            if (names(want, codec_name(media, media->desc.fmt[i]))) kept.push_back(media->desc.fmt[i]);
+        }
+    }
+    if (kept.empty()) return;  // nothing of the list exists here: the whole offer is better than none
+    for (unsigned i = 0; i < media->desc.fmt_count; ++i) {
+        if (is_event(codec_name(media, media->desc.fmt[i]))) kept.push_back(media->desc.fmt[i]);
+    }
+    for (unsigned i = 0; i < media->attr_count;) {
+        const auto *attribute = media->attr[i];
+        const auto name = view(attribute->name);
+        bool keep = name != "rtpmap" && name != "fmtp";
+        for (const auto &format : kept) {
+            const auto value = view(attribute->value);
+            const auto payload = view(format);
+            keep = keep || (value.substr(0, payload.size()) == payload && value.size() > payload.size() &&
+                            value[payload.size()] == ' ');
+        }
+        if (keep) {
+            ++i;
+        } else {
+            pj_array_erase(media->attr, sizeof(media->attr[0]), media->attr_count--, i);
+        }
+    }
+    media->desc.fmt_count = 0;
+    for (const auto &format : kept) media->desc.fmt[media->desc.fmt_count++] = format;
+}
+
+pj_status_t get_info(pjmedia_transport *tp, pjmedia_transport_info *info) {
+    const auto &relay = *self(tp).relay;
+    const auto port = self(tp).port->port;
+    const auto set = [&](pj_sockaddr &address, int number) {
+        pj_sockaddr_cp(&address, reinterpret_cast<const pj_sockaddr *>(&relay.local()));
+        pj_sockaddr_set_port(&address, static_cast<pj_uint16_t>(number));
+    };
+    // pjsua prints the addresses and never touches the sockets, but refuses PJ_INVALID_SOCKET.
+    info->sock_info.rtp_sock = self(tp).port->fd[0];
+    info->sock_info.rtcp_sock = self(tp).port->fd[1];
+    set(info->sock_info.rtp_addr_name, port);
+    set(info->sock_info.rtcp_addr_name, port + 1);
+    return PJ_SUCCESS;
+}
+
+pj_status_t refuse_send(pjmedia_transport *, const void *, pj_size_t) { return PJ_SUCCESS; }
+pj_status_t refuse_send2(pjmedia_transport *, const pj_sockaddr_t *, unsigned, const void *, pj_size_t) {
+    return PJ_SUCCESS;
+}
+void detach(pjmedia_transport *, void *) {}
+pj_status_t attach2(pjmedia_transport *, pjmedia_transport_attach_param *) { return PJ_SUCCESS; }
+pj_status_t media_create(pjmedia_transport *, pj_pool_t *, unsigned, const pjmedia_sdp_session *, unsigned) {
+    return PJ_SUCCESS;
+}
+pj_status_t simulate_lost(pjmedia_transport *, pjmedia_dir, unsigned) { return PJ_SUCCESS; }
+pj_status_t media_stop(pjmedia_transport *) { return PJ_SUCCESS; }
+
+pj_status_t encode_sdp(pjmedia_transport *tp, pj_pool_t *, pjmedia_sdp_session *local,
+                       const pjmedia_sdp_session *, unsigned index) {
+    if (!self(tp).codecs.empty()) choose_codecs(local->media[index], self(tp).codecs);
+    return PJ_SUCCESS;
+}
+
+// Numeric addresses only: looking a name up would block the SIP thread at a peer's wish.
+bool set_address(pj_sockaddr &address, int family, const pj_str_t &host, unsigned port) {
+    pj_bzero(&address, sizeof address);
+    address.addr.sa_family = static_cast<pj_uint16_t>(family);
+    if (pj_inet_pton(family, &host, pj_sockaddr_get_addr(&address)) != PJ_SUCCESS) return false;
+    pj_sockaddr_set_port(&address, static_cast<pj_uint16_t>(port));
+    return true;
+}
+
+// RTCP goes to the port after RTP unless `a=rtcp` says otherwise (RFC 3605).
+pj_status_t media_start(pjmedia_transport *tp, pj_pool_t *, const pjmedia_sdp_session *local,
+                        const pjmedia_sdp_session *remote, unsigned index) {
+    auto &transport = self(tp);
+    const auto *media = remote->media[index];
+    const auto *connection = media->conn != nullptr ? media->conn : remote->conn;
+    if (connection == nullptr) return PJMEDIA_SDP_EMISSINGCONN;
+    const int family = transport.relay->local().ss_family == AF_INET6 ? pj_AF_INET6() : pj_AF_INET();
+    pj_sockaddr rtp;
+    if (!set_address(rtp, family, connection->addr, media->desc.port)) return PJMEDIA_SDP_EINCONN;
+    pj_sockaddr rtcp = rtp;
+    pj_sockaddr_set_port(&rtcp, static_cast<pj_uint16_t>(media->desc.port + 1));
+    if (const auto *attribute = pjmedia_sdp_media_find_attr2(media, "rtcp", nullptr)) {
+        pjmedia_sdp_rtcp_attr where;
+        if (pjmedia_sdp_attr_get_rtcp(attribute, &where) == PJ_SUCCESS) {
+            if (where.addr.slen == 0 || !set_address(rtcp, family, where.addr, where.port)) {
+                pj_sockaddr_set_port(&rtcp, static_cast<pj_uint16_t>(where.port));
+            }
+        }
+    }
+    transport.relay->set_remote(transport.port, reinterpret_cast<const sockaddr *>(&rtp),
+                                reinterpret_cast<const sockaddr *>(&rtcp),
+                                static_cast<socklen_t>(pj_sockaddr_get_len(&rtp)));
+    if (transport.observer != nullptr) transport.observer->on_media_started(local, remote, index);
+    return PJ_SUCCESS;
+}
+
+void on_last_reference(void *user_data) { delete static_cast<MediaTransport *>(user_data); }
+
+// The port goes back at once; the memory when the group lock lets go of it.
+pj_status_t destroy(pjmedia_transport *tp) {
+    auto &transport = self(tp);
+    if (transport.observer != nullptr) transport.observer->on_media_closed();
+    transport.observer = nullptr;
+    transport.relay->release(transport.port);
+    auto *lifetime = transport.lifetime;
+    auto *lock = transport.base.grp_lock;
+    pjmedia_transport_close(lifetime);
+    pj_grp_lock_dec_ref(lock);
+    return PJ_SUCCESS;
+}
+
+pjmedia_transport_op operations{
+    &get_info, nullptr, &detach, &refuse_send, &refuse_send, &refuse_send2, &media_create,
+    &encode_sdp, &media_start, &media_stop, &simulate_lost, &destroy, &attach2,
+};
+
+}  // namespace
+
+MediaTransport *create_media_transport(Relay &relay, pjmedia_transport *base, MediaObserver &observer,
+                                       std::vector<std::string> codecs) {
+    auto *port = relay.acquire();
+    if (port == nullptr) {
+        pjmedia_transport_close(base);
+        return nullptr;
+    }
+    auto *transport = new MediaTransport;
+    pj_ansi_strxcpy(transport->base.name, "relay", sizeof transport->base.name);
+    transport->base.type = PJMEDIA_TRANSPORT_TYPE_USER;
+    transport->base.op = &operations;
+    transport->base.grp_lock = base->grp_lock;
+    pj_grp_lock_add_ref(base->grp_lock);
+    pj_grp_lock_add_handler(base->grp_lock, nullptr, transport, &on_last_reference);
+    transport->lifetime = base;
+    transport->relay = &relay;
+    transport->port = port;
+    transport->observer = &observer;
+    transport->codecs = std::move(codecs);
+    return transport;
+}
+
+std::string first_codec(const pjmedia_sdp_session *sdp, unsigned index) {
+    if (index >= sdp->media_count || sdp->media[index]->desc.fmt_count == 0) return {};
+    return codec_name(sdp->media[index], sdp->media[index]->desc.fmt[0]);
+}
+
+}  // namespace quickcall

@@ -1,0 +1,64 @@
+// Requests outside of calls, and the trace of all messages: plain pjsip modules. SIP thread only.
+#pragma once
+
+#include <pjsip.h>
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+
+#include "mailbox.hpp"
+#include "wire.hpp"
+
+namespace quickcall {
+
+// REGISTER goes up and waits for `respond`; OPTIONS is answered here; every other request that starts
+// something is refused, for this engine only originates. Its modules stay registered until the endpoint is
+// destroyed, which still reports transactions to them: destroy this afterwards.
+class Requests {
+public:
+    Requests(pjsip_endpoint *endpoint, Mailbox &mailbox, bool accept_register, bool trace);
+    ~Requests();
+    Requests(const Requests &) = delete;
+    Requests &operator=(const Requests &) = delete;
+
+    void respond(const Command &command);
+    // Answers everything that still waits with 503 and takes no more.
+    void refuse_all();
+    std::size_t pending() const { return pending_.size(); }
+
+private:
+    struct Waiting {
+        pjsip_transaction *transaction;
+        pjsip_tx_data *response;
+    };
+
+    static pj_bool_t on_request(pjsip_rx_data *rdata);
+    static void on_transaction_state(pjsip_transaction *transaction, pjsip_event *event);
+    static pj_bool_t on_rx(pjsip_rx_data *rdata);
+    static pj_status_t on_tx(pjsip_tx_data *tdata);
+
+    pj_bool_t handle(pjsip_rx_data *rdata);
+    void take_register(pjsip_rx_data *rdata);
+    void refuse(pjsip_rx_data *rdata, int status, const char *header = nullptr, const char *value = nullptr);
+    void trace(bool sent, const std::string &source, const std::string &destination, const char *transport,
+               const pj_str_t &call_id, const char *text, std::size_t size);
+
+    pjsip_endpoint *endpoint_;
+    Mailbox &mailbox_;
+    const bool accept_register_;
+    bool refusing_ = false;
+    bool tracing_;
+    std::uint64_t last_transaction_ = 0;
+    std::unordered_map<std::uint64_t, Waiting> pending_;
+    pjsip_module requests_{};
+    pjsip_module tracer_{};
+};
+
+std::string text_of(const pj_str_t &text);
+// The value of a header as it would be printed, without its name.
+std::string value_of(const pjsip_hdr *header);
+// The Q.850 cause of a `Reason: Q.850;cause=N` header (RFC 3326), 0 when there is none.
+int q850_of(const pjsip_msg *message);
+
+}  // namespace quickcall
