@@ -213,6 +213,11 @@ class Subscription:
         """True when the reader was cut off."""
         return self._cut is not None
 
+    @property
+    def waiting(self) -> int:
+        """Number of events that wait to be read."""
+        return len(self._queue)
+
     def add(self, *filters: EventFilter, resume_from: int | None = None) -> None:
         """Want the events of these filters too; see `Feed.subscribe` for `resume_from`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from litestar import Response, delete, get, post
+from litestar.params import FromPath
 
 from engine.control.http_context import Call, HttpRequest, open_call
 from engine.control.kazoo_channels import channel_document
@@ -26,7 +27,7 @@ _ERRORS = (400, 401, 403, 404)
 
 
 @get(CHANNELS, summary="List live channels", operation_class=operation(errors=_ERRORS))
-async def list_channels(request: HttpRequest, account_id: str) -> Response[bytes]:
+async def list_channels(request: HttpRequest, account_id: FromPath[str]) -> Response[bytes]:
     """List the live legs of an account."""
     call = await open_call(request, account_id)
     call.face.directory.account(account_id)
@@ -34,7 +35,9 @@ async def list_channels(request: HttpRequest, account_id: str) -> Response[bytes
 
 
 @get(CHANNEL, summary="Show a live channel", operation_class=operation(errors=_ERRORS))
-async def show_channel(request: HttpRequest, account_id: str, call_id: str) -> Response[bytes]:
+async def show_channel(
+    request: HttpRequest, account_id: FromPath[str], call_id: FromPath[str]
+) -> Response[bytes]:
     """Show one live leg."""
     call = await open_call(request, account_id)
     return call.succeed(_document(call, _channel(call, account_id, call_id)))
@@ -46,7 +49,9 @@ async def show_channel(request: HttpRequest, account_id: str, call_id: str) -> R
     summary="Act on a live channel",
     operation_class=operation(body=channel_body, errors=_ERRORS),
 )
-async def act_on_channel(request: HttpRequest, account_id: str, call_id: str) -> Response[bytes]:
+async def act_on_channel(
+    request: HttpRequest, account_id: FromPath[str], call_id: FromPath[str]
+) -> Response[bytes]:
     """End the call a channel belongs to: `{"data": {"action": "hangup"}}`."""
     call = await open_call(request, account_id)
     action = call.required_data.get("action")
@@ -56,7 +61,9 @@ async def act_on_channel(request: HttpRequest, account_id: str, call_id: str) ->
 
 
 @delete(CHANNEL, status_code=202, summary="Hang up", operation_class=operation(errors=_ERRORS))
-async def end_channel(request: HttpRequest, account_id: str, call_id: str) -> Response[bytes]:
+async def end_channel(
+    request: HttpRequest, account_id: FromPath[str], call_id: FromPath[str]
+) -> Response[bytes]:
     """End the call a channel belongs to."""
     return _hang_up(await open_call(request, account_id), account_id, call_id)
 
@@ -66,7 +73,7 @@ async def end_channel(request: HttpRequest, account_id: str, call_id: str) -> Re
     summary="List call records, newest first",
     operation_class=operation(query=cdr_options, errors=_ERRORS),
 )
-async def list_cdrs(request: HttpRequest, account_id: str) -> Response[bytes]:
+async def list_cdrs(request: HttpRequest, account_id: FromPath[str]) -> Response[bytes]:
     """List call records; times are those of the end of a leg, in Kazoo's Gregorian seconds."""
     call = await open_call(request, account_id)
     call.face.directory.account(account_id)
@@ -84,7 +91,9 @@ async def list_cdrs(request: HttpRequest, account_id: str) -> Response[bytes]:
 
 
 @get(CDR, summary="Show a call record", operation_class=operation(errors=_ERRORS))
-async def show_cdr(request: HttpRequest, account_id: str, cdr_id: str) -> Response[bytes]:
+async def show_cdr(
+    request: HttpRequest, account_id: FromPath[str], cdr_id: FromPath[str]
+) -> Response[bytes]:
     """Show one call record."""
     call = await open_call(request, account_id)
     return call.succeed(await call.face.journal.cdr(account_id, cdr_id))

@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from litestar import Controller, Response, delete, get, patch, post, put
+from litestar.params import FromPath
 
 from engine.control.auth import ROOT
 from engine.control.http_context import HttpRequest, open_call
 from engine.control.openapi import operation
 from engine.store.document_rules import SECRETS, without_secrets
 from engine.store.documents import Device, Kind, Resource, User
+from engine.store.location import static_contacts
 
 _READ = operation(errors=(400, 401, 403, 404))
 _WRITE = operation(document=True, errors=(400, 401, 403, 404, 409))
@@ -53,7 +55,9 @@ class Accounts(Controller):
         return call.succeed(await call.face.directory.put("account", "", call.required_data), 201)
 
     @get("/{account_id:str}", summary="Show an account", operation_class=_READ)
-    async def show_account(self, request: HttpRequest, account_id: str) -> Response[bytes]:
+    async def show_account(
+        self, request: HttpRequest, account_id: FromPath[str]
+    ) -> Response[bytes]:
         """Show an account."""
         return await _show(request, "account", account_id, account_id)
 
@@ -63,12 +67,16 @@ class Accounts(Controller):
         summary="Replace an account",
         operation_class=_WRITE,
     )
-    async def replace_account(self, request: HttpRequest, account_id: str) -> Response[bytes]:
+    async def replace_account(
+        self, request: HttpRequest, account_id: FromPath[str]
+    ) -> Response[bytes]:
         """Replace an account."""
         return await _replace(request, "account", account_id, account_id)
 
     @patch("/{account_id:str}", summary="Change an account", operation_class=_WRITE)
-    async def change_account(self, request: HttpRequest, account_id: str) -> Response[bytes]:
+    async def change_account(
+        self, request: HttpRequest, account_id: FromPath[str]
+    ) -> Response[bytes]:
         """Merge changes into an account."""
         return await _change(request, "account", account_id, account_id)
 
@@ -78,7 +86,9 @@ class Accounts(Controller):
         summary="Delete an account and all in it",
         operation_class=_REMOVE,
     )
-    async def delete_account(self, request: HttpRequest, account_id: str) -> Response[bytes]:
+    async def delete_account(
+        self, request: HttpRequest, account_id: FromPath[str]
+    ) -> Response[bytes]:
         """Delete an account with its users, devices and carriers."""
         call = await open_call(request, ROOT)
         document = await call.face.directory.delete("account", account_id, account_id)
@@ -91,7 +101,9 @@ class Documents(Controller):
     kind: ClassVar[Kind]
 
     @get(summary="List", operation_class=_READ)
-    async def list_documents(self, request: HttpRequest, account_id: str) -> Response[bytes]:
+    async def list_documents(
+        self, request: HttpRequest, account_id: FromPath[str]
+    ) -> Response[bytes]:
         """List what there is, a few fields of each."""
         call = await open_call(request, account_id)
         directory = call.face.directory
@@ -105,7 +117,9 @@ class Documents(Controller):
         return call.succeed([_summary(self.kind, document) for document in documents])
 
     @put(summary="Create", operation_class=_WRITE)
-    async def create_document(self, request: HttpRequest, account_id: str) -> Response[bytes]:
+    async def create_document(
+        self, request: HttpRequest, account_id: FromPath[str]
+    ) -> Response[bytes]:
         """Create a document."""
         call = await open_call(request, account_id)
         created = await call.face.directory.put(self.kind, account_id, call.required_data)
@@ -113,28 +127,28 @@ class Documents(Controller):
 
     @get("/{document_id:str}", summary="Show", operation_class=_READ)
     async def show_document(
-        self, request: HttpRequest, account_id: str, document_id: str
+        self, request: HttpRequest, account_id: FromPath[str], document_id: FromPath[str]
     ) -> Response[bytes]:
         """Show a document."""
         return await _show(request, self.kind, account_id, document_id)
 
     @post("/{document_id:str}", status_code=200, summary="Replace", operation_class=_WRITE)
     async def replace_document(
-        self, request: HttpRequest, account_id: str, document_id: str
+        self, request: HttpRequest, account_id: FromPath[str], document_id: FromPath[str]
     ) -> Response[bytes]:
         """Replace a document; passwords that are left out stay."""
         return await _replace(request, self.kind, account_id, document_id)
 
     @patch("/{document_id:str}", summary="Change", operation_class=_WRITE)
     async def change_document(
-        self, request: HttpRequest, account_id: str, document_id: str
+        self, request: HttpRequest, account_id: FromPath[str], document_id: FromPath[str]
     ) -> Response[bytes]:
         """Merge changes into a document; null removes a field."""
         return await _change(request, self.kind, account_id, document_id)
 
     @delete("/{document_id:str}", status_code=200, summary="Delete", operation_class=_REMOVE)
     async def delete_document(
-        self, request: HttpRequest, account_id: str, document_id: str
+        self, request: HttpRequest, account_id: FromPath[str], document_id: FromPath[str]
     ) -> Response[bytes]:
         """Delete a document."""
         call = await open_call(request, account_id)
@@ -159,15 +173,17 @@ class Devices(Documents):
     kind = "device"
 
     @get("/status", summary="List which devices are reachable", operation_class=_READ)
-    async def device_status(self, request: HttpRequest, account_id: str) -> Response[bytes]:
-        """List which devices have a contact now."""
+    async def device_status(
+        self, request: HttpRequest, account_id: FromPath[str]
+    ) -> Response[bytes]:
+        """List which devices have a contact now, registered or configured."""
         call = await open_call(request, account_id)
         directory, location, now = call.face.directory, call.face.location, time.time()
         rows: list[dict[str, object]] = []
         for device in directory.devices(account_id):
             aor = f"{device.sip.username}@{directory.realm_of(account_id, device)}"
-            registered = bool(device.sip.username) and bool(location.contacts(aor, now))
-            rows.append({"device_id": device.id, "registered": registered})
+            contacts = static_contacts(device) or location.contacts(aor, now)
+            rows.append({"device_id": device.id, "registered": bool(contacts)})
         return call.succeed(rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 
 from engine.control.envelope import Failure, RouteMissing
 from engine.control.http_context import Call, HttpRequest, open_call
@@ -26,7 +27,10 @@ PATHS = [
     operation_class=operation(query=quickcall_options, errors=(400, 401, 403, 404, 503)),
 )
 async def quickcall(
-    request: HttpRequest, account_id: str, endpoint_id: str, number: str
+    request: HttpRequest,
+    account_id: FromPath[str],
+    endpoint_id: FromPath[str],
+    number: FromPath[str],
 ) -> Response[bytes]:
     """Start a quickcall and answer with the request made of it.
 
@@ -46,7 +50,10 @@ async def quickcall(
     ),
 )
 async def quickcall_and_wait(
-    request: HttpRequest, account_id: str, endpoint_id: str, number: str
+    request: HttpRequest,
+    account_id: FromPath[str],
+    endpoint_id: FromPath[str],
+    number: FromPath[str],
 ) -> Response[bytes]:
     """Start a quickcall and answer when the endpoint answered, or ringing it failed.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -17,6 +18,22 @@ MAX_FRAME = 64 * 1024
 
 SHUTDOWN_SECONDS = 5
 """How long open requests may go on after `stop`."""
+
+
+class _NoQueries(logging.Filter):
+    """Cuts query strings out of the server's log lines: they may hold tokens."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(_without_query(value) for value in record.args)
+        return True
+
+
+def _without_query(value: object) -> object:
+    return value.partition("?")[0] if isinstance(value, str) else value
+
+
+_no_queries = _NoQueries()
 
 
 class _Server(uvicorn.Server):
@@ -40,13 +57,14 @@ class HttpServer:
             ws="websockets-sansio",
             lifespan="on",
             log_config=None,
-            # An access log would write query strings, and with them tokens.
             access_log=False,
             server_header=False,
             ws_max_size=MAX_FRAME,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
+        for name in ("uvicorn.access", "uvicorn.error"):
+            logging.getLogger(name).addFilter(_no_queries)
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 

@@ -106,7 +106,12 @@ class _Session:
 
     async def _read(self) -> str:
         """Carry out frames until the client leaves; return why it is sent away, if it is."""
-        self.scope = self._scope_at_connect()
+        try:
+            self.scope = self._scope_at_connect()
+        except InvalidCredentials as error:
+            return f"invalid_credentials: {error}"
+        except RequestInvalid as error:
+            return str(error)
         while True:
             limit = AUTH_TIMEOUT if self.scope is None else None
             try:

@@ -1,0 +1,94 @@
+"""A real server on a free port, a client that is root, an account with a device and a user."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from engine.control.server import HttpServer
+from tests.control.engine import ScriptedEngine, scripted_engine
+
+ROOT_TOKEN = "root-token"
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[ScriptedEngine]:
+    """An engine on an empty database; at the end nobody may still read its feed."""
+    async with scripted_engine(tmp_path) as opened:
+        yield opened
+        assert opened.feed.readers == 0
+
+
+@pytest.fixture
+async def server(engine: ScriptedEngine) -> AsyncIterator[HttpServer]:
+    """The engine's HTTP server on a free port."""
+    server = HttpServer(engine)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def client(server: HttpServer) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a token."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        yield client
+
+
+@pytest.fixture
+async def root(server: HttpServer) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with a root token."""
+    headers = {"X-Auth-Token": ROOT_TOKEN}
+    url = f"http://127.0.0.1:{server.port}"
+    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+        yield client
+
+
+@dataclass
+class Tenant:
+    """An account with a user who owns a device, and a device nobody is registered for."""
+
+    account: str
+    user: str
+    device: str
+    nobody: str
+    token: str
+
+    @property
+    def url(self) -> str:
+        """Path of the account."""
+        return f"/v2/accounts/{self.account}"
+
+    def quickcall(self, number: str = "1002") -> str:
+        """Path of a quickcall of the device."""
+        return f"{self.url}/devices/{self.device}/quickcall/{number}"
+
+
+async def create(client: httpx.AsyncClient, url: str, data: dict[str, Any]) -> str:
+    """Create a document and return its id."""
+    response = await client.put(url, json={"data": data})
+    assert response.status_code == 201, response.text
+    created: str = response.json()["data"]["id"]
+    return created
+
+
+@pytest.fixture
+async def tenant(root: httpx.AsyncClient, engine: ScriptedEngine) -> Tenant:
+    """One tenant, made through the API."""
+    account = await create(root, "/v2/accounts", {"name": "Acme", "realm": "acme.example.org"})
+    url = f"/v2/accounts/{account}"
+    user = await create(root, f"{url}/users", {"first_name": "Ann", "last_name": "Other"})
+    device = await create(
+        root,
+        f"{url}/devices",
+        {"name": "Desk", "owner_id": user, "sip": {"username": "alice", "password": "s3cret"}},
+    )
+    nobody = await create(
+        root, f"{url}/devices", {"name": "Away", "sip": {"username": "nobody", "password": "x"}}
+    )
+    return Tenant(account, user, device, nobody, engine.tokens.create(account))

@@ -1,0 +1,163 @@
+"""An `EngineFace` made of the real store, feed and tokens; only ringing is decided by the test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from engine.control.auth import ROOT, Tokens
+from engine.control.feed import Feed
+from engine.control.kazoo import Switch, channel_event, quickcall_end
+from engine.core.errors import EngineUnavailable, NotFound, RequestInvalid
+from engine.core.events import ChannelNotice
+from engine.core.values import (
+    Endpoint,
+    EndpointType,
+    LegSnapshot,
+    OriginateId,
+    OriginateRequest,
+    Outcome,
+    PlannedAttempt,
+)
+from engine.sip.port import SipStats
+from engine.store.database import Database
+from engine.store.directory import Directory
+from engine.store.journal import Journal
+from engine.store.location import Location
+from tests.control.samples import endpoint, outcome, snapshot
+
+
+@dataclass
+class Handle:
+    """An accepted originate that ends as the test says."""
+
+    originate_id: OriginateId
+    request: OriginateRequest
+    number: str
+    endpoints: tuple[Endpoint, ...]
+    planned: tuple[PlannedAttempt, ...]
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    result: Outcome | None = None
+
+    def finish(self, **changes: object) -> None:
+        """Let the waiters have an outcome."""
+        self.result = replace(outcome(originate_id=self.originate_id), **changes)  # type: ignore[arg-type]
+        self.done.set()
+
+    async def answered(self) -> Outcome:
+        """Wait for the outcome."""
+        await self.done.wait()
+        assert self.result is not None
+        return self.result
+
+    async def ended(self) -> Outcome:
+        """Wait for the outcome."""
+        return await self.answered()
+
+
+class ScriptedEngine:
+    """The engine as HTTP sees it."""
+
+    def __init__(self, directory: Directory, location: Location, journal: Journal) -> None:
+        self.node = "engine@test.example.org"
+        self.directory = directory
+        self.location = location
+        self.journal = journal
+        self.feed = Feed(journal.last_sequence())
+        self.tokens = Tokens({"root-token": ROOT})
+        self.switch = Switch(self.node, "127.0.0.1:5060")
+        self.handles: list[Handle] = []
+        self.started = asyncio.Event()
+        self.legs: list[LegSnapshot] = []
+        self.hung_up: list[str] = []
+        self.refused = ""
+        self.answer_at_once: dict[str, object] | None = None
+
+    def start(self, request: OriginateRequest) -> Handle:
+        """Accept a request for an endpoint that exists; nobody is registered for `nobody`."""
+        if self.refused:
+            raise EngineUnavailable(self.refused)
+        self.directory.account(request.account_id)
+        if request.endpoint_type is EndpointType.DEVICE:
+            devices = [self.directory.device(request.account_id, request.endpoint_id)]
+        else:
+            devices = list(self.directory.devices_of(request.account_id, request.endpoint_id))
+        number = self.check_number_filter(request.number_filter, request.number)
+        rung = tuple(endpoint(id=device.id, user=device.sip.username) for device in devices)
+        planned = tuple(
+            PlannedAttempt(one, one.contacts[0], f"{index}-quickcall")
+            for index, one in enumerate(rung)
+            if one.user != "nobody"
+        )
+        originate_id = OriginateId(request.request_id or f"made-{len(self.handles)}")
+        handle = Handle(originate_id, request, number, rung, planned)
+        self.handles.append(handle)
+        self.started.set()
+        if not planned:
+            handle.finish(answered=False, call_id="", cause="DESTINATION_OUT_OF_ORDER", final=True)
+            self.end(handle)
+        elif self.answer_at_once is not None:
+            handle.finish(**self.answer_at_once)
+        return handle
+
+    def hang_up(self, account_id: str, call_id: str) -> None:
+        """Note who was hung up."""
+        if call_id not in [leg.call_id for leg in self.channels(account_id)]:
+            raise NotFound("channel", call_id)
+        self.hung_up.append(call_id)
+
+    def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:
+        """Return the legs the test put there."""
+        return tuple(leg for leg in self.legs if leg.account_id == account_id)
+
+    def stats(self) -> SipStats:
+        """Return zeros."""
+        return SipStats(*([0] * 8))
+
+    def refusal(self) -> str:
+        """Return what the test says."""
+        return self.refused
+
+    def check_number_filter(self, spec: bool | str | None, number: str) -> str:
+        """Take no brackets for a pattern."""
+        if isinstance(spec, str) and "(" in spec and ")" not in spec:
+            raise RequestInvalid(
+                "number_filter", spec, "a pattern; position 0: missing )", "pattern"
+            )
+        return number.replace("-", "")
+
+    def notice(self, name: str, **changes: object) -> int:
+        """Publish and journal an event of a leg, as the runtime does; return its sequence."""
+        leg = snapshot(**changes)
+        payload = channel_event(ChannelNotice(name, 1443672757.0, leg), self.switch)
+        return self.publish(leg.account_id, leg.call_id, name, payload)
+
+    def end(self, handle: Handle) -> None:
+        """Publish the terminal event of a request."""
+        assert handle.result is not None
+        payload = quickcall_end(handle.result, handle.request, 1443672757.0, self.switch)
+        account_id = handle.request.account_id
+        self.publish(account_id, handle.result.call_id, "QUICKCALL_END", payload)
+
+    def publish(self, account_id: str, call_id: str, name: str, payload: dict[str, object]) -> int:
+        """Publish and journal one event."""
+        event = self.feed.publish(account_id, call_id, name, payload, 1443672757.0)
+        self.journal.add_event(event.sequence, account_id, call_id, name, event.at, event.json())
+        return event.sequence
+
+
+@asynccontextmanager
+async def scripted_engine(folder: Path) -> AsyncIterator[ScriptedEngine]:
+    """Open an engine on a database in a folder; opened again there, it continues."""
+    database = await Database.open(f"sqlite+aiosqlite:///{folder}/engine.db")
+    journal = await Journal.open(database)
+    location = await Location.open(database)
+    try:
+        yield ScriptedEngine(await Directory.open(database), location, journal)
+    finally:
+        await location.close()
+        await journal.close()
+        await database.close()

@@ -1,0 +1,125 @@
+"""Channels and call records over HTTP, and the document that describes the routes."""
+
+from __future__ import annotations
+
+import httpx
+
+from engine.control.kazoo import cdr
+from engine.core.values import LegState
+from tests.control.conftest import Tenant
+from tests.control.engine import ScriptedEngine
+from tests.control.samples import snapshot
+
+
+async def test_channels_are_listed_shown_and_hung_up(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    url = f"{tenant.url}/channels"
+    live = snapshot(
+        account_id=tenant.account,
+        call_id="live-1",
+        state=LegState.ANSWERED,
+        ended_at=None,
+        cause="",
+    )
+    engine.legs = [live, snapshot(account_id="f" * 32, call_id="other")]
+    (listed,) = (await root.get(url)).json()["data"]
+    assert listed["uuid"] == "live-1"
+    assert listed["answered"] is True
+    assert listed["other_leg"] == "4567-quickcall"
+    assert listed["custom_channel_vars"]["authorizing_type"] == "device"
+    assert listed["custom_application_vars"] == {"foo": "bar", "Order-ID": "7"}
+    assert (await root.get(f"{url}/live-1")).json()["data"]["state"] == "answered"
+    for method in ("GET", "DELETE"):
+        response = await root.request(method, f"{url}/other")
+        assert response.status_code == 404
+        assert response.json()["data"]["kind"] == "channel"
+    response = await root.post(f"{url}/live-1", json={"data": {"action": "hangup"}})
+    assert response.status_code == 202
+    assert response.json()["message"] == "hangup initiated"
+    assert (await root.delete(f"{url}/live-1")).status_code == 202
+    assert engine.hung_up == ["live-1", "live-1"]
+    response = await root.post(f"{url}/live-1", json={"data": {"action": "transfer"}})
+    assert response.status_code == 400
+    assert "action" in response.json()["data"]
+
+
+async def test_call_records_are_listed_by_time_and_interaction(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    url = f"{tenant.url}/cdrs"
+    for index in range(3):
+        leg = snapshot(
+            account_id=tenant.account,
+            call_id=f"c{index}",
+            ended_at=1443672788.0 + index,
+            interaction_id="one" if index < 2 else "two",
+        )
+        assert leg.ended_at is not None
+        engine.journal.add_cdr(
+            leg.account_id, leg.call_id, leg.interaction_id, leg.ended_at, cdr(leg, engine.switch)
+        )
+    records = (await root.get(url)).json()
+    assert [record["call_id"] for record in records["data"]] == ["c2", "c1", "c0"]
+    assert records["page_size"] == 3
+    record = records["data"][0]
+    assert record["id"] == "201510-c2"
+    assert record["billing_seconds"] == 32
+    assert record["custom_application_vars"] == {"foo": "bar", "Order-ID": "7"}
+    assert (await root.get(f"{url}/201510-c2")).json()["data"] == record
+    assert (await root.get(f"{url}/201510-none")).status_code == 404
+
+    async def listed(**query: str) -> list[str]:
+        response = await root.get(url, params=query)
+        return [record["call_id"] for record in response.json()["data"]]
+
+    assert await listed(page_size="1") == ["c2"]
+    assert await listed(filter_interaction_id="one") == ["c1", "c0"]
+    middle = str(1443672789 + 62167219200)
+    assert await listed(created_from=middle) == ["c2", "c1"]
+    assert await listed(created_to=middle) == ["c0"]
+    for query in ({"page_size": "0"}, {"page_size": "x"}, {"created_from": "-1"}):
+        response = await root.get(url, params=query)
+        assert response.status_code == 400
+        assert list(response.json()["data"]) == list(query)
+
+
+async def test_an_unknown_account_is_not_found(root: httpx.AsyncClient, tenant: Tenant) -> None:
+    for what in ("channels", "cdrs", "users", "devices", "resources"):
+        response = await root.get(f"/v2/accounts/{'0' * 32}/{what}")
+        assert response.status_code == 404, what
+        assert response.json()["data"]["kind"] == "account"
+
+
+async def test_the_openapi_document_describes_every_route(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    paths = document["paths"]
+    account = "/v2/accounts/{account_id}"
+    for path, methods in {
+        f"{account}/devices/{{endpoint_id}}/quickcall/{{number}}": {"get", "post"},
+        f"{account}/users/{{endpoint_id}}/quickcall/{{number}}": {"get", "post"},
+        "/v2/accounts": {"get", "put"},
+        account: {"get", "post", "patch", "delete"},
+        f"{account}/devices/{{document_id}}": {"get", "post", "patch", "delete"},
+        f"{account}/channels/{{call_id}}": {"get", "post", "delete"},
+        f"{account}/cdrs/{{cdr_id}}": {"get"},
+    }.items():
+        assert methods <= set(paths[path]), path
+    post = paths[f"{account}/devices/{{endpoint_id}}/quickcall/{{number}}"]["post"]
+    data = post["requestBody"]["content"]["application/json"]["schema"]["properties"]["data"]
+    assert data["properties"]["timeout"]["minimum"] == 3
+    assert {"202", "400", "401", "403", "404", "500", "503"} == set(post["responses"])
+    names = {parameter["name"] for parameter in post["parameters"]}
+    assert {"timeout", "cid-name", "number_filter", "target_call_id"} <= names
+    references = {r.rsplit("/", 1)[1] for r in _references(document)}
+    assert references <= set(document["components"]["schemas"])
+    assert "id" not in document["components"]["schemas"]["Device"]["required"]
+
+
+def _references(value: object) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+        return own + [found for item in value.values() for found in _references(item)]
+    if isinstance(value, list):
+        return [found for item in value for found in _references(item)]
+    return []

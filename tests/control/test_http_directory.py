@@ -1,0 +1,176 @@
+"""Accounts, users, devices and carriers over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from engine.control.http_directory import with_secrets_of
+from tests.control.conftest import Tenant, create
+from tests.control.engine import ScriptedEngine, scripted_engine
+
+CARRIER: dict[str, Any] = {
+    "name": "Carrier",
+    "rules": ["^\\+?1(\\d{10})$"],
+    "weight_cost": 10,
+    "gateways": [{"server": "sip.carrier.example.org", "username": "u", "password": "p1"}],
+}
+
+
+async def test_a_document_is_created_shown_replaced_merged_and_deleted(
+    root: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    url = f"{tenant.url}/users"
+    user = await create(root, url, {"first_name": "Bob", "x_unknown": {"kept": True}})
+    shown = (await root.get(f"{url}/{user}")).json()["data"]
+    assert shown == {"first_name": "Bob", "x_unknown": {"kept": True}, "id": user}
+    response = await root.patch(
+        f"{url}/{user}", json={"data": {"last_name": "B", "x_unknown": None}}
+    )
+    assert response.status_code == 200
+    assert response.json()["data"] == {"first_name": "Bob", "last_name": "B", "id": user}
+    response = await root.post(f"{url}/{user}", json={"data": {"first_name": "Rob"}})
+    assert response.status_code == 200
+    assert response.json()["data"] == {"first_name": "Rob", "id": user}
+    listed = (await root.get(url)).json()["data"]
+    assert {"id": user, "first_name": "Rob", "enabled": True} in listed
+    response = await root.delete(f"{url}/{user}")
+    assert response.status_code == 200
+    assert response.json()["data"]["first_name"] == "Rob"
+    for method in ("GET", "POST", "PATCH", "DELETE"):
+        body: dict[str, Any] | None = None if method in ("GET", "DELETE") else {"data": {}}
+        response = await root.request(method, f"{url}/{user}", json=body)
+        assert response.status_code == 404, method
+        assert response.json()["message"] == "bad_identifier"
+
+
+async def test_passwords_are_shown_only_to_who_sent_them(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    url = f"{tenant.url}/devices"
+    device = {"name": "Desk 2", "sip": {"username": "carol", "password": "pw1"}}
+    response = await root.put(url, json={"data": device})
+    assert response.json()["data"]["sip"]["password"] == "pw1"
+    one = f"{url}/{response.json()['data']['id']}"
+    shown = (await root.get(one)).json()["data"]
+    assert "password" not in shown["sip"]
+    shown["name"] = "Desk 3"
+    response = await root.post(one, json={"data": shown})
+    assert "password" not in response.json()["data"]["sip"]
+    response = await root.patch(one, json={"data": {"sip": {"username": "carla"}}})
+    assert "password" not in response.json()["data"]["sip"]
+    stored = engine.directory.device(tenant.account, shown["id"])
+    assert (stored.name, stored.sip.username, stored.sip.password) == ("Desk 3", "carla", "pw1")
+    shown["sip"]["password"] = "pw2"
+    response = await root.post(one, json={"data": shown})
+    assert response.json()["data"]["sip"]["password"] == "pw2"
+    response = await root.delete(one)
+    assert "password" not in response.json()["data"]["sip"]
+    assert "pw" not in (await root.get(url)).text
+
+
+async def test_carriers_keep_the_passwords_of_their_gateways(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    url = f"{tenant.url}/resources"
+    carrier = await create(root, url, CARRIER)
+    shown = (await root.get(f"{url}/{carrier}")).json()["data"]
+    assert "password" not in shown["gateways"][0]
+    shown["weight_cost"] = 20
+    assert (await root.post(f"{url}/{carrier}", json={"data": shown})).status_code == 200
+    stored = engine.directory.resource(tenant.account, carrier)
+    assert (stored.weight_cost, stored.gateways[0].password) == (20, "p1")
+
+
+def test_secrets_stay_with_their_server() -> None:
+    old = {"gateways": [{"server": "a", "password": "1"}, {"server": "b", "password": "2"}]}
+    moved = {"gateways": [{"server": "b"}, {"server": "b"}, {"server": "c"}]}
+    assert with_secrets_of(old, moved) == {
+        "gateways": [{"server": "b"}, {"server": "b", "password": "2"}, {"server": "c"}]
+    }
+    assert with_secrets_of({"password": "1"}, {"password": None}) == {"password": None}
+
+
+@pytest.mark.parametrize(
+    ("collection", "data", "field"),
+    [
+        ("devices", {"sip": {"username": "a\r\nb"}}, "sip.username"),
+        ("devices", {"sip": {"username": "x" * 300}}, "sip.username"),
+        ("devices", {"sip": {"invite_format": "fax"}}, "sip.invite_format"),
+        ("devices", {"owner_id": "0" * 32}, "owner_id"),
+        ("users", {"caller_id": {"internal": {"name": 7}}}, "caller_id.internal.name"),
+        ("resources", {"name": "x", "gateways": []}, "gateways"),
+    ],
+)
+async def test_a_bad_field_is_named(
+    root: httpx.AsyncClient, tenant: Tenant, collection: str, data: dict[str, Any], field: str
+) -> None:
+    response = await root.put(f"{tenant.url}/{collection}", json={"data": data})
+    assert response.status_code == 400
+    assert response.json()["message"] == "validation error"
+    assert list(response.json()["data"]) == [field]
+
+
+async def test_a_write_needs_data(root: httpx.AsyncClient, tenant: Tenant) -> None:
+    for content in (b"", b"{}", b'{"data": null}', b'{"data": "x"}'):
+        response = await root.put(f"{tenant.url}/users", content=content)
+        assert response.status_code == 400
+        assert "data" in response.json()["data"]
+
+
+async def test_what_must_be_unique_is_a_conflict(root: httpx.AsyncClient, tenant: Tenant) -> None:
+    response = await root.put(
+        f"{tenant.url}/devices", json={"data": {"sip": {"username": "alice"}}}
+    )
+    assert response.status_code == 409
+    assert response.json()["message"] == "datastore_conflict"
+    assert response.json()["data"]["sip.username"]["unique"]["cause"] == "alice"
+    response = await root.put(
+        "/v2/accounts", json={"data": {"name": "Other", "realm": "ACME.example.org"}}
+    )
+    assert response.status_code == 409
+
+
+async def test_only_root_makes_and_deletes_accounts(
+    client: httpx.AsyncClient, root: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    other = await create(root, "/v2/accounts", {"name": "Other", "realm": "other.example.org"})
+    own = {"X-Auth-Token": tenant.token}
+    listed = (await client.get("/v2/accounts", headers=own)).json()["data"]
+    assert [account["id"] for account in listed] == [tenant.account]
+    assert len((await root.get("/v2/accounts")).json()["data"]) == 2
+    assert (await client.get(tenant.url, headers=own)).status_code == 200
+    renamed = {"data": {"name": "Acme 2"}}
+    assert (await client.patch(tenant.url, json=renamed, headers=own)).status_code == 200
+    for method, url in (
+        ("PUT", "/v2/accounts"),
+        ("DELETE", tenant.url),
+        ("GET", f"/v2/accounts/{other}"),
+        ("GET", f"/v2/accounts/{other}/devices"),
+        ("PUT", f"/v2/accounts/{other}/users"),
+    ):
+        response = await client.request(method, url, headers=own, json={"data": {}})
+        assert response.status_code == 403, (method, url)
+    response = await root.delete(tenant.url)
+    assert response.json()["data"]["name"] == "Acme 2"
+    assert (await root.get(f"{tenant.url}/users")).status_code == 404
+
+
+async def test_device_status_tells_who_is_reachable(
+    root: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    static = {"name": "Gate", "sip": {"method": "ip", "ip": "127.0.0.9"}}
+    gate = await create(root, f"{tenant.url}/devices", static)
+    rows = (await root.get(f"{tenant.url}/devices/status")).json()["data"]
+    registered = {row["device_id"]: row["registered"] for row in rows}
+    assert registered == {tenant.device: False, tenant.nobody: False, gate: True}
+
+
+async def test_the_directory_survives_a_restart(tmp_path: Path) -> None:
+    async with scripted_engine(tmp_path) as engine:
+        made = await engine.directory.put("account", "", {"name": "A", "realm": "a.example.org"})
+    async with scripted_engine(tmp_path) as engine:
+        assert engine.directory.account(made["id"]).realm == "a.example.org"

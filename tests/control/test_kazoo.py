@@ -1,0 +1,287 @@
+"""Kazoo's shapes: options in, events and CDRs out."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.control.kazoo import (
+    Switch,
+    cdr,
+    channel_event,
+    parse_quickcall,
+    quickcall_end,
+    snake_case,
+)
+from engine.control.kazoo_keys import address
+from engine.control.kazoo_request import MAX_CAV_VALUE, MAX_CAVS
+from engine.core.errors import RequestInvalid
+from engine.core.events import ChannelNotice
+from engine.core.values import EndpointType, LegState, MediaMode, OriginateRequest
+from tests.control.samples import ACCOUNT, DEVICE, outcome, request, snapshot
+
+SWITCH = Switch("engine@node1", "192.0.2.1:5060")
+
+
+def parse(
+    query: dict[str, str] | None = None, data: dict[str, object] | None = None
+) -> OriginateRequest:
+    return parse_quickcall(ACCOUNT, EndpointType.DEVICE, DEVICE, "1002", query or {}, data, "r")
+
+
+def test_defaults() -> None:
+    parsed = parse()
+    assert parsed == OriginateRequest(ACCOUNT, EndpointType.DEVICE, DEVICE, "1002", request_id="r")
+    assert (parsed.timeout, parsed.media, parsed.ignore_early_media) == (
+        30,
+        MediaMode.PROCESS,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "data"),
+    [
+        (
+            {
+                "auto_answer": "true",
+                "cid-name": "Ann",
+                "cid-number": "7",
+                "ignore-early-media": "false",
+                "media": "bypass",
+                "number_filter": "(\\d+)",
+                "target_call_id": "t",
+                "timeout": "3",
+                "custom_application_vars": '{"a": "b"}',
+            },
+            {},
+        ),
+        (
+            {},
+            {
+                "auto_answer": True,
+                "cid_name": "Ann",
+                "cid_number": "7",
+                "ignore_early_media": False,
+                "media": "bypass",
+                "number_filter": "(\\d+)",
+                "target_call_id": "t",
+                "timeout": 3,
+                "custom_application_vars": {"a": "b"},
+            },
+        ),
+    ],
+    ids=["query", "body"],
+)
+def test_every_option_from_either_place(query: dict[str, str], data: dict[str, object]) -> None:
+    parsed = parse(query, data)
+    assert parsed.auto_answer is True
+    assert (parsed.cid_name, parsed.cid_number) == ("Ann", "7")
+    assert parsed.ignore_early_media is False
+    assert parsed.media is MediaMode.BYPASS
+    assert parsed.number_filter == "(\\d+)"
+    assert parsed.target_call_id == "t"
+    assert parsed.timeout == 3
+    assert parsed.custom_application_vars == {"a": "b"}
+
+
+def test_the_body_wins_over_the_query() -> None:
+    assert parse({"timeout": "10", "cid-name": "q"}, {"timeout": 20, "cid_name": "b"}).timeout == 20
+    assert parse({"cid-name": "q"}, {"cid_name": "b"}).cid_name == "b"
+    assert parse({"timeout": "10"}, {"timeout": None}).timeout == 30
+
+
+def test_number_filter_values() -> None:
+    assert parse({"number_filter": "true"}).number_filter is True
+    assert parse({}, {"number_filter": False}).number_filter is False
+    assert parse().number_filter is None
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "code"),
+    [
+        ({"timeout": 2}, "timeout", "minimum"),
+        ({"timeout": 86401}, "timeout", "maximum"),
+        ({"timeout": True}, "timeout", "type"),
+        ({"timeout": 3.5}, "timeout", "type"),
+        ({"timeout": "-5"}, "timeout", "type"),
+        ({"timeout": "٣"}, "timeout", "type"),
+        ({"timeout": []}, "timeout", "type"),
+        ({"auto_answer": "yes"}, "auto_answer", "type"),
+        ({"auto_answer": 1}, "auto_answer", "type"),
+        ({"ignore-early-media": {}}, "ignore-early-media", "type"),
+        ({"media": "auto"}, "media", "enum"),
+        ({"media": []}, "media", "enum"),
+        ({"number_filter": ""}, "number_filter", "type"),
+        ({"number_filter": 1}, "number_filter", "type"),
+        ({"cid_name": 5}, "cid_name", "type"),
+        ({"cid_name": "\ud800"}, "cid_name", "pattern"),
+        ({"cid-number": "1\n2"}, "cid-number", "pattern"),
+        ({"target_call_id": "x" * 257}, "target_call_id", "maxLength"),
+        ({"custom_application_vars": []}, "custom_application_vars", "type"),
+        ({"custom_application_vars": "x"}, "custom_application_vars", "type"),
+        ({"custom_application_vars": {"": 1}}, "custom_application_vars", "propertyNames"),
+        (
+            {"custom_application_vars": {"k": "x" * MAX_CAV_VALUE}},
+            "custom_application_vars.k",
+            "maxLength",
+        ),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(data: dict[str, object], field: str, code: str) -> None:
+    with pytest.raises(RequestInvalid) as caught:
+        parse({}, data)
+    assert (caught.value.field, caught.value.code) == (field, code)
+
+
+def test_query_keys_become_application_variables() -> None:
+    parsed = parse(
+        {"foo": "query", "Owner-ID": "x", "timeout": "9", "cid_name": "n", "auth_token": "t"},
+        {"custom_application_vars": {"foo": "body", "bar": {"deep": [1]}, "Realm": "r"}},
+    )
+    assert parsed.custom_application_vars == {"foo": "query", "bar": {"deep": [1]}}
+
+
+def test_application_variables_are_bounded() -> None:
+    query = {f"k{index}": "v" for index in range(MAX_CAVS)}
+    assert len(parse(query).custom_application_vars) == MAX_CAVS
+    with pytest.raises(RequestInvalid, match="at most 64"):
+        parse(query | {"one": "more"})
+
+
+@given(st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=8))
+def test_any_query_is_parsed_or_refused(query: dict[str, str]) -> None:
+    with suppress(RequestInvalid):
+        found = parse(query | {"auth_token": "t"}).custom_application_vars
+        assert found.keys() <= query.keys() - {"auth_token"}
+
+
+def test_snake_case_is_recursive_but_leaves_application_variables() -> None:
+    assert snake_case(
+        {
+            "Call-ID": "c",
+            "Custom-Channel-Vars": {"Account-ID": "a"},
+            "Endpoints": [{"Custom-SIP-Headers": {"X-KAZOO-AOR": "s"}}],
+            "Custom-Application-Vars": {"My-Key": {"Sub-Key": 1}},
+        }
+    ) == {
+        "call_id": "c",
+        "custom_channel_vars": {"account_id": "a"},
+        "endpoints": [{"custom_sip_headers": {"x_kazoo_aor": "s"}}],
+        "custom_application_vars": {"My-Key": {"Sub-Key": 1}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("sip:a@b", "a@b"),
+        ('"x <y>" <sips:a@[::1]:5061;transport=tls>;tag=1', "a@[::1]:5061"),
+        ("<sip:b>", "b"),
+        ("a@b", "a@b"),
+        ("", ""),
+    ],
+)
+def test_address(uri: str, expected: str) -> None:
+    assert address(uri) == expected
+
+
+def test_channel_destroy_has_the_documented_fields() -> None:
+    event = channel_event(ChannelNotice("CHANNEL_DESTROY", 1443672788.9, snapshot()), SWITCH)
+    expected = {
+        "Event-Category": "call_event",
+        "Event-Name": "CHANNEL_DESTROY",
+        "Node": "engine@node1",
+        "Msg-ID": "1443672788900000",
+        "Timestamp": 1443672789 + 62167219200,
+        "Call-ID": "0123-quickcall",
+        "Call-Direction": "outbound",
+        "Channel-Created-Time": 1443672756990000,
+        "Channel-Call-State": "HANGUP",
+        "Caller-ID-Name": "Device QuickCall",
+        "Caller-ID-Number": "1002",
+        "Request": "alice@127.0.0.1:5070",
+        "To": "alice@example.org",
+        "From": "1002@example.org",
+        "Presence-ID": "alice@example.org",
+        "Media-Server": "node1",
+        "Switch-URI": "sip:192.0.2.1:5060",
+        "Other-Leg-Call-ID": "4567-quickcall",
+        "Duration-Seconds": 32,
+        "Ringing-Seconds": 1,
+        "Billing-Seconds": 31,
+        "Hangup-Cause": "NORMAL_CLEARING",
+        "Hangup-Code": "sip:200",
+        "Disposition": "ANSWER",
+        "Custom-Application-Vars": {"foo": "bar", "Order-ID": "7"},
+    }
+    assert {key: event.get(key) for key in expected} == expected
+    assert event["Custom-Channel-Vars"]["Ecallmgr-Node"] == "engine@node1"  # type: ignore[index]
+    assert str(event["Local-SDP"]).startswith("v=0")
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "call_state"),
+    [
+        ("CHANNEL_CREATE", LegState.DIALING, "DOWN"),
+        ("CHANNEL_PROGRESS", LegState.RINGING, "RINGING"),
+        ("CHANNEL_PROGRESS_MEDIA", LegState.EARLY, "EARLY"),
+        ("CHANNEL_ANSWER", LegState.ANSWERED, "ACTIVE"),
+        ("CHANNEL_BRIDGE", LegState.ANSWERED, "ACTIVE"),
+        ("CHANNEL_UNBRIDGE", LegState.ANSWERED, "ACTIVE"),
+    ],
+)
+def test_every_event_carries_the_variables(name: str, state: LegState, call_state: str) -> None:
+    event = channel_event(ChannelNotice(name, 1.0, snapshot(state=state)), SWITCH)
+    assert event["Channel-Call-State"] == call_state
+    assert event["Custom-Application-Vars"] == {"foo": "bar", "Order-ID": "7"}
+    assert "Hangup-Cause" not in event
+    assert "" not in event.values()
+    assert ("Bridge-B-Unique-ID" in event) is ("BRIDGE" in name)
+
+
+def test_a_leg_that_was_never_answered() -> None:
+    leg = snapshot(answered_at=None, cause="USER_BUSY", sip_status=486, other_leg_call_id="")
+    event = channel_event(ChannelNotice("CHANNEL_DESTROY", 1.0, leg), SWITCH)
+    assert event["Disposition"] == "USER_BUSY"
+    assert event["Billing-Seconds"] == 0
+    assert event["Ringing-Seconds"] == 32
+    assert event["Hangup-Code"] == "sip:486"
+    assert "Other-Leg-Call-ID" not in event
+
+
+def test_the_terminal_event_tells_every_attempt() -> None:
+    end = replace(
+        outcome(), final=True, cause="NO_ANSWER", answered=False, sip_status=0, call_id=""
+    )
+    event = quickcall_end(end, request(custom_application_vars={"foo": "bar"}), 1.0, SWITCH)
+    assert event["Event-Name"] == "QUICKCALL_END"
+    assert event["Hangup-Cause"] == "NO_ANSWER"
+    assert event["Custom-Application-Vars"] == {"foo": "bar"}
+    assert event["Attempts"] == [
+        {
+            "Call-ID": "0123-quickcall",
+            "Endpoint-ID": DEVICE,
+            "Contact": "sip:alice@127.0.0.1:5070",
+            "Cause": "SUCCESS",
+            "SIP-Status": 200,
+            "Reason": "OK",
+            "Ringing-Seconds": 1.0,
+        }
+    ]
+    assert "Hangup-Code" not in event
+    assert "Call-ID" not in event
+
+
+def test_a_cdr_is_a_kazoo_document() -> None:
+    record = cdr(snapshot(), SWITCH)
+    assert record["duration_seconds"] == 32
+    assert record["timestamp"] == 1443672789 + 62167219200
+    assert record["other_leg_destination_number"] == "1002"
+    assert record["custom_channel_vars"]["account_id"] == ACCOUNT  # type: ignore[index]
+    assert record["custom_application_vars"] == {"foo": "bar", "Order-ID": "7"}
+    assert all(key == key.lower() and "-" not in key for key in record)
