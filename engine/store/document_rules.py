@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from engine.core.errors import RequestInvalid
+from engine.store.dial_rules import check_patterns
 from engine.store.document_checks import check_document
 from engine.store.documents import STRUCTS, Document, Kind
 
@@ -57,6 +58,7 @@ def read_document(
     for path, text in _texts(msgspec.to_builtins(document), ""):
         _check_text(path, text)
     check_document(document)
+    check_patterns(document)
     _check_size(whole)
     return document, whole
 

@@ -1,0 +1,38 @@
+"""Dial plans and carriers' rules of documents, as the rules `engine.numbers.dialplan` compiles."""
+
+from __future__ import annotations
+
+from engine.core.errors import RequestInvalid
+from engine.numbers.dialplan import CarrierRule, DialPlan, DialPlanError, RewriteRule
+from engine.store.documents import DialPlan as DialPlanDocument
+from engine.store.documents import DialPlanRule, Document, Resource
+
+
+def rewrite_rules(plan: DialPlanDocument) -> tuple[RewriteRule, ...]:
+    """Return the rules of a `dial_plan` in their order; shared plans are not looked up."""
+    return tuple(
+        RewriteRule(regex, rule.prefix, rule.suffix, rule.description)
+        for regex, rule in plan.items()
+        if isinstance(rule, DialPlanRule)
+    )
+
+
+def check_patterns(document: Document) -> None:
+    """Compile the regular expressions of a document.
+
+    Raises `RequestInvalid` naming the field, and in what is allowed the fault and its position.
+    """
+    if isinstance(document, Resource):
+        carriers = (CarrierRule(document.id, document.name, document.rules),)
+        _compile((), carriers)
+    else:
+        _compile(rewrite_rules(document.dial_plan), ())
+
+
+def _compile(rewrites: tuple[RewriteRule, ...], carriers: tuple[CarrierRule, ...]) -> None:
+    try:
+        DialPlan.compile((), rewrites, carriers)
+    except DialPlanError as error:
+        at = "" if error.position is None else f"at position {error.position}: "
+        field = f"rules[{error.index}]" if carriers else "dial_plan"
+        raise RequestInvalid(field, error.pattern, f"{at}{error.reason}", "pattern") from None
