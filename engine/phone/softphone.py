@@ -168,7 +168,8 @@ class Softphone:
         if self._account is not None:
             self._account.shutdown()
             self._account = None
-        self._endpoint.libDestroy()
+        # Everything was said in good order above; without the flag this waits a second for more.
+        self._endpoint.libDestroy(pj.PJSUA_DESTROY_NO_NETWORK)
 
 
 def _endpoint_config(config: PhoneConfig) -> pj.EpConfig:
