@@ -7,6 +7,7 @@ scripts/build_pjsip.sh must have run with the same.
 
 import os
 from glob import glob
+from hashlib import sha256
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -17,8 +18,9 @@ SANITIZE = os.environ.get("ENGINE_SANITIZE", "")
 DEBUG = os.environ.get("ENGINE_DEBUG") == "1" or bool(SANITIZE)
 COVERAGE = os.environ.get("ENGINE_COVERAGE") == "1"
 PJSIP = Path(".deps", "pjsip-sanitize" if SANITIZE else "pjsip-debug" if DEBUG else "pjsip")
-# Objects of other flags or another pjproject never mix: each combination has its own directory.
-BUILD = Path("build", PJSIP.resolve().name + ("-coverage" if COVERAGE else ""))
+# What other flags, another pjproject or another version of this file made is never mixed in.
+INPUTS = (PJSIP.resolve().name, SANITIZE, COVERAGE, Path(__file__).read_text())
+BUILD = Path("build", sha256(repr(INPUTS).encode()).hexdigest()[:16])
 
 STRICT = ["-Wall", "-Wextra", "-Wshadow", "-Wnon-virtual-dtor", "-Woverloaded-virtual", "-Werror"]
 COMPILE = ["-std=c++20", "-fvisibility=hidden"]
@@ -74,7 +76,7 @@ setup(
         build_dir=str(BUILD / "cython"),
         include_path=sorted(glob("ext/*/")),
         annotate=os.environ.get("ENGINE_ANNOTATE") == "1",
-        compiler_directives={"linetrace": COVERAGE, "autotestdict": False},
+        compiler_directives={"linetrace": COVERAGE, "autotestdict": False, "auto_pickle": False},
         quiet=True,
     ),
     cmdclass={"build_ext": Build},

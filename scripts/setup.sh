@@ -69,6 +69,10 @@ compiled_modules() {
     modules_key >"$stamp"
 }
 
+# Two setups at once would write the same objects.
+mkdir -p .deps
+exec 8>.deps/.setup
+flock 8
 debian_packages
 check_python
 # The softphone uses the release build whatever the engine is built with.
