@@ -1,3 +1,6 @@
+from typing_extensions import disjoint_base
+
+@disjoint_base
 class Plan:
     def add_extension(self, number: str) -> bool: ...
     def add_rewrite(self, regex: str, prefix: str, suffix: str) -> bool: ...

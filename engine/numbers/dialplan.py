@@ -121,15 +121,15 @@ class DialPlan:
         return cls(plan, listed[0], listed[1], tuple(carrier for _, carrier in hunted))
 
     def match(self, number: str) -> Route | None:
-        """Return where a number of at most 128 characters goes, or None when nothing matches.
+        r"""Return where a number of at most 128 characters goes, or None when nothing matches.
 
         An empty number matches nothing, and a rule that would leave nothing to dial is passed over.
         Raises NumberError for a longer number and for text that is not Unicode.
 
         >>> plan = DialPlan.compile(
         ...     [ExtensionRule("1001", "device", "d1")],
-        ...     [RewriteRule(r"^(\\d{7})$", prefix="1415")],
-        ...     [CarrierRule("r1", "Acme", (r"^1(\\d{10})$",), prefix="+1")],
+        ...     [RewriteRule(r"^(\d{7})$", prefix="1415")],
+        ...     [CarrierRule("r1", "Acme", (r"^1(\d{10})$",), prefix="+1")],
         ... )
         >>> plan.match("1001").id
         'd1'

@@ -69,9 +69,9 @@ class PatternFault:
 
 
 def find_fault(pattern: str) -> PatternFault | None:
-    """Return why a pattern is refused, or None when RE2 takes it.
+    r"""Return why a pattern is refused, or None when RE2 takes it.
 
-    Refused beyond RE2's own rules: more than 1024 characters, and \\C (one byte), which could cut
+    Refused beyond RE2's own rules: more than 1024 characters, and \C (one byte), which could cut
     a character in two.
     """
     if len(pattern) > PATTERN_LIMIT:
@@ -133,7 +133,6 @@ def _shortest_refused(pattern: str, kind: str, offender: str) -> int:
 
     RE2 reads from left to right, so past the fault every beginning has it and bisection works.
     """
-
     # Of a ) too many RE2 blames all that it was given.
     blamed = None if kind == "unexpected parenthesis" else offender
 
