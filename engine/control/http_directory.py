@@ -48,7 +48,7 @@ class Accounts(Controller):
         documents = [call.face.directory.document("account", one, one) for one in own]
         return call.succeed([_summary("account", document) for document in documents])
 
-    @put(summary="Create an account", operation_class=_WRITE)
+    @put(status_code=201, summary="Create an account", operation_class=_WRITE)
     async def create_account(self, request: HttpRequest) -> Response[bytes]:
         """Create an account."""
         call = await open_call(request, ROOT)
@@ -116,7 +116,7 @@ class Documents(Controller):
         documents = [directory.document(self.kind, account_id, one.id) for one in listed]
         return call.succeed([_summary(self.kind, document) for document in documents])
 
-    @put(summary="Create", operation_class=_WRITE)
+    @put(status_code=201, summary="Create", operation_class=_WRITE)
     async def create_document(
         self, request: HttpRequest, account_id: FromPath[str]
     ) -> Response[bytes]:

@@ -18,10 +18,10 @@ from litestar.openapi.spec import Components, Operation, Responses, SecuritySche
 from engine.control.envelope import API_VERSION
 from engine.control.kazoo_request import (
     MAX_CAVS,
-    MAX_TEXT,
     MAX_TIMEOUT,
     MIN_TIMEOUT,
 )
+from engine.core.uri import MAX_TEXT
 from engine.store.documents import STRUCTS
 
 Schema = dict[str, Any]

@@ -57,6 +57,8 @@ class HttpServer:
             ws="websockets-sansio",
             lifespan="on",
             log_config=None,
+            # Below that the WebSocket library writes headers and frames, and with them tokens.
+            log_level="info",
             access_log=False,
             server_header=False,
             ws_max_size=MAX_FRAME,

@@ -283,9 +283,12 @@ async def test_silence_without_a_token_is_ended(
 async def test_the_servers_log_has_no_tokens(
     server: HttpServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.WARNING, logger="websockets.client")
+    caplog.set_level(logging.DEBUG)
     async with session(server, token=None, path="/socket?auth_token=root-token") as connection:
         assert (await ask(connection, "ping"))["status"] == "success"
+    async with session(server) as connection:
+        await connection.send('{"action": "ping", "auth_token": "root-token"}')
+        assert (await receive(connection))["status"] == "success"
     assert "/socket" in caplog.text
     assert "root-token" not in caplog.text
