@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -23,11 +22,11 @@ def number(internal: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def directory(database: Database) -> AsyncIterator[Directory]:
+async def directory(database: Database) -> Directory:
     opened = await Directory.open(database)
     await opened.put("account", "", {"name": "Acme", "realm": "acme.example"}, "acme")
     await opened.put("account", "", {"name": "Beta", "realm": "beta.example"}, "beta")
-    yield opened
+    return opened
 
 
 async def test_what_was_put_is_there_for_the_next_process(url: str) -> None:
@@ -163,7 +162,9 @@ async def test_devices_move_with_the_realm_of_their_account(directory: Directory
 
 async def test_extensions_come_from_numbers_presence_and_usernames(directory: Directory) -> None:
     await directory.put("user", "acme", number("1001"), "ann")
-    await directory.put("device", "acme", {"owner_id": "ann"} | sip("phone1") | number("1001"), "d1")
+    await directory.put(
+        "device", "acme", {"owner_id": "ann"} | sip("phone1") | number("1001"), "d1"
+    )
     await directory.put(
         "device", "acme", {"presence_id": "1002@acme.example"} | sip("phone2"), "d2"
     )
