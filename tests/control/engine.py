@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from engine.control.auth import ROOT, Tokens
 from engine.control.feed import Feed
@@ -149,15 +150,23 @@ class ScriptedEngine:
         return event.sequence
 
 
+E = TypeVar("E", bound=ScriptedEngine)
+
+
 @asynccontextmanager
-async def scripted_engine(folder: Path) -> AsyncIterator[ScriptedEngine]:
+async def engine_on(folder: Path, kind: type[E]) -> AsyncIterator[E]:
     """Open an engine on a database in a folder; opened again there, it continues."""
     database = await Database.open(f"sqlite+aiosqlite:///{folder}/engine.db")
     journal = await Journal.open(database)
     location = await Location.open(database)
     try:
-        yield ScriptedEngine(await Directory.open(database), location, journal)
+        yield kind(await Directory.open(database), location, journal)
     finally:
         await location.close()
         await journal.close()
         await database.close()
+
+
+def scripted_engine(folder: Path) -> AbstractAsyncContextManager[ScriptedEngine]:
+    """Open a scripted engine."""
+    return engine_on(folder, ScriptedEngine)
