@@ -102,8 +102,8 @@ class Location:
         before = set(self._bindings.get(aor, ()))
         after = set(bindings)
         self._set(aor, bindings, after - before)
-        for changed in before ^ after:
-            self._changes.add((aor, changed.contact.uri))
+        for uri in {changed.contact.uri for changed in before ^ after}:
+            self._changes.add((aor, uri))
 
     def expire(self, now: float) -> int:
         """Forget every binding no longer valid at `now`. Return how many there were."""
