@@ -1,0 +1,93 @@
+"""The quickcall originate engine: rings a SIP device and, when it answers, connects it to a number.
+
+    async with Engine(EngineConfig()) as engine:
+        outcome = await engine.originate(OriginateRequest(...))
+
+docs/embedding.md has a whole program. What is named here is public; the rest may change.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.config import ConfigError, EngineConfig, load_config
+    from engine.control.feed import FeedEvent, SlowConsumer, Subscription
+    from engine.core.errors import (
+        Conflict,
+        EngineError,
+        EngineUnavailable,
+        NotFound,
+        RequestInvalid,
+    )
+    from engine.core.values import (
+        Attempt,
+        EndpointType,
+        LegSnapshot,
+        MediaMode,
+        OriginateRequest,
+        Outcome,
+        Party,
+    )
+    from engine.runtime import Call, Engine, Server, serve
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "engine.config": ("ConfigError", "EngineConfig", "load_config"),
+    "engine.control.feed": ("FeedEvent", "SlowConsumer", "Subscription"),
+    "engine.core.errors": (
+        "Conflict",
+        "EngineError",
+        "EngineUnavailable",
+        "NotFound",
+        "RequestInvalid",
+    ),
+    "engine.core.values": (
+        "Attempt",
+        "EndpointType",
+        "LegSnapshot",
+        "MediaMode",
+        "OriginateRequest",
+        "Outcome",
+        "Party",
+    ),
+    "engine.runtime": ("Call", "Engine", "Server", "serve"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Attempt",
+    "Call",
+    "ConfigError",
+    "Conflict",
+    "EndpointType",
+    "Engine",
+    "EngineConfig",
+    "EngineError",
+    "EngineUnavailable",
+    "FeedEvent",
+    "LegSnapshot",
+    "MediaMode",
+    "NotFound",
+    "OriginateRequest",
+    "Outcome",
+    "Party",
+    "RequestInvalid",
+    "Server",
+    "SlowConsumer",
+    "Subscription",
+    "load_config",
+    "serve",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used (PEP 562): `quickcall --help` needs none."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'engine' has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,292 @@
+"""The turn of the engine: drain events, feed call control, submit its commands, arm one timer.
+
+Everything here runs in the event loop, in plain calls: no task per event, no lock. What must hold:
+
+* Commands go down before notices go up, so that the wire does not wait for JSON.
+* A command is never lost. When the stack's queue is full the commands wait here, in order, and are
+  submitted as soon as it takes them; meanwhile `busy` tells the engine to refuse new work. A
+  command the stack cannot take at all ends its leg.
+* A fault while one call is handled ends that call and no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import fields, replace
+from typing import TypeVar, get_args
+
+from engine.core.commands import Dial, HangUp, ResolveDestination, Respond, SipCommand
+from engine.core.control import CallControl, Effects
+from engine.core.events import (
+    DestinationResolved,
+    LegEnded,
+    Notice,
+    RegisterReceived,
+    SipEvent,
+    SipMessageSeen,
+    StackEvent,
+    StackLogged,
+)
+from engine.core.values import LegId, OriginateId, Party
+from engine.runtime.clock import Clock
+from engine.runtime.publisher import Publisher
+from engine.runtime.resolve import Resolver
+from engine.runtime.trace import SipTrace
+from engine.sip.port import SipPort, StackBusy
+from engine.sip.registrar import Registrar
+
+EVENTS_PER_TURN = 64
+"""Events handled before their commands are submitted: a burst must not delay the first answers."""
+
+RETRY_S = 0.002
+"""Pause before commands are offered again to a stack whose queue was full."""
+
+_LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO}
+
+_Event = TypeVar("_Event", bound=SipEvent)
+
+_log = logging.getLogger(__name__)
+_stack_log = logging.getLogger("engine.sip")
+
+
+class Driver:
+    """Moves events, commands and notices between the stack, call control and the control plane."""
+
+    def __init__(
+        self,
+        sip: SipPort,
+        control: CallControl,
+        registrar: Registrar,
+        resolver: Resolver,
+        publisher: Publisher,
+        trace: SipTrace,
+        clock: Clock,
+    ) -> None:
+        """Take the parts; `attach` begins."""
+        self._sip = sip
+        self._control = control
+        self._registrar = registrar
+        self._resolver = resolver
+        self._publisher = publisher
+        self._trace = trace
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._commands: list[SipCommand] = []
+        self._notices: list[Notice] = []
+        self._unsent: deque[SipCommand] = deque()
+        self._retry: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def busy(self) -> bool:
+        """True while commands wait because the stack's queue is full."""
+        return bool(self._unsent)
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to listen for events of the stack in this loop."""
+        self._loop = loop
+        loop.add_reader(self._sip.fileno(), self._on_readable)
+
+    def detach(self) -> None:
+        """Stop listening and clear every timer; the stack may be closed after that."""
+        if self._loop is None:
+            return
+        self._on_readable()
+        self._loop.remove_reader(self._sip.fileno())
+        self._loop = None
+        for handle in (self._timer, self._retry):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._retry = None
+        self._unsent.clear()
+
+    def carry_out(self, effects: Effects, now: float) -> None:
+        """Submit the commands of a turn of call control and tell its notices."""
+        self._take_effects(effects, now)
+        self._end_turn(now)
+
+    async def wait_idle(self) -> None:
+        """Wait until every originate has told its terminal event."""
+        await self._idle.wait()
+
+    def end_what_is_left(self) -> None:
+        """End the legs a destroyed stack can no longer tell about: every call gets its end."""
+        self._take_all(self._sip.drain())
+        for leg in self._control.snapshots():
+            event = LegEnded(leg.leg, 0, "", Party.TIMEOUT, 0, "the SIP stack was destroyed")
+            self._take(event, self._clock.now())
+        self._end_turn(self._clock.now())
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def _on_readable(self) -> None:
+        self._take_all(self._sip.drain())
+
+    def _take_all(self, events: list[StackEvent]) -> None:
+        for start in range(0, len(events), EVENTS_PER_TURN):
+            now = self._clock.now()
+            for event in events[start : start + EVENTS_PER_TURN]:
+                self._take(event, now)
+            self._end_turn(now)
+
+    def _take(self, event: StackEvent, now: float) -> None:
+        try:
+            if isinstance(event, RegisterReceived):
+                self._register(event, now)
+            elif isinstance(event, SipMessageSeen):
+                self._trace.add(event)
+            elif isinstance(event, StackLogged):
+                _stack_log.log(_LEVELS.get(event.level, logging.DEBUG), "%s", event.text)
+            else:
+                self._take_effects(self._control.handle(_readable(event), now), now)
+        except Exception:
+            _log.exception("an event could not be handled: %r", event)
+            if not isinstance(event, RegisterReceived | SipMessageSeen | StackLogged):
+                self._give_up(event.leg, now)
+
+    def _register(self, event: RegisterReceived, now: float) -> None:
+        try:
+            self._commands.append(self._registrar.handle(event, now))
+        except Exception:
+            # Without an answer the transaction would stay in the stack.
+            self._commands.append(Respond(event.transaction, 500, "Server Internal Error"))
+            raise
+
+    def _take_effects(self, effects: Effects, now: float) -> None:
+        self._notices += effects.notices
+        for command in effects.commands:
+            if isinstance(command, ResolveDestination):
+                found = self._resolve(command, now)
+                self._take_effects(self._control.handle(found, now), now)
+            else:
+                self._commands.append(command)
+
+    def _resolve(self, asked: ResolveDestination, now: float) -> DestinationResolved:
+        try:
+            return self._resolver.destination(asked, now)
+        except Exception:
+            _log.exception("%r could not be routed for %s", asked.number, asked.originate_id)
+            return DestinationResolved(
+                originate_id=asked.originate_id,
+                number=asked.number,
+                endpoints=(),
+                dial_number=asked.number,
+                rule="",
+                cause="NORMAL_TEMPORARY_FAILURE",
+            )
+
+    def _give_up(self, leg: LegId, now: float) -> None:
+        """End a call whose event could not be handled, and its legs in any case."""
+        try:
+            legs = self._control.snapshots()
+            owner = next((found.originate_id for found in legs if found.leg == leg), None)
+            if owner is not None:
+                self._end_faulty(owner, [f.leg for f in legs if f.originate_id == owner], now)
+        except Exception:
+            _log.exception("the call of leg %s could not be given up", leg)
+            self._commands.append(HangUp(leg))
+
+    def _end_faulty(self, owner: OriginateId, legs: list[LegId], now: float) -> None:
+        try:
+            self._take_effects(self._control.hang_up(owner, now), now)
+        finally:
+            self._commands += [HangUp(leg) for leg in legs]
+
+    # --- the end of a turn ------------------------------------------------------------------------
+
+    def _end_turn(self, now: float) -> None:
+        while self._commands:
+            commands, self._commands = self._commands, []
+            self._submit(commands, now)
+        notices, self._notices = self._notices, []
+        self._publisher.tell(notices)
+        self._arm(now)
+        if self._control.originates:
+            self._idle.clear()
+        else:
+            self._idle.set()
+
+    def _submit(self, commands: list[SipCommand], now: float) -> None:
+        if self._loop is None:
+            return
+        if self._unsent:
+            self._unsent += commands
+            return
+        try:
+            self._sip.submit(commands)
+        except StackBusy:
+            self._unsent += commands
+            self._try_again_soon()
+        except Exception:
+            # One value the stack cannot take must not take the commands of other calls with it.
+            for command in commands:
+                self._submit_alone(command, now)
+
+    def _submit_alone(self, command: SipCommand, now: float) -> None:
+        try:
+            self._sip.submit([command])
+        except StackBusy:
+            self._unsent.append(command)
+            self._try_again_soon()
+        except Exception as error:
+            _log.exception("the SIP stack does not take %r", command)
+            if isinstance(command, Dial):
+                ended = LegEnded(command.leg, 0, "", Party.POLICY, 0, str(error))
+                self._take(ended, now)
+
+    def _try_again_soon(self) -> None:
+        if self._retry is None and self._loop is not None:
+            self._retry = self._loop.call_later(RETRY_S, self._on_retry)
+
+    def _on_retry(self) -> None:
+        self._retry = None
+        waiting, self._unsent = list(self._unsent), deque()
+        now = self._clock.now()
+        # In small portions: a queue with room for some of them must not refuse them all.
+        for start in range(0, len(waiting), EVENTS_PER_TURN):
+            self._submit(waiting[start : start + EVENTS_PER_TURN], now)
+        self._end_turn(now)
+
+    def _arm(self, now: float) -> None:
+        deadline = self._control.next_deadline()
+        if self._loop is None or deadline is None:
+            return
+        if self._timer is not None:
+            # Most deadlines are cleared before they are due: a timer that fires early and finds
+            # nothing is cheaper than one moved at every event.
+            if self._timer_at <= deadline:
+                return
+            self._timer.cancel()
+        self._timer_at = deadline
+        # The loop counts in milliseconds and may wake a little early: never spin on that.
+        self._timer = self._loop.call_later(max(deadline - now, 0.001), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        now = self._clock.now()
+        try:
+            self._take_effects(self._control.expire(now), now)
+        except Exception:
+            _log.exception("a deadline could not be handled")
+        self._end_turn(now)
+
+
+def _readable(event: _Event) -> _Event:
+    """Replace what is no Unicode in the texts of a peer: events are JSON, which is UTF-8."""
+    bad = {
+        name: value.encode("utf-8", "replace").decode("utf-8")
+        for name in _TEXTS[type(event)]
+        if not (value := getattr(event, name)).isascii()
+    }
+    return replace(event, **bad) if bad else event
+
+
+_TEXTS: dict[type, tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind) if field.type == "str")
+    for kind in get_args(SipEvent)
+}

@@ -1,0 +1,369 @@
+"""The engine: opens the house, takes requests, closes in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from engine.config import EngineConfig
+from engine.control.auth import Tokens
+from engine.control.feed import Feed, Subscription
+from engine.control.kazoo import Switch
+from engine.control.kazoo_keys import gregorian
+from engine.control.kazoo_request import MAX_TIMEOUT, MIN_TIMEOUT
+from engine.core.control import CallControl
+from engine.core.errors import Conflict, EngineUnavailable, NotFound, RequestInvalid
+from engine.core.events import SipMessageSeen
+from engine.core.uri import header_text
+from engine.core.values import LegSnapshot, OriginateId, OriginateRequest, Outcome
+from engine.numbers.number_filter import NumberFilter, NumberFilterError
+from engine.numbers.text import NumberError
+from engine.runtime.calls import Call
+from engine.runtime.clock import Clock
+from engine.runtime.driver import Driver
+from engine.runtime.publisher import Publisher
+from engine.runtime.resolve import Resolver
+from engine.runtime.settings import call_settings, registrar_settings, sip_config
+from engine.runtime.trace import SipTrace
+from engine.sip.digest import DigestServer
+from engine.sip.port import Listener, SipPort, SipStats
+from engine.sip.registrar import Registrar
+from engine.store.database import Database
+from engine.store.directory import Directory
+from engine.store.journal import Journal
+from engine.store.location import Location
+
+HOUSEKEEPING_S = 10.0
+"""Seconds between two looks for bindings that have expired."""
+
+_LAST_WORDS_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """A quickcall engine inside this process and event loop.
+
+    `async with Engine(config) as engine:` opens and closes it; `open` and `close` do the same. One
+    engine with the native stack may be open in a process at a time.
+    """
+
+    node: str
+    """`name@host` of this engine, in every envelope and event."""
+    directory: Directory
+    """Accounts, users, devices and carriers."""
+    location: Location
+    """Where devices are registered."""
+    journal: Journal
+    """Stored events and call records."""
+    feed: Feed
+    """The live event stream."""
+    tokens: Tokens
+    """Who may use the HTTP API."""
+
+    def __init__(self, config: EngineConfig | None = None, sip: SipPort | None = None) -> None:
+        """Prepare an engine; nothing is opened yet.
+
+        `config` None: the defaults. `sip`: a SIP stack to use (`engine.sip.loopback.LoopbackSip` in
+        tests), which the engine closes in the end; None: the native stack.
+        """
+        self.config = config if config is not None else EngineConfig()
+        self.node = self.config.node
+        self.tokens = Tokens(self.config.tokens)
+        self._given_sip = sip
+        self._clock = Clock()
+        self._trace = SipTrace(self.config.trace_calls)
+        self._exit = AsyncExitStack()
+        self._refusal = "the engine is not open"
+        self._calls: dict[OriginateId, Call] = {}
+        self._opened = False
+        self._sip: SipPort
+        self._control: CallControl
+        self._driver: Driver
+        self._resolver: Resolver
+        self._housekeeping: asyncio.TimerHandle | None = None
+
+    # --- life -------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Open the engine."""
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the engine."""
+        await self.close()
+
+    async def open(self) -> None:
+        """Open store and SIP stack and begin to take requests.
+
+        Raises `EngineUnavailable` when the database cannot be opened, `RuntimeError` when a
+        listener cannot be bound, `ValueError` for a configuration the stack refuses; nothing stays
+        open then. An engine is opened once.
+        """
+        if self._opened:
+            raise RuntimeError("this engine has been opened before; make a new one")
+        self._opened = True
+        try:
+            await self._open_store()
+            await self._open_sip()
+        except BaseException:
+            await self._exit.aclose()
+            raise
+        self._refusal = ""
+
+    async def _open_store(self) -> None:
+        config = self.config
+        database = await Database.open(config.database)
+        self._exit.push_async_callback(database.close)
+        self.directory = await Directory.open(database)
+        self.location = await Location.open(database)
+        self._exit.push_async_callback(self._close_writer, "bindings", self.location)
+        self.journal = await Journal.open(database, keep_events=config.events_kept)
+        self._exit.push_async_callback(self._close_writer, "events", self.journal)
+        self.feed = Feed(last_sequence=self.journal.last_sequence())
+
+    async def _open_sip(self) -> None:
+        config = self.config
+        if self._given_sip is not None:
+            self._sip = self._given_sip
+        else:
+            # The compiled module is needed by nobody who brings a stack of their own.
+            from engine.sip.native import NativeSip  # noqa: PLC0415
+
+            self._sip = NativeSip(await sip_config(config))
+        self._exit.push_async_callback(asyncio.to_thread, self._sip.close)
+        settings = await call_settings(config, self._sip.listeners)
+        self._control = CallControl(settings, _new_call_id)
+        self._resolver = Resolver(self.directory, self.location)
+        first = self._sip.listeners[0]
+        publisher = Publisher(self.feed, self.journal, Switch(self.node, _address(first)))
+        self._calls = publisher.calls
+        digest = DigestServer(secrets.token_bytes(32), secrets.token_bytes)
+        registrar = Registrar(
+            self.directory.sip_password, self.location, digest, registrar_settings(config)
+        )
+        self._driver = Driver(
+            self._sip, self._control, registrar, self._resolver, publisher, self._trace, self._clock
+        )
+        self._driver.attach(asyncio.get_running_loop())
+        self._exit.callback(self._driver.detach)
+        self._keep_house()
+        self._exit.callback(self._stop_housekeeping)
+
+    async def drain(self) -> None:
+        """Refuse new requests, hang up every call, wait until each has told its terminal event.
+
+        Waits at most `shutdown_s` seconds. The store and the feed stay open, so waiting requests
+        get their answers and readers their events; `close` does the rest. Idempotent.
+        """
+        if self._refusal and not self._calls:
+            return
+        self._refusal = "the engine is closing"
+        self._driver.carry_out(self._control.close(self._clock.now()), self._clock.now())
+        if not await self._idle_within(self.config.shutdown_s):
+            _log.warning("%d calls did not end in time and are cut off", self._control.originates)
+            self._sip.begin_close()
+            await self._idle_within(_LAST_WORDS_S)
+
+    async def close(self) -> None:
+        """Close the engine and leave nothing of it in the loop or the process. Idempotent.
+
+        In this order: refuse new requests; hang up every call and wait for the last terminal event
+        or the deadline (`shutdown_s`); stop listening to the stack; destroy the stack; end what it
+        left behind, so that even a cut-off call gets its one terminal event; write events and
+        bindings; close the database.
+        """
+        if not self._opened or self._refusal == "the engine is closed":
+            return
+        await self.drain()
+        self._refusal = "the engine is closed"
+        self._stop_housekeeping()
+        self._driver.detach()
+        await asyncio.to_thread(self._sip.close)
+        self._driver.end_what_is_left()
+        await self._exit.aclose()
+
+    async def _idle_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._driver.wait_idle()
+        except TimeoutError:
+            return False
+        return True
+
+    @staticmethod
+    async def _close_writer(what: str, writer: Journal | Location) -> None:
+        left = await writer.close()
+        if left:
+            _log.error("%d %s could not be written to the database", left, what)
+
+    def _keep_house(self) -> None:
+        self.location.expire(self._clock.now())
+        loop = asyncio.get_running_loop()
+        self._housekeeping = loop.call_later(HOUSEKEEPING_S, self._keep_house)
+
+    def _stop_housekeeping(self) -> None:
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    async def originate(self, request: OriginateRequest) -> Outcome:
+        """Ring the endpoint and return what came of it, as soon as that is known.
+
+        `outcome.answered` is true when the endpoint answered (or gave early media that is not
+        ignored); the call then goes on, and `start` gives a handle to follow it. Raises as `start`.
+        """
+        return await self.start(request).answered()
+
+    def start(self, request: OriginateRequest) -> Call:
+        """Accept a request, send its INVITEs and return its handle at once.
+
+        Exactly one terminal event follows, even when nobody is registered. Raises `NotFound`
+        (account, user, device), `RequestInvalid` (a value out of bounds, a bad number filter),
+        `Conflict` (a live request has this `request_id`), `EngineUnavailable` (not open, closing,
+        overloaded: try again later).
+        """
+        refusal = self.refusal()
+        if refusal:
+            raise EngineUnavailable(refusal)
+        _check(request)
+        originate_id = OriginateId(request.request_id or secrets.token_hex(16))
+        if originate_id in self._calls:
+            raise Conflict("request_id", originate_id, "a quickcall that is not over")
+        number = self.check_number_filter(request.number_filter, request.number)
+        now = self._clock.now()
+        endpoints = self._resolver.endpoints_for(request, number, now)
+        effects = self._control.originate(
+            originate_id,
+            request,
+            number,
+            endpoints,
+            _new_interaction_id(now),
+            now,
+            self._resolver.owner_caller_id(request, number),
+        )
+        call = Call(originate_id, request, number, endpoints, self._end)
+        call.planned = self._control.planned(originate_id)
+        self._calls[originate_id] = call
+        self._driver.carry_out(effects, now)
+        return call
+
+    def refusal(self) -> str:
+        """Return why new requests are refused now, empty when they are taken."""
+        if self._refusal:
+            return self._refusal
+        if self.journal.full:
+            return "the database does not keep up with events"
+        if self._driver.busy:
+            return "the SIP stack does not keep up with commands"
+        if self._control.legs >= self.config.max_legs:
+            return f"all {self.config.max_legs} legs are in use"
+        return ""
+
+    def hang_up(self, account_id: str, call_id: str) -> None:
+        """End the call that owns this channel.
+
+        Raises `NotFound` when the account has no such channel.
+        """
+        originate_id = self._control.originate_of(call_id)
+        call = self._calls.get(originate_id) if originate_id is not None else None
+        if call is None or call.request.account_id != account_id:
+            raise NotFound("channel", call_id)
+        self._end(call.originate_id)
+
+    def _end(self, originate_id: OriginateId) -> None:
+        if originate_id in self._calls:
+            now = self._clock.now()
+            self._driver.carry_out(self._control.hang_up(originate_id, now), now)
+
+    # --- questions --------------------------------------------------------------------------------
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """SIP listeners that are bound, with their real ports."""
+        return self._sip.listeners
+
+    def events(
+        self,
+        account_id: str | None = None,
+        events: frozenset[str] | None = None,
+        call_id: str | None = None,
+        resume_from: int | None = None,
+    ) -> Subscription:
+        """Return the events from now on: all, or those of an account, some names, one call.
+
+        `async for event in engine.events():` yields `FeedEvent`s. Whoever leaves such a loop early
+        closes the subscription (`with engine.events() as events:` does); one that is not read is
+        cut off after 1024 events with `SlowConsumer`. `resume_from`: first replay what is in memory
+        after that sequence.
+        """
+        return self.feed.subscribe(account_id, events, call_id, resume_from)
+
+    def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:
+        """Return the live legs of an account."""
+        return self._control.snapshots(account_id)
+
+    def stats(self) -> SipStats:
+        """Return the counters of the SIP stack."""
+        return self._sip.stats()
+
+    def trace(self, call_id: str) -> tuple[SipMessageSeen, ...]:
+        """Return the SIP messages of a Call-ID, oldest first; none unless `trace` is set."""
+        return self._trace.of(call_id)
+
+    def check_number_filter(self, spec: bool | str | None, number: str) -> str:
+        """Return the filtered number.
+
+        Raises `RequestInvalid`: for the filter with the position in its pattern, for the number
+        when it is too long or nothing of it is left.
+        """
+        try:
+            return NumberFilter.compile(spec).apply(number).number
+        except NumberFilterError as error:
+            raise RequestInvalid("number_filter", spec, str(error), "pattern") from error
+        except NumberError as error:
+            raise RequestInvalid("number", error.number[:32], error.reason, "maxLength") from error
+
+
+def _check(request: OriginateRequest) -> None:
+    """Check the bounds that hold however a request came; the core checks its header texts."""
+    timeout = request.timeout
+    if isinstance(timeout, bool) or not isinstance(timeout, int):
+        raise RequestInvalid("timeout", timeout, "a whole number of seconds", "type")
+    if not MIN_TIMEOUT <= timeout <= MAX_TIMEOUT:
+        allowed = f"{MIN_TIMEOUT} to {MAX_TIMEOUT} seconds"
+        raise RequestInvalid("timeout", timeout, allowed, "minimum")
+    header_text("request_id", request.request_id)
+    try:
+        msgspec.json.encode(request.custom_application_vars)
+    except (TypeError, ValueError) as error:
+        # They are part of every event, and an event that is not JSON could not be told.
+        allowed = f"what JSON can hold ({error})"
+        raise RequestInvalid("custom_application_vars", "...", allowed, "type") from error
+
+
+def _new_call_id() -> str:
+    return f"{secrets.token_hex(16)}-quickcall"
+
+
+def _new_interaction_id(now: float) -> str:
+    """Kazoo's form: Gregorian seconds, a hyphen, eight hex digits."""
+    return f"{gregorian(now)}-{secrets.token_hex(4)}"
+
+
+def _address(listener: Listener) -> str:
+    host = f"[{listener.host}]" if ":" in listener.host else listener.host
+    return f"{host}:{listener.port}"

@@ -1,0 +1,70 @@
+"""From notices of call control to what is heard of them: events, call records, wakened waiters."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from engine.control.feed import Feed
+from engine.control.kazoo import QUICKCALL_END, Switch, cdr, channel_event, quickcall_end
+from engine.core.events import ChannelNotice, Notice, OriginateAnswered, OriginateEnded
+from engine.core.values import OriginateId
+from engine.runtime.calls import Call
+from engine.store.journal import Journal
+
+_log = logging.getLogger(__name__)
+
+
+class Publisher:
+    """Tells every notice once: to the feed, to the journal, and to whoever waits for the call."""
+
+    def __init__(self, feed: Feed, journal: Journal, switch: Switch) -> None:
+        """Publish as this switch."""
+        self._feed = feed
+        self._journal = journal
+        self._switch = switch
+        self.calls: dict[OriginateId, Call] = {}
+        """Accepted requests whose terminal event has not been told."""
+
+    def tell(self, notices: Iterable[Notice]) -> None:
+        """Publish notices in order. One that fails is logged and does not keep back the others."""
+        for notice in notices:
+            try:
+                if isinstance(notice, ChannelNotice):
+                    self._channel(notice)
+                elif isinstance(notice, OriginateAnswered):
+                    self.calls[notice.outcome.originate_id].set_answered(notice.outcome)
+                else:
+                    self._ended(notice)
+            except Exception:
+                _log.exception("a notice could not be published: %r", notice)
+
+    def _channel(self, notice: ChannelNotice) -> None:
+        leg = notice.leg
+        self._event(
+            leg.account_id,
+            leg.call_id,
+            notice.name,
+            channel_event(notice, self._switch),
+            notice.at,
+        )
+        if notice.name == "CHANNEL_DESTROY":
+            record = cdr(leg, self._switch)
+            self._journal.add_cdr(
+                leg.account_id, leg.call_id, leg.interaction_id, notice.at, record
+            )
+
+    def _ended(self, notice: OriginateEnded) -> None:
+        outcome = notice.outcome
+        call = self.calls.pop(outcome.originate_id)
+        try:
+            payload = quickcall_end(outcome, call.request, notice.at, self._switch)
+            self._event(outcome.account_id, outcome.call_id, QUICKCALL_END, payload, notice.at)
+        finally:
+            call.set_ended(outcome)
+
+    def _event(
+        self, account_id: str, call_id: str, name: str, payload: dict[str, object], at: float
+    ) -> None:
+        event = self._feed.publish(account_id, call_id, name, payload, at)
+        self._journal.add_event(event.sequence, account_id, call_id, name, at, event.json())

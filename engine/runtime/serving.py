@@ -1,0 +1,71 @@
+"""An engine with its HTTP API, in one event loop."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from engine.config import EngineConfig
+from engine.control.server import HttpServer
+from engine.runtime.engine import Engine
+from engine.sip.port import SipPort
+
+
+class Server:
+    """An engine and the HTTP server in front of it. `async with` starts and stops both."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Prepare the server of an engine that is not open yet."""
+        self.engine = engine
+        self._http = HttpServer(engine, engine.config.http_host, engine.config.http_port)
+
+    @property
+    def port(self) -> int:
+        """TCP port of the HTTP API, the one the kernel chose when 0 was asked for."""
+        return self._http.port
+
+    @property
+    def url(self) -> str:
+        """`http://host:port` of the HTTP API, without a slash at the end."""
+        host = self.engine.config.http_host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    async def start(self) -> None:
+        """Open the engine, then the API.
+
+        Raises as `Engine.open`, and `OSError` for the HTTP address.
+        """
+        await self.engine.open()
+        try:
+            await self._http.start()
+        except BaseException:
+            await self.engine.close()
+            raise
+
+    async def stop(self) -> None:
+        """End the calls, answer the requests that wait for them, stop the API, close the engine."""
+        await self.engine.drain()
+        await self._http.stop()
+        await self.engine.close()
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        await self.stop()
+
+
+def serve(config: EngineConfig | None = None, sip: SipPort | None = None) -> Server:
+    """Make an engine and its HTTP server, to be entered with `async with`.
+
+    `server.url` is where the API listens, `server.engine` the engine. Arguments as for `Engine`.
+    """
+    return Server(Engine(config, sip))

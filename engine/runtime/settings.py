@@ -1,0 +1,66 @@
+"""From the configuration to the settings of each floor, `auto` addresses found."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+
+from engine.config import EngineConfig, parse_listener
+from engine.core.settings import CallSettings
+from engine.sip.network import source_address
+from engine.sip.port import Listener, SipConfig
+from engine.sip.registrar import RegistrarSettings
+
+AUTO = "auto"
+"""Value of an address in the configuration that asks the kernel's routes."""
+
+_STACK_SHUTDOWN_S = 2.0
+
+
+async def sip_config(config: EngineConfig) -> SipConfig:
+    """Return what the SIP stack needs to start. Raises `NoRoute` when `auto` finds no address."""
+    return SipConfig(
+        listeners=tuple(Listener(*parse_listener(text)) for text in config.sip_listeners),
+        public_host=await _found(config.public_host, config),
+        tls_certificate=config.tls_certificate,
+        tls_private_key=config.tls_private_key,
+        media_host=await _found(config.media_host, config),
+        rtp_ports=config.rtp_ports,
+        max_legs=config.max_legs,
+        codecs=config.codecs,
+        trace=config.trace,
+        log_level=config.stack_log_level,
+        # The engine has waited `shutdown_s` for the calls already.
+        shutdown_s=_STACK_SHUTDOWN_S,
+    )
+
+
+async def call_settings(config: EngineConfig, listeners: tuple[Listener, ...]) -> CallSettings:
+    """Return the settings of call control. Raises `NoRoute` when no public address is found."""
+    host = await _found(config.public_host, config) or listeners[0].host
+    if _is_wildcard(host):
+        host = await _found(AUTO, config)
+    return CallSettings(host=host, b_ring_s=config.b_timeout)
+
+
+def registrar_settings(config: EngineConfig) -> RegistrarSettings:
+    """Return the settings of the registrar."""
+    return RegistrarSettings(
+        min_expires=config.register_min_s,
+        max_expires=config.register_max_s,
+        default_expires=config.register_default_s,
+        realm=config.realm,
+    )
+
+
+async def _found(host: str, config: EngineConfig) -> str:
+    if host != AUTO:
+        return host
+    return (await asyncio.to_thread(source_address, config.network_probe)).address
+
+
+def _is_wildcard(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
