@@ -10,7 +10,8 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import Connection, Table, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -74,6 +75,16 @@ class Database:
         """Give a connection for queries; sees everything committed before."""
         async with self._engine.connect() as connection:
             yield connection
+
+    def insert_sql(self, table: Table) -> str:
+        """Return an INSERT of one whole row, for `exec_driver_sql` with tuples in column order.
+
+        A row whose key is there already is passed over. In the driver's own words, because with
+        many rows SQLAlchemy's handling of parameters costs more than the database does.
+        """
+        dialect = self._engine.dialect
+        make = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
+        return str(make(table).on_conflict_do_nothing().compile(dialect=dialect))
 
     async def close(self) -> None:
         """Close every connection. Whoever writes must have been closed before."""

@@ -8,27 +8,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select
 
 from engine.core.errors import NotFound
 from engine.store.database import Database
 from engine.store.group_commit import GroupCommit
 from engine.store.tables import cdrs, events
 
-# Both databases read this; `ON CONFLICT` because a commit whose answer was lost is made again.
-_INSERT_EVENT = text(
-    "INSERT INTO events (sequence, account_id, call_id, name, at, payload)"
-    " VALUES (:sequence, :account_id, :call_id, :name, :at, :payload) ON CONFLICT DO NOTHING"
-)
-_INSERT_CDR = text(
-    "INSERT INTO cdrs (id, account_id, call_id, interaction_id, at, document)"
-    " VALUES (:id, :account_id, :call_id, :interaction_id, :at, :document) ON CONFLICT DO NOTHING"
-)
 _RESTART_GAP = 1_000_000
 _DELETE_BATCH = 2000
 
-_Row = tuple[bool, dict[str, object]]
-"""Whether it is a call record, and its columns."""
+_Columns = tuple[object, ...]
+_Row = tuple[bool, _Columns]
+"""Whether it is a call record, and its columns in the order of the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +41,8 @@ class Journal:
     def __init__(self, database: Database, keep_events: int, backlog_limit: int) -> None:
         """Use `open` instead."""
         self._database = database
+        self._insert_event = database.insert_sql(events)
+        self._insert_cdr = database.insert_sql(cdrs)
         self._keep = keep_events
         self._stored_events = 0
         self._last_sequence = 0
@@ -110,15 +104,7 @@ class Journal:
         if sequence <= self._last_sequence:
             raise ValueError(f"event sequence {sequence} is not above {self._last_sequence}")
         self._last_sequence = sequence
-        columns: dict[str, object] = {
-            "sequence": sequence,
-            "account_id": account_id,
-            "call_id": call_id,
-            "name": name,
-            "at": at,
-            "payload": payload,
-        }
-        self._rows.add((False, columns))
+        self._rows.add((False, (sequence, account_id, call_id, name, at, payload)))
 
     def add_cdr(
         self,
@@ -134,15 +120,8 @@ class Journal:
         set here.
         """
         cdr_id = f"{datetime.fromtimestamp(at, UTC):%Y%m}-{call_id}"
-        columns: dict[str, object] = {
-            "id": cdr_id,
-            "account_id": account_id,
-            "call_id": call_id,
-            "interaction_id": interaction_id,
-            "at": at,
-            "document": self._encode({**document, "id": cdr_id}),
-        }
-        self._rows.add((True, columns))
+        encoded = self._encode({**document, "id": cdr_id})
+        self._rows.add((True, (cdr_id, account_id, call_id, interaction_id, at, encoded)))
         return cdr_id
 
     async def flush(self) -> None:
@@ -207,9 +186,9 @@ class Journal:
         excess = self._stored_events + len(event_rows) - self._keep
         async with self._database.write() as connection:
             if event_rows:
-                await connection.execute(_INSERT_EVENT, event_rows)
+                await connection.exec_driver_sql(self._insert_event, event_rows)
             if cdr_rows:
-                await connection.execute(_INSERT_CDR, cdr_rows)
+                await connection.exec_driver_sql(self._insert_cdr, cdr_rows)
             deleted = 0
             if excess > 0:
                 # Bounded, for a bound that was lowered must not stop the writer for as long as it
