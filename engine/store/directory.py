@@ -41,6 +41,7 @@ class Directory:
         self._accounts: dict[str, Account] = {}
         self._users: dict[str, dict[str, User]] = {}
         self._devices: dict[str, dict[str, Device]] = {}
+        self._owned: dict[tuple[str, str], dict[str, Device]] = {}
         self._resources: dict[str, dict[str, Resource]] = {}
         self._extensions: dict[str, Extensions] = {}
         self._revisions: dict[str, int] = {}
@@ -100,7 +101,7 @@ class Directory:
     def devices_of(self, account_id: str, user_id: str) -> tuple[Device, ...]:
         """Return the devices a user owns, by id, disabled ones included. Raises `NotFound`."""
         self.user(account_id, user_id)
-        return tuple(device for device in self.devices(account_id) if device.owner_id == user_id)
+        return _sorted(self._owned.get((account_id, user_id), {}))
 
     def resources(self, account_id: str) -> tuple[Resource, ...]:
         """Return the carriers of an account as they are tried: by weight cost, then id."""
@@ -241,7 +242,9 @@ class Directory:
                 self._users[account_id][document_id] = document
                 self._extensions[account_id].keep(document)
             case Device():
+                self._forget_owner(account_id, document_id)
                 self._devices[account_id][document_id] = document
+                self._owned.setdefault((account_id, document.owner_id), {})[document_id] = document
                 self._sip.keep_device(self._accounts[account_id], document)
                 self._extensions[account_id].keep(document)
             case Resource():
@@ -254,6 +257,7 @@ class Directory:
         if kind == "user":
             self._extensions[account_id].forget(self._users[account_id].pop(document_id))
         elif kind == "device":
+            self._forget_owner(account_id, document_id)
             self._extensions[account_id].forget(self._devices[account_id].pop(document_id))
             self._sip.forget_device(account_id, document_id)
         elif kind == "resource":
@@ -261,9 +265,19 @@ class Directory:
         else:
             self._forget_account(account_id)
 
+    def _forget_owner(self, account_id: str, device_id: str) -> None:
+        device = self._devices[account_id].get(device_id)
+        if device is None:
+            return
+        owned = self._owned[account_id, device.owner_id]
+        del owned[device_id]
+        if not owned:
+            del self._owned[account_id, device.owner_id]
+
     def _forget_account(self, account_id: str) -> None:
         # The revision stays: an account made anew under the same id must not meet an old number.
         self._wholes = {key: whole for key, whole in self._wholes.items() if key[1] != account_id}
+        self._owned = {key: owned for key, owned in self._owned.items() if key[0] != account_id}
         for table in (
             self._accounts,
             self._users,

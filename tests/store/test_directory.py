@@ -233,6 +233,18 @@ async def test_a_user_who_owns_devices_stays(directory: Directory) -> None:
     assert directory.users("acme") == ()
 
 
+async def test_devices_follow_their_owner(directory: Directory) -> None:
+    for user in ("ann", "bob"):
+        await directory.put("user", "acme", {}, user)
+    for device in ("d2", "d1"):
+        await directory.put("device", "acme", {"owner_id": "ann"}, device)
+    assert [device.id for device in directory.devices_of("acme", "ann")] == ["d1", "d2"]
+    await directory.patch("device", "acme", "d1", {"owner_id": "bob"})
+    await directory.patch("device", "acme", "d2", {"owner_id": None})
+    assert directory.devices_of("acme", "ann") == ()
+    assert [device.id for device in directory.devices_of("acme", "bob")] == ["d1"]
+
+
 async def test_an_account_goes_with_everything_in_it(directory: Directory, url: str) -> None:
     await directory.put("user", "acme", number("1"), "ann")
     await directory.put("device", "acme", {"owner_id": "ann"} | sip("ann"), "d1")
