@@ -104,7 +104,8 @@ def _make_engine(url: str) -> AsyncEngine:
         raise RequestInvalid("database", shown, allowed)
     if parsed.drivername not in ("sqlite+aiosqlite", "postgresql+asyncpg"):
         raise RequestInvalid("database", shown, allowed)
-    engine = create_async_engine(parsed)
+    # Parameters hold passwords, and an error that shows them may be logged.
+    engine = create_async_engine(parsed, hide_parameters=True)
     if sqlite:
         event.listen(engine.sync_engine, "connect", _set_pragmas)
     return engine

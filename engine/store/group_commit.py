@@ -164,6 +164,9 @@ class GroupCommit(Generic[Row]):
 
 def _is_about_the_rows(error: Exception) -> bool:
     """Tell values that cannot be stored from a database in trouble, which may recover."""
-    if isinstance(error, DBAPIError):
-        return isinstance(error, DataError | IntegrityError)
-    return isinstance(error, StatementError | ValueError | TypeError | OverflowError)
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, StatementError | ValueError | TypeError | OverflowError)
+    # asyncpg's own checks are ValueErrors, PostgreSQL's have an SQLSTATE of class 22 or 23.
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    refused = isinstance(getattr(error.orig, "__cause__", None), ValueError)
+    return refused or state[:2] in ("22", "23") or isinstance(error, DataError | IntegrityError)

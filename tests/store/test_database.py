@@ -9,6 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from engine.core.errors import EngineUnavailable, RequestInvalid
 from engine.store.database import Database
@@ -54,6 +55,18 @@ async def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
         await fail_halfway()
     async with database.read() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM documents"))).scalar() == 0
+
+
+async def test_an_error_does_not_show_what_was_being_stored(database: Database) -> None:
+    async def store_twice() -> None:
+        async with database.write() as connection:
+            insert = text("INSERT INTO documents VALUES ('u', 'a', 'a', :document)")
+            for _ in range(2):
+                await connection.execute(insert, {"document": b"password"})
+
+    with pytest.raises(IntegrityError) as caught:
+        await store_twice()
+    assert "password" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
