@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import wave
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from engine.phone import PhoneError
 from engine.phone.process import Event, PhoneProcess
+from tests.kit.engine import PASSWORD, REALM, EngineUnderTest
 
 pytestmark = pytest.mark.sip
 
@@ -157,7 +159,9 @@ async def test_stops_by_itself_after_the_time_given() -> None:
 async def test_waiting_in_vain_says_what_was_said() -> None:
     phone, _uri = await callee()
     async with phone:
-        with pytest.raises(PhoneError, match=r"phone callee: no 'answered' within 0.1 s; it said l"):
+        with pytest.raises(
+            PhoneError, match=r"phone callee: no 'answered' within 0.1 s; it said l"
+        ):
             await phone.wait_for("answered", timeout_s=0.1)
 
 
@@ -183,3 +187,75 @@ def test_missing_binding_is_said_in_one_sentence() -> None:
     assert done.returncode == 1
     assert "needs the Python binding of pjsua2" in done.stderr.splitlines()[-1]
     assert "make setup" in done.stderr.splitlines()[-1]
+
+
+# --- through the engine ---------------------------------------------------------------------------
+
+
+async def registered_phone(
+    engine: EngineUnderTest,
+    user: str,
+    *arguments: str,
+    transport: str = "udp",
+    password: str = PASSWORD,
+) -> PhoneProcess:
+    """Start a phone that registers as `user` with the engine."""
+    return await PhoneProcess.start(
+        user,
+        *("--user", user, "--realm", REALM, "--server", engine.sip_address(transport)),
+        *("--transport", transport, *BOTH),
+        *arguments,
+        password=password,
+    )
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_quickcall_joins_two_registered_phones(
+    engine: EngineUnderTest, transport: str
+) -> None:
+    device = await engine.device("alice", "1001")
+    await engine.device("bob", "1002")
+    alice = await registered_phone(engine, "alice", "--tone", str(TONE_A), transport=transport)
+    answering = ("--answer", "after:0.3", "--hang-up-after", "2")
+    bob = await registered_phone(
+        engine, "bob", "--tone", str(TONE_B), *answering, transport=transport
+    )
+    async with alice, bob:
+        for phone in (alice, bob):
+            await phone.wait_for("registered")
+        response = await engine.quickcall(device, "1002", auto_answer=True)
+        assert response.status_code == 202, response.text
+        end = await engine.end()
+        assert end["Hangup-Cause"] == "NORMAL_CLEARING"
+        assert heard_tone(await alice.wait_for("heard"), TONE_B, TONE_A)
+        assert heard_tone(await bob.wait_for("heard"), TONE_A, TONE_B)
+        assert (await alice.wait_for("ringing"))["auto_answer_s"] == 0.0
+        assert (await bob.wait_for("ringing"))["auto_answer_s"] is None
+        assert ((await alice.wait_for("ended"))["by"], (await bob.wait_for("ended"))["by"]) == (
+            "them",
+            "us",
+        )
+        assert await alice.stop() == await bob.stop() == 0
+    assert not engine.engine.location.contacts(f"alice@{REALM}", time.time())
+    assert alice.events[-2]["event"] == bob.events[-2]["event"] == "unregistered"
+
+
+async def test_phone_without_auto_answer_rings_until_the_timeout(engine: EngineUnderTest) -> None:
+    device = await engine.device("alice", "1001")
+    async with await registered_phone(engine, "alice") as alice:
+        await alice.wait_for("registered")
+        response = await engine.quickcall(device, "1002", timeout=3)
+        assert response.status_code == 500
+        assert response.json()["data"]["error_message"] == "NO_ANSWER"
+        assert (await alice.wait_for("ringing"))["auto_answer_s"] is None
+        assert (await alice.wait_for("ended"))["sip_status"] == 487
+
+
+async def test_wrong_password_is_refused(engine: EngineUnderTest) -> None:
+    await engine.device("alice", "1001")
+    phone = await registered_phone(engine, "alice", password="wrong")
+    async with phone:
+        failed = await phone.wait_for("registration_failed")
+        assert failed["sip_status"] in (401, 403)
+        assert await phone.stop() == 1
+    assert not engine.engine.location.contacts(f"alice@{REALM}", time.time())
