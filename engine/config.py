@@ -24,6 +24,11 @@ from engine.core.errors import EngineError
 ENVIRONMENT_PREFIX = "QUICKCALL_"
 """Prefix of the environment variables that set fields."""
 
+CLIENT_VARIABLES = frozenset(
+    {"QUICKCALL_URL", "QUICKCALL_TOKEN", "QUICKCALL_ACCOUNT", "QUICKCALL_PHONE_PASSWORD"}
+)
+"""Variables of the client commands (`call`, `phone`), which are no fields of an engine."""
+
 _SECRETS = frozenset({"tokens", "database"})
 _LISTENER = re.compile(r"^(udp|tcp|tls):(\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):(\d{1,5})$")
 
@@ -66,7 +71,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     address when the machine has several ways out."""
     rtp_ports: tuple[
         Annotated[int, Meta(ge=1024, le=65535)], Annotated[int, Meta(ge=1024, le=65535)]
-    ] = (20000, 29999)
+    ] = (16384, 32767)
     """First and last UDP port for RTP. A leg with media takes two of them."""
     tls_certificate: _Text = ""
     """PEM file with the certificate chain; needed by tls listeners."""
@@ -257,7 +262,7 @@ def _from_file(path: str | Path | None) -> dict[str, object]:
 def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     values: dict[str, object] = {}
     for key, text in environment.items():
-        if key.startswith(ENVIRONMENT_PREFIX):
+        if key.startswith(ENVIRONMENT_PREFIX) and key not in CLIENT_VARIABLES:
             name = key[len(ENVIRONMENT_PREFIX) :].lower()
             values[name] = _from_text(name, text)
     return values

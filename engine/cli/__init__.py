@@ -1,0 +1,151 @@
+"""`quickcall`: run an engine, place a call, check a machine, be a phone.
+
+Only the options are here. What a command does is imported when it runs, so that `--help` and a
+wrong option answer at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.phone.command import phone
+
+app = typer.Typer(
+    name="quickcall",
+    help="Click-to-call engine: rings a SIP device and, when it answers, connects it to a number.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+token_app = typer.Typer(no_args_is_help=True)
+app.add_typer(token_app, name="token", help="Tokens of the HTTP API.")
+app.command("phone")(phone)
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="TOML file (docs/configuration.md).")
+]
+
+
+@app.command()
+def serve(
+    config: ConfigFile = None,
+    sip: Annotated[
+        list[str] | None,
+        typer.Option("--sip", help="Listener as TRANSPORT:HOST:PORT; may be given again."),
+    ] = None,
+    http_host: Annotated[str | None, typer.Option(help="Address of the HTTP API.")] = None,
+    http_port: Annotated[
+        int | None, typer.Option(help="Port of the HTTP API, 0: a free one.")
+    ] = None,
+    database: Annotated[str | None, typer.Option(help="SQLAlchemy URL of the store.")] = None,
+    trace: Annotated[
+        bool | None, typer.Option("--trace/--no-trace", help="Keep SIP messages for ladders.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+) -> None:
+    """Run an engine with its HTTP API until SIGINT or SIGTERM."""
+    from engine.cli.serving import run_serve  # noqa: PLC0415
+
+    overrides: dict[str, object] = {
+        "sip_listeners": sip or None,
+        "http_host": http_host,
+        "http_port": http_port,
+        "database": database,
+        "trace": trace,
+    }
+    raise typer.Exit(run_serve(config, overrides, verbose=verbose))
+
+
+@app.command()
+def call(
+    endpoint: Annotated[str, typer.Argument(help="Id or name of the device (or user) to ring.")],
+    number: Annotated[str, typer.Argument(help="Number to connect it to when it answers.")],
+    user: Annotated[
+        bool, typer.Option("--user", help="ENDPOINT is a user: ring all devices.")
+    ] = False,
+    account: Annotated[
+        str,
+        typer.Option(
+            help="Account id; may be left out if there is one.", envvar="QUICKCALL_ACCOUNT"
+        ),
+    ] = "",
+    url: Annotated[
+        str, typer.Option(help="Address of the HTTP API.", envvar="QUICKCALL_URL")
+    ] = "http://127.0.0.1:8000",
+    token: Annotated[str, typer.Option(help="API token.", envvar="QUICKCALL_TOKEN")] = "",
+    auto_answer: Annotated[
+        bool, typer.Option("--auto-answer", help="Ask the phone to answer by itself.")
+    ] = False,
+    timeout: Annotated[int, typer.Option(help="Seconds to ring the endpoint, 3 or more.")] = 30,
+    cid_name: Annotated[str | None, typer.Option(help="Caller id name to show.")] = None,
+    cid_number: Annotated[str | None, typer.Option(help="Caller id number to show.")] = None,
+    media: Annotated[str, typer.Option(help="process or bypass.")] = "process",
+    number_filter: Annotated[str | None, typer.Option(help="true, false or a regex.")] = None,
+    cav: Annotated[
+        list[str] | None, typer.Option(help="Custom application variable KEY=VALUE; repeatable.")
+    ] = None,
+) -> None:
+    """Place a quickcall and follow it live; Ctrl-C hangs up.
+
+    Exit status: 0 the two were connected, 1 they were not, 2 the call could not be placed.
+    """
+    from engine.cli.calling import CallOrder, run_call  # noqa: PLC0415
+
+    options: dict[str, object] = {
+        "auto_answer": auto_answer,
+        "timeout": timeout,
+        "cid-name": cid_name,
+        "cid-number": cid_number,
+        "media": media,
+        "number_filter": number_filter,
+    }
+    order = CallOrder(
+        url=url.rstrip("/"),
+        token=token,
+        account=account,
+        kind="users" if user else "devices",
+        endpoint=endpoint,
+        number=number,
+        options={name: value for name, value in options.items() if value is not None},
+        variables=_pairs(cav or []),
+    )
+    raise typer.Exit(run_call(order))
+
+
+@app.command()
+def check(
+    destinations: Annotated[
+        list[str] | None,
+        typer.Argument(help="IP addresses of phones or carriers to check the way to."),
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Check the installation, the limits and the network of this machine, in plain words.
+
+    Exit status: 0 nothing is broken, 1 something is.
+    """
+    from engine.cli.checking import run_check  # noqa: PLC0415
+
+    raise typer.Exit(run_check(config, destinations or []))
+
+
+@token_app.command("create")
+def create_token(
+    account: Annotated[
+        str, typer.Option(help="Account id the token opens, * for every account.")
+    ] = "*",
+) -> None:
+    """Make an API token. Only its hash goes into the configuration."""
+    from engine.cli.serving import print_new_token  # noqa: PLC0415
+
+    print_new_token(account)
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    for text in texts:
+        if "=" not in text or text.startswith("="):
+            raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--cav")
+    return {key: value for key, _, value in (text.partition("=") for text in texts)}

@@ -1,0 +1,85 @@
+"""`quickcall serve` and `quickcall token create`."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+
+from engine.config import ConfigError, EngineConfig, load_config
+from engine.control.auth import TOKEN_BYTES
+from engine.core.errors import EngineError
+from engine.runtime import Server, serve
+
+MISUSE = 2
+"""Exit status when the configuration cannot be used."""
+
+_out = Console(highlight=False, soft_wrap=True)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def run_serve(path: Path | None, overrides: Mapping[str, object], *, verbose: bool) -> int:
+    """Run an engine until SIGINT or SIGTERM; return the exit status.
+
+    0 after an orderly end, 1 when it could not start, 2 for a configuration that cannot be used.
+    """
+    try:
+        config = load_config(path, None, **overrides)
+    except ConfigError as error:
+        _err.print(f"[red]configuration:[/] {error}")
+        return MISUSE
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        uvloop.run(_serve(config))
+    except (EngineError, RuntimeError, ValueError, OSError) as error:
+        _err.print(f"[red]the engine did not start:[/] {error}")
+        return 1
+    return 0
+
+
+async def _serve(config: EngineConfig) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with serve(config) as server:
+        _greet(server)
+        await stop.wait()
+        _out.print("ending calls")
+
+
+def _greet(server: Server) -> None:
+    config = server.engine.config
+    for listener in server.engine.listeners:
+        host = f"[{listener.host}]" if ":" in listener.host else listener.host
+        # Brackets are markup to rich, an IPv6 address is not.
+        _out.print(f"SIP   {listener.transport} {host}:{listener.port}", markup=False)
+    _out.print(f"HTTP  {server.url}  (OpenAPI: {server.url}/openapi.json)", markup=False)
+    _out.print(f"RTP   {config.media_host} ports {config.rtp_ports[0]} to {config.rtp_ports[1]}")
+    if not config.tokens:
+        _out.print(
+            "No token is configured: every API request will be refused."
+            " `quickcall token create` makes one."
+        )
+    _out.print("ready; Ctrl-C ends")
+
+
+def print_new_token(account: str) -> None:
+    """Print a new token for an account id (`*`: every account) and how to configure it."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    digest = f"sha256:{hashlib.sha256(token.encode()).hexdigest()}"
+    _out.print(f"token, shown only now:  {token}\n", markup=False)
+    _out.print("Allow it in the configuration file:\n")
+    _out.print(f'    [tokens]\n    "{digest}" = "{account}"\n', markup=False)
+    _out.print("or in the environment of the engine:\n")
+    _out.print(f"    QUICKCALL_TOKENS='{digest}={account}'", markup=False)
