@@ -120,8 +120,10 @@ class Registrar:
         credentials = self._credentials(event, realm)
         if credentials is None:
             raise self._challenge(realm, now, stale=False)
-        # RFC 7616 3.4.6; only the host, for proxies and phones disagree about ports and parameters.
-        if _parsed(credentials.uri, "Digest URI").host not in hosts:
+        # RFC 7616 3.4.6, the host alone: phones and proxies disagree about ports and parameters,
+        # and some clients hash the address they send to instead of the domain.
+        named = _parsed(credentials.uri, "Digest URI").host
+        if named not in hosts and not _is_address(named):
             raise _RefusedError(400, "Digest URI Names Another Host")
         itself = credentials.username in (user, f"{user}@{realm}")
         password = self._lookup(realm, user) if itself else None
