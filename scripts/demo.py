@@ -72,9 +72,9 @@ async def run(console: Console, evidence: Evidence) -> None:
             evidence.phones[person.name] = phone.events
         await register(console, scene, phones, evidence)
         await talk(console, scene, evidence)
+        await collect(scene, evidence)
         for phone in phones.values():
             await phone.wait_for("ended")
-        await collect(scene, evidence)
         show_proof(console, scene, phones, evidence)
         for name, phone in phones.items():
             evidence.exits[name] = await phone.stop()

@@ -140,7 +140,7 @@ def _heard(listener: str, speaker: str) -> Check:
             yield f"heard {heard['freq'] or 'no'} Hz, not {tone} Hz"
         elif heard["seconds"] < HEARD_S:
             yield f"heard it for only {heard['seconds']} s"
-        if heard["levels"][str(tone)] < heard["levels"][str(own)] + LOUDER_DB:
+        elif heard["levels"][str(tone)] < heard["levels"][str(own)] + LOUDER_DB:
             yield f"the phone's own tone of {own} Hz comes back"
 
     return check
