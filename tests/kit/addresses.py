@@ -21,23 +21,21 @@ def loopback_address() -> str:
 
 
 def free_port(host: str, transport: str = "udp") -> int:
-    """Return an even port that is free on `host`, with the odd one above it (RTP and RTCP, or
-    SIP).
-    """
+    """Return a port that is free on `host`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    with socket.socket(family, kind) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def free_media_port(host: str) -> int:
+    """Return an even UDP port for RTP that is free on `host`, with the odd one above it for RTCP."""
     for _ in range(64):
-        with socket.socket(family, kind) as low, socket.socket(family, kind) as high:
-            low.bind((host, 0))
-            port = int(low.getsockname()[1])
-            if port % 2:
-                continue
-            try:
-                high.bind((host, port + 1))
-            except OSError:
-                continue
+        port = free_port(host) & ~1
+        if not is_bound(host, port) and not is_bound(host, port + 1):
             return port
-    raise AssertionError(f"no free pair of {transport} ports on {host}")
+    raise AssertionError(f"no free pair of UDP ports on {host}")
 
 
 def is_bound(host: str, port: int, transport: str = "udp") -> bool:

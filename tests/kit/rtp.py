@@ -9,7 +9,7 @@ import struct
 from types import TracebackType
 from typing import Self
 
-from tests.kit.addresses import free_port, loopback_address
+from tests.kit.addresses import free_media_port, loopback_address
 
 _HEADER = struct.Struct("!BBHII")
 _CONNECTION = re.compile(r"^c=IN IP[46] (\S+)", re.MULTILINE)
@@ -41,7 +41,7 @@ class RtpPeer(asyncio.DatagramProtocol):
         """Choose the address; `async with` binds it."""
         self.ssrc = ssrc
         self.host = host or loopback_address()
-        self.port = free_port(self.host)
+        self.port = free_media_port(self.host)
         self._sequence = 0
         self._received: asyncio.Queue[bytes] = asyncio.Queue()
         self._transport: asyncio.DatagramTransport | None = None

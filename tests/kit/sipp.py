@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.kit.addresses import free_port, is_bound, loopback_address
+from tests.kit.addresses import free_media_port, free_port, is_bound, loopback_address
 from tests.kit.programs import require
 from tests.kit.sipp_files import SippMessage, read_messages, read_statistics
 
@@ -183,7 +183,7 @@ class Sipp:
         arguments += ["-sf", str(SCENARIOS / f"{self.scenario}.xml"), "-m", str(self.calls)]
         arguments += ["-i", self.host, "-bind_local", "-p", str(self.port)]
         arguments += ["-t", "u1" if self.transport == "udp" else "t1"]
-        arguments += ["-mi", self.host, "-mp", str(free_port(self.host))]
+        arguments += ["-mi", self.host, "-mp", str(free_media_port(self.host))]
         arguments += ["-ci", "127.0.0.1" if ":" in self.host else self.host]
         arguments += ["-nostdin", "-skip_rlimit", "-timer_resol", "1"]
         arguments += ["-trace_err", "-error_file", "errors.log"]

@@ -65,7 +65,7 @@ def read_messages(path: Path) -> list[SippMessage]:
         return []
     text = path.read_text(errors="replace").replace("\r\n", "\n")
     entries = list(_ENTRY.finditer(text))
-    ends = [entry.start() for entry in entries[1:]] + [len(text)]
+    ends = [*(entry.start() for entry in entries), len(text)][1:]
     return [
         SippMessage(
             _epoch(entry["at"]), entry["verb"] == "sent", text[entry.end() : end].strip("\n")

