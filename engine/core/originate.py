@@ -216,8 +216,8 @@ class Originate:
         """Action: early media that counts makes this leg the winner; the ring timeout goes on."""
         self.a = leg
         self._ringing_won = True
-        turn.notices.append(OriginateAnswered(turn.now, self._outcome(turn.now, final=False)))
         self._drop_rivals(leg, turn)
+        turn.notices.append(OriginateAnswered(turn.now, self._outcome(turn.now, final=False)))
 
     def win(self, leg: Leg, turn: Turn) -> None:
         """Action: the first answer wins."""

@@ -135,7 +135,7 @@ class LoopbackSip:
             self._step(self._by_call_id[call_id], step)
 
     def hold(self, call_id: str) -> None:
-        """Ignore hang-ups of this leg, as a peer that acknowledges nothing; `play` still ends it."""
+        """Ignore hang-ups of this leg, as if nobody acknowledged them; `play` still ends it."""
         self._legs[self._by_call_id[call_id]].held = True
 
     def register(

@@ -1,4 +1,5 @@
-"""What the tests of call control share: endpoints, a request, and a rig that plays stack and router."""
+"""What the tests of call control share: endpoints, a request, and a rig that plays stack and
+router."""
 
 from __future__ import annotations
 
@@ -101,7 +102,9 @@ class Rig:
         )
 
     def dialed(self, leg: int) -> Effects:
-        return self._keep(self.control.handle(LegDialed(LegId(leg), f"tag-{leg}", "v=0 us"), self.now))
+        return self._keep(
+            self.control.handle(LegDialed(LegId(leg), f"tag-{leg}", "v=0 us"), self.now)
+        )
 
     def rings(self, leg: int) -> Effects:
         return self._keep(self.control.handle(LegRang(LegId(leg), 180, "Ringing"), self.now))
