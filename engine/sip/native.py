@@ -12,6 +12,9 @@ from engine.sip.port import Listener, SipConfig, SipStats
 PJPROJECT = "2.17"
 """The pjproject this engine is built and tested with."""
 
+CODECS = ("opus", "G722", "PCMU", "PCMA")
+"""Audio codecs built in, by their SDP name."""
+
 if pjproject_version() != PJPROJECT:
     raise ImportError(
         f"engine.sip._stack is linked with pjproject {pjproject_version()}, {PJPROJECT} is needed; "
@@ -66,12 +69,14 @@ class NativeSip:
 
 def _check(config: SipConfig) -> None:
     first, last = config.rtp_ports
+    unknown = {codec.partition("/")[0].lower() for codec in config.codecs} - {codec.lower() for codec in CODECS}
     rules = (
         ("listeners", config.listeners, bool(config.listeners), "at least one"),
         ("rtp_ports", config.rtp_ports, 1024 <= first < last <= 65535, "1024..65535, first below last"),
         ("max_legs", config.max_legs, 1 <= config.max_legs <= 8192, "1..8192"),
         ("log_level", config.log_level, 0 <= config.log_level <= 5, "0..5"),
-        ("codecs", config.codecs, bool(config.codecs), "at least one"),
+        ("codecs", config.codecs, bool(config.codecs) and not unknown, "one or more of " + ", ".join(CODECS)),
+        ("t1_ms", config.t1_ms, 10 <= config.t1_ms <= 2000, "10..2000 ms"),
         ("shutdown_s", config.shutdown_s, 0 <= config.shutdown_s <= 60, "0..60 seconds"),
     )
     for field, value, good, allowed in rules:

@@ -66,6 +66,9 @@ class SipConfig:
     """0 none, 1 errors, 2 warnings .. 5 trace, of the native stack."""
     accept_register: bool = True
     """Pass REGISTER up; when False it is answered 405."""
+    t1_ms: int = 500
+    """Round-trip estimate T1 (RFC 3261 17.1.1.1), 10..2000 ms. The other timers follow: T2 = 8 T1, T4 = 10 T1,
+    timers B, D, F and H = 64 T1. Shorter than 500 only on networks whose round trip is known."""
     shutdown_s: float = 4.0
     """How long `close` waits for legs to end before it destroys the stack."""
 

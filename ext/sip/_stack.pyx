@@ -77,6 +77,7 @@ cdef extern from "stack.hpp" namespace "quickcall" nogil:
         cbool trace
         int log_level
         cbool accept_register
+        int t1_ms
         double shutdown_s
 
     cdef cppclass CppStack "quickcall::Stack":
@@ -101,8 +102,8 @@ def pjproject_version() -> str:
 
 
 cdef inline str text(const string &value):
-    # Peers may send anything; what is not UTF-8 is kept recognisable and can be encoded again.
-    return value.decode("utf-8", "surrogateescape")
+    # Peers may send anything; what is not UTF-8 must not break whoever encodes it again.
+    return value.decode("utf-8", "replace")
 
 
 cdef tuple texts(const vector[string] &values):
@@ -114,7 +115,7 @@ cdef tuple texts(const vector[string] &values):
 
 
 cdef inline string raw(str value):
-    return value.encode("utf-8", "surrogateescape")
+    return value.encode("utf-8", "replace")
 
 
 cdef object to_python(const Event &event):
@@ -226,6 +227,7 @@ cdef class Stack:
         native.trace = config.trace
         native.log_level = config.log_level
         native.accept_register = config.accept_register
+        native.t1_ms = config.t1_ms
         native.shutdown_s = config.shutdown_s
         cdef CppStack *started
         with nogil:

@@ -79,8 +79,13 @@ int q850_of(const pjsip_msg *message) {
     return cause;
 }
 
-Requests::Requests(pjsip_endpoint *endpoint, Mailbox &mailbox, bool accept_register, bool trace)
-    : endpoint_(endpoint), mailbox_(mailbox), accept_register_(accept_register), tracing_(trace) {
+Requests::Requests(pjsip_endpoint *endpoint, Mailbox &mailbox, std::atomic<std::uint32_t> &gauge,
+                   bool accept_register, bool trace)
+    : endpoint_(endpoint),
+      mailbox_(mailbox),
+      gauge_(gauge),
+      accept_register_(accept_register),
+      tracing_(trace) {
     instance = this;
     static char requests_name[] = "mod-quickcall-requests";
     requests_.name = pj_str(requests_name);
@@ -179,6 +184,7 @@ void Requests::take_register(pjsip_rx_data *rdata) {
     }
     waiting.transaction->mod_data[requests_.id] = reinterpret_cast<void *>(event.leg);
     pending_.emplace(event.leg, waiting);
+    gauge_.fetch_add(1);
     mailbox_.post(std::move(event));
 }
 
@@ -186,7 +192,7 @@ void Requests::respond(const Command &command) {
     const auto found = pending_.find(command.leg);
     if (found == pending_.end()) return;  // its transaction ended meanwhile (transport closed)
     const auto waiting = found->second;
-    pending_.erase(found);
+    remove(found);
     waiting.transaction->mod_data[requests_.id] = nullptr;
     auto *response = waiting.response;
     response->msg->line.status.code = command.status;
@@ -220,7 +226,12 @@ void Requests::on_transaction_state(pjsip_transaction *transaction, pjsip_event 
     const auto found = instance->pending_.find(reinterpret_cast<std::uint64_t>(data));
     if (data == nullptr || found == instance->pending_.end()) return;
     pjsip_tx_data_dec_ref(found->second.response);
-    instance->pending_.erase(found);
+    instance->remove(found);
+}
+
+void Requests::remove(std::unordered_map<std::uint64_t, Waiting>::iterator waiting) {
+    pending_.erase(waiting);
+    gauge_.fetch_sub(1);
 }
 
 void Requests::trace(bool sent, const std::string &source, const std::string &destination, const char *transport,

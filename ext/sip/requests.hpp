@@ -3,6 +3,7 @@
 
 #include <pjsip.h>
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <unordered_map>
@@ -17,7 +18,9 @@ namespace quickcall {
 // destroyed, which still reports transactions to them: destroy this afterwards.
 class Requests {
 public:
-    Requests(pjsip_endpoint *endpoint, Mailbox &mailbox, bool accept_register, bool trace);
+    // `gauge` counts the REGISTERs that wait for `respond`.
+    Requests(pjsip_endpoint *endpoint, Mailbox &mailbox, std::atomic<std::uint32_t> &gauge, bool accept_register,
+             bool trace);
     ~Requests();
     Requests(const Requests &) = delete;
     Requests &operator=(const Requests &) = delete;
@@ -25,7 +28,6 @@ public:
     void respond(const Command &command);
     // Answers everything that still waits with 503 and takes no more.
     void refuse_all();
-    std::size_t pending() const { return pending_.size(); }
 
 private:
     struct Waiting {
@@ -38,6 +40,7 @@ private:
     static pj_bool_t on_rx(pjsip_rx_data *rdata);
     static pj_status_t on_tx(pjsip_tx_data *tdata);
 
+    void remove(std::unordered_map<std::uint64_t, Waiting>::iterator waiting);
     pj_bool_t handle(pjsip_rx_data *rdata);
     void take_register(pjsip_rx_data *rdata);
     void refuse(pjsip_rx_data *rdata, int status, const char *header = nullptr, const char *value = nullptr);
@@ -46,6 +49,7 @@ private:
 
     pjsip_endpoint *endpoint_;
     Mailbox &mailbox_;
+    std::atomic<std::uint32_t> &gauge_;
     const bool accept_register_;
     bool refusing_ = false;
     bool tracing_;

@@ -1,4 +1,4 @@
-// The only user of pjsua2. One thread creates the endpoint, polls it, runs commands and destroys it; no other
+// The SIP thread. One thread creates the endpoint, polls it, runs commands and destroys it; no other
 // thread calls pj. Legs report what happened through the mailbox and never call anything else.
 #include "stack.hpp"
 
@@ -13,12 +13,12 @@
 #include <unordered_map>
 
 #include <pjsua2.hpp>
-// pjsua's own state: the dialog of a call before its INVITE is sent, and the callback table that pjsua2 fills.
-// 2.17 is pinned and checked at import.
+// The callback table that pjsua2 fills is pjsua's own state. 2.17 is pinned and checked at import.
 #include <pjsua-lib/pjsua_internal.h>
 
+#include "leg.hpp"
 #include "mailbox.hpp"
-#include "media_transport.hpp"
+#include "pjsua_hooks.hpp"
 #include "relay.hpp"
 #include "requests.hpp"
 
@@ -27,58 +27,22 @@ namespace {
 
 constexpr std::size_t max_commands = 65536;
 constexpr std::size_t max_events = 65536;
-constexpr int max_provisionals = 32;  // 18x reported per leg: a peer that repeats them cannot fill the mailbox
 constexpr unsigned poll_ms = 1000;    // upper bound only: commands, packets and timers wake the poll
-
-std::string sdp_text(const pjmedia_sdp_session *sdp) {
-    if (sdp == nullptr) return {};
-    char buffer[PJSUA2_MAX_SDP_BUF_LEN];
-    const int size = pjmedia_sdp_print(sdp, buffer, sizeof buffer);
-    return size > 0 ? std::string(buffer, static_cast<std::size_t>(size)) : std::string();
-}
 
 std::string error_text(pj_status_t status) {
     char buffer[PJ_ERR_MSG_SIZE];
     return text_of(pj_strerror(status, buffer, sizeof buffer));
 }
 
-// The message that caused a change of state, nullptr when a timer, the transport or we ourselves did.
-pjsip_msg *received(const pjsip_event *event) {
-    if (event == nullptr || event->type != PJSIP_EVENT_TSX_STATE) return nullptr;
-    if (event->body.tsx_state.type != PJSIP_EVENT_RX_MSG) return nullptr;
-    return event->body.tsx_state.src.rdata->msg_info.msg;
-}
-
-bool has_sdp(const pjsip_msg *message) {
-    return message->body != nullptr &&
-           pj_stricmp2(&message->body->content_type.subtype, "sdp") == 0;
-}
-
-std::string agent_of(const pjsip_msg *message) {
-    for (const auto *header = message->hdr.next; header != &message->hdr; header = header->next) {
-        if (pj_stricmp2(&header->name, "Server") == 0 || pj_stricmp2(&header->name, "User-Agent") == 0) {
-            return value_of(header);
-        }
-    }
-    return {};
-}
-
-// pjsip calls one set of session callbacks, pjsua's. Ours is put in front of it when pjsua registers them
-// (see __wrap_pjsip_inv_usage_init at the end of this file).
-void (*pjsua_on_session_state)(pjsip_inv_session *session, pjsip_event *event) = nullptr;
-void (*our_on_session_state)(pjsip_inv_session *session, pjsip_event *event) = nullptr;
-
 }  // namespace
 
-class Stack::Impl {
+class Stack::Impl final : private LegOwner {
 public:
     explicit Impl(const StackConfig &config) : config_(config), mailbox_(max_events), commands_(max_commands) {}
 
     void start();
     void wake();
     void close();
-
-    class Leg;
 
     const StackConfig config_;
     Mailbox mailbox_;
@@ -98,8 +62,12 @@ public:
     void execute();
     void execute(Command &command);
     void dial(Command &command);
-    void refuse(LegId leg, int status, const std::string &warning);
-    void erase(LegId leg);
+    void refuse(LegId leg, const std::string &warning);
+    Mailbox &mailbox() override { return mailbox_; }
+    Relay &relay() override { return *relay_; }
+    int module_id() const override { return leg_module_.id; }
+    void set_reason(const std::string &from_tag, const std::string &reason) override;
+    void forget(LegId leg) override;
     void hang_up_all();
     void update_gauges();
     void shut_down();
@@ -114,7 +82,7 @@ public:
     std::unordered_map<LegId, std::unique_ptr<Leg>> legs_;
     std::unordered_map<std::string, std::string> reasons_;  // From tag -> Reason of a leg that is hung up
     std::vector<Command> batch_;
-    pjsip_module leg_usage_{};
+    pjsip_module leg_module_{};
     int wake_pair_[2] = {-1, -1};
     pj_pool_t *pool_ = nullptr;
     pj_ioqueue_key_t *wake_key_ = nullptr;
@@ -126,230 +94,6 @@ public:
 };
 
 Stack::Impl *Stack::Impl::instance_ = nullptr;
-
-// A half-call. It lives from Dial to LegEnded. pjsua reports a call as gone as soon as we ask for it to be hung
-// up, long before the peer knows; so the states come from pjsip's INVITE session, see `on_session_state`.
-class Stack::Impl::Leg final : public pj::Call, public MediaObserver {
-public:
-    Leg(Impl &stack, pj::Account &account, Command &&command)
-        : pj::Call(account), stack_(stack), command_(std::move(command)) {}
-
-    ~Leg() {
-        if (media_ != nullptr) media_->observer = nullptr;
-    }
-
-    void dial();
-    void hang_up(const std::string &reason);
-    void on_state(pjsip_inv_session *session, const pjsip_event *event);
-    void force_end() { finish(Party::timeout, PJSIP_SC_REQUEST_TIMEOUT, "shut down before the peer answered", 0); }
-
-    const std::string &codec() const { return codec_; }
-    MediaPort *port() const { return media_ != nullptr ? media_->port : nullptr; }
-
-    void onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) override;
-    void on_media_started(const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote,
-                          unsigned index) override;
-    void on_media_closed() override { media_ = nullptr; }
-
-private:
-    Event event(EventKind kind) const {
-        Event made;
-        made.kind = kind;
-        made.leg = command_.leg;
-        return made;
-    }
-    void prepare_dialog(pjsip_dialog *dialog);
-    void on_provisional(const pjsip_msg *message);
-    void on_answer(const pjsip_inv_session *session);
-    void on_end(const pjsip_inv_session *session, const pjsip_event *event);
-    void finish(Party party, int status, const std::string &text, int q850);
-
-    Impl &stack_;
-    Command command_;
-    MediaTransport *media_ = nullptr;
-    pjsip_dialog *dialog_ = nullptr;  // valid until `finish`
-    bool dialing_ = false;
-    bool hanging_up_ = false;
-    bool answered_ = false;
-    bool ended_ = false;
-    int provisionals_ = 0;
-    int early_status_ = 0;
-    std::string early_reason_;
-    std::string codec_;
-    std::string remote_sdp_;
-    std::string user_agent_;
-};
-
-void Stack::Impl::Leg::dial() {
-    pj::CallOpParam prm(true);
-    prm.opt.audioCount = 1;
-    prm.opt.videoCount = 0;
-    prm.opt.textCount = 0;
-    prm.opt.customCallId = command_.call_id;
-    prm.txOption.targetUri = command_.request_uri;
-    prm.txOption.localUri = command_.from_uri;
-    prm.txOption.headers.reserve(command_.headers.size());
-    for (const auto &header : command_.headers) {
-        pj::SipHeader made;
-        made.hName = header.first;
-        made.hValue = header.second;
-        prm.txOption.headers.push_back(std::move(made));
-    }
-    dialing_ = true;  // makeCall writes to this when it returns: the end must wait for it
-    std::string failure;
-    try {
-        makeCall(command_.to_uri, prm);
-    } catch (const pj::Error &error) {
-        failure = error.reason;
-    }
-    dialing_ = false;
-    if (ended_) return stack_.erase(command_.leg);
-    auto *session = dialog_ != nullptr && failure.empty() ? pjsip_dlg_get_inv_session(dialog_) : nullptr;
-    if (session == nullptr) {
-        dialog_ = nullptr;  // pjsua destroyed it
-        return finish(Party::policy, 0, failure, 0);
-    }
-    Event dialed = event(EventKind::leg_dialed);
-    dialed.from = text_of(dialog_->local.info->tag);
-    const pjmedia_sdp_session *offer = nullptr;
-    pjmedia_sdp_neg_get_neg_local(session->neg, &offer);
-    dialed.text = sdp_text(offer);
-    stack_.mailbox_.post(std::move(dialed));
-}
-
-// The dialog exists, the INVITE does not yet: the one moment to set what pjsua takes from an account only.
-void Stack::Impl::Leg::prepare_dialog(pjsip_dialog *dialog) {
-    dialog_ = dialog;
-    dialog->mod_data[stack_.leg_usage_.id] = this;
-    if (!command_.username.empty()) {
-        pjsip_cred_info credential{};
-        credential.realm = pj_str(command_.realm.data());
-        credential.scheme = pj_str(const_cast<char *>("digest"));
-        credential.username = pj_str(command_.username.data());
-        credential.data_type = PJSIP_CRED_DATA_PLAIN_PASSWD;
-        credential.data = pj_str(command_.password.data());
-        pjsip_auth_clt_set_credentials(&dialog->auth_sess, 1, &credential);
-    }
-    pjsip_route_hdr routes;
-    pj_list_init(&routes);
-    const auto add = [&](std::string text) {
-        pj_str_t name = pj_str(const_cast<char *>("Route"));
-        pj_str_t value;
-        pj_strdup2_with_null(dialog->pool, &value, text.c_str());
-        auto *route = static_cast<pjsip_route_hdr *>(
-            pjsip_parse_hdr(dialog->pool, &name, value.ptr, static_cast<pj_size_t>(value.slen), nullptr));
-        if (route != nullptr) pj_list_push_back(&routes, route);
-    };
-    // `hide` keeps the hop off the wire: the phone behind the NAT never asked for a Route.
-    if (!command_.next_hop.empty()) add("<" + command_.next_hop + ";lr;hide>");
-    for (const auto &route : command_.routes) add(route);
-    if (!pj_list_empty(&routes)) pjsip_dlg_set_route_set(dialog, &routes);
-}
-
-void Stack::Impl::Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
-    if (dialog_ == nullptr) prepare_dialog(pjsua_var.calls[getId()].async_call.dlg);
-    auto *base = static_cast<pjmedia_transport *>(prm.mediaTp);
-    media_ = create_media_transport(*stack_.relay_, base, *this, command_.codecs);
-    prm.mediaTp = media_;
-}
-
-void Stack::Impl::Leg::on_media_started(const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote,
-                                        unsigned index) {
-    PJ_UNUSED_ARG(local);
-    codec_ = first_codec(remote, index);
-    remote_sdp_ = sdp_text(remote);
-    // A later re-INVITE of either side keeps to what was agreed: the joined leg cannot follow a change.
-    if (media_ != nullptr && !codec_.empty()) media_->codecs = {codec_};
-    const auto *session = pjsip_dlg_get_inv_session(dialog_);
-    if (hanging_up_ || session->state != PJSIP_INV_STATE_EARLY || provisionals_ > max_provisionals) return;
-    Event early = event(EventKind::leg_gave_early_media);
-    early.status = early_status_;
-    early.reason = early_reason_;
-    early.codec = codec_;
-    early.text = remote_sdp_;
-    stack_.mailbox_.post(std::move(early));
-}
-
-void Stack::Impl::Leg::on_state(pjsip_inv_session *session, const pjsip_event *event) {
-    if (session->state == PJSIP_INV_STATE_DISCONNECTED) return on_end(session, event);
-    if (hanging_up_) return;  // 200 crossed our CANCEL: pjsip acknowledges it and says BYE
-    const auto *message = received(event);
-    switch (session->state) {
-    case PJSIP_INV_STATE_EARLY:
-        if (message != nullptr) on_provisional(message);
-        return;
-    case PJSIP_INV_STATE_CONNECTING:
-        if (message != nullptr) user_agent_ = agent_of(message);
-        return;
-    case PJSIP_INV_STATE_CONFIRMED:
-        if (!answered_) on_answer(session);
-        return;
-    default:
-        return;
-    }
-}
-
-void Stack::Impl::Leg::on_provisional(const pjsip_msg *message) {
-    if (++provisionals_ > max_provisionals) return;
-    early_status_ = message->line.status.code;
-    early_reason_ = text_of(message->line.status.reason);
-    // pjsip negotiates the first SDP right after this call: `on_media_started` reports it then.
-    if (has_sdp(message) && codec_.empty()) return;
-    Event rang = event(EventKind::leg_rang);
-    rang.status = early_status_;
-    rang.reason = early_reason_;
-    stack_.mailbox_.post(std::move(rang));
-}
-
-void Stack::Impl::Leg::on_answer(const pjsip_inv_session *session) {
-    answered_ = true;
-    Event up = event(EventKind::leg_answered);
-    up.codec = codec_;
-    up.reason = text_of(session->dlg->remote.info->tag);
-    up.detail = user_agent_;
-    up.text = remote_sdp_;
-    stack_.mailbox_.post(std::move(up));
-}
-
-void Stack::Impl::Leg::on_end(const pjsip_inv_session *session, const pjsip_event *event) {
-    const auto *message = received(event);
-    int status = session->cause;
-    std::string text = text_of(session->cause_text);
-    auto party = Party::remote;
-    if (hanging_up_) {
-        party = Party::local;
-    } else if (message == nullptr) {
-        party = Party::timeout;  // a timer or the transport: pjsip makes up 408 and 503
-    } else if (!answered_ && status / 100 == 2) {
-        status = PJSIP_SC_NOT_ACCEPTABLE_HERE;
-        text = "200 without a usable SDP";
-    }
-    finish(party, status, text, message != nullptr ? q850_of(message) : 0);
-}
-
-void Stack::Impl::Leg::hang_up(const std::string &reason) {
-    if (hanging_up_) return;
-    hanging_up_ = true;
-    if (!reason.empty()) stack_.reasons_[text_of(dialog_->local.info->tag)] = reason;
-    pjsua_call_hangup(getId(), 0, nullptr, nullptr);  // may end the leg, and with it this, at once
-}
-
-// Reports the end once. Deletes this unless a call of ours is still on the stack.
-void Stack::Impl::Leg::finish(Party party, int status, const std::string &text, int q850) {
-    if (ended_) return;
-    ended_ = true;
-    if (dialog_ != nullptr) {
-        dialog_->mod_data[stack_.leg_usage_.id] = nullptr;
-        stack_.reasons_.erase(text_of(dialog_->local.info->tag));
-    }
-    Event end = event(EventKind::leg_ended);
-    end.party = party;
-    end.status = status;
-    end.q850 = q850;
-    (party == Party::policy ? end.detail : end.reason) = text;
-    stack_.mailbox_.post(std::move(end));
-    if (!dialing_) stack_.erase(command_.leg);
-}
 
 // --- the SIP thread ---------------------------------------------------------------------------------
 
@@ -438,7 +182,7 @@ void Stack::Impl::run(std::promise<void> started) {
 void Stack::Impl::open() {
     raise_descriptor_limit();
     instance_ = this;
-    our_on_session_state = &Impl::on_session_state;
+    observe_sessions(&Impl::on_session_state);
     pj_log_set_level(0);  // until libInit hands the log to the mailbox
     endpoint_ = std::make_unique<pj::Endpoint>();
     endpoint_->libCreate();
@@ -471,17 +215,20 @@ void Stack::Impl::open() {
     callbacks.on_call_rx_reinvite = nullptr;
     callbacks.on_call_tx_offer = nullptr;
     callbacks.on_auth_challenge = nullptr;
+    const auto t1 = static_cast<unsigned>(config_.t1_ms);
+    pjsip_tsx_set_timers(t1, 8 * t1, 10 * t1, 64 * t1);
     relay_ = std::make_unique<Relay>(config_.media_host, config_.rtp_first, config_.rtp_last);
     for (const auto &listener : config_.listeners) listen(listener);
     endpoint_->audDevManager().setNoDev();
     choose_codecs();
-    requests_ = std::make_unique<Requests>(pjsua_get_pjsip_endpt(), mailbox_, config_.accept_register, config_.trace);
-    static char usage_name[] = "mod-quickcall-leg";
-    leg_usage_.name = pj_str(usage_name);
-    leg_usage_.id = -1;
-    leg_usage_.priority = PJSIP_MOD_PRIORITY_APPLICATION;
-    leg_usage_.on_tx_request = &Impl::on_leg_request;
-    pjsip_endpt_register_module(pjsua_get_pjsip_endpt(), &leg_usage_);
+    requests_ = std::make_unique<Requests>(pjsua_get_pjsip_endpt(), mailbox_, pending_, config_.accept_register,
+                                           config_.trace);
+    static char leg_name[] = "mod-quickcall-leg";
+    leg_module_.name = pj_str(leg_name);
+    leg_module_.id = -1;
+    leg_module_.priority = PJSIP_MOD_PRIORITY_APPLICATION;
+    leg_module_.on_tx_request = &Impl::on_leg_request;
+    pjsip_endpt_register_module(pjsua_get_pjsip_endpt(), &leg_module_);
     endpoint_->libStart();
     add_account();
     add_wake_up();
@@ -599,34 +346,42 @@ void Stack::Impl::execute(Command &command) {
 }
 
 void Stack::Impl::dial(Command &command) {
-    if (closing_.load()) return refuse(command.leg, 0, "the engine is closing");
+    if (closing_.load()) return refuse(command.leg, "the engine is closing");
     if (legs_.size() >= static_cast<std::size_t>(config_.max_legs)) {
-        return refuse(command.leg, 0, "max_legs reached");
+        return refuse(command.leg, "max_legs reached");
     }
-    if (mailbox_.congested()) return refuse(command.leg, 0, "events are not taken fast enough");
+    if (mailbox_.congested()) return refuse(command.leg, "events are not taken fast enough");
     const auto like = legs_.find(command.other);
     if (like != legs_.end() && !like->second->codec().empty()) command.codecs = {like->second->codec()};
     const LegId id = command.leg;
-    auto leg = std::make_unique<Leg>(*this, *account_, std::move(command));
+    auto leg = std::make_unique<Leg>(static_cast<LegOwner &>(*this), *account_, std::move(command));
     auto *dialing = leg.get();
     legs_.emplace(id, std::move(leg));
     leg_count_.store(static_cast<std::uint32_t>(legs_.size()));
     dialing->dial();
 }
 
-void Stack::Impl::refuse(LegId leg, int status, const std::string &warning) {
+void Stack::Impl::refuse(LegId leg, const std::string &warning) {
     Event event;
     event.kind = EventKind::leg_ended;
     event.leg = leg;
     event.party = Party::policy;
-    event.status = status;
     event.detail = warning;
     mailbox_.post(std::move(event));
 }
 
-void Stack::Impl::erase(LegId leg) {
+void Stack::Impl::set_reason(const std::string &from_tag, const std::string &reason) {
+    if (reason.empty()) {
+        reasons_.erase(from_tag);
+    } else {
+        reasons_[from_tag] = reason;
+    }
+}
+
+void Stack::Impl::forget(LegId leg) {
     legs_.erase(leg);
     leg_count_.store(static_cast<std::uint32_t>(legs_.size()));
+    update_gauges();
 }
 
 void Stack::Impl::hang_up_all() {
@@ -639,8 +394,8 @@ void Stack::Impl::hang_up_all() {
 }
 
 void Stack::Impl::on_session_state(pjsip_inv_session *session, pjsip_event *event) {
-    auto *leg = instance_ != nullptr ? static_cast<Leg *>(session->dlg->mod_data[instance_->leg_usage_.id]) : nullptr;
-    pjsua_on_session_state(session, event);  // frees the call slot when the session is over
+    auto *leg = instance_ != nullptr ? static_cast<Leg *>(session->dlg->mod_data[instance_->leg_module_.id]) : nullptr;
+    pass_to_pjsua(session, event);
     if (leg != nullptr) leg->on_state(session, event);
 }
 
@@ -663,7 +418,6 @@ pj_status_t Stack::Impl::on_leg_request(pjsip_tx_data *tdata) {
 void Stack::Impl::update_gauges() {
     transactions_.store(pjsip_tsx_layer_get_tsx_count(), std::memory_order_relaxed);
     dialogs_.store(pjsip_ua_get_dlg_set_count(), std::memory_order_relaxed);
-    pending_.store(static_cast<std::uint32_t>(requests_->pending()), std::memory_order_relaxed);
     ports_.store(relay_->in_use(), std::memory_order_relaxed);
     relayed_.store(relay_->packets(), std::memory_order_relaxed);
 }
@@ -741,25 +495,3 @@ void Stack::Impl::close() {
 }
 
 }  // namespace quickcall
-
-// --- linked in front of pjsua (ld --wrap) -----------------------------------------------------------------
-
-extern "C" {
-
-// pjsua would create a codec, a jitter buffer and a conference port for every leg. Legs are relayed undecoded
-// by their media transport, which has been started by now: there is nothing more to do.
-pj_status_t __wrap_pjsua_aud_channel_update(pjsua_call_media *, pj_pool_t *, pjmedia_stream_info *,
-                                            const pjmedia_sdp_session *, const pjmedia_sdp_session *) {
-    return PJ_SUCCESS;
-}
-
-pj_status_t __real_pjsip_inv_usage_init(pjsip_endpoint *endpoint, const pjsip_inv_callback *callbacks);
-
-pj_status_t __wrap_pjsip_inv_usage_init(pjsip_endpoint *endpoint, const pjsip_inv_callback *callbacks) {
-    pjsip_inv_callback ours = *callbacks;
-    quickcall::pjsua_on_session_state = callbacks->on_state_changed;
-    ours.on_state_changed = quickcall::our_on_session_state;
-    return __real_pjsip_inv_usage_init(endpoint, &ours);
-}
-
-}

@@ -1,0 +1,259 @@
+#include "leg.hpp"
+
+// The dialog of a call before its INVITE is sent is pjsua's own state. 2.17 is pinned and checked at import.
+#include <pjsua-lib/pjsua_internal.h>
+
+#include "requests.hpp"
+
+namespace quickcall {
+namespace {
+
+constexpr int max_provisionals = 32;  // 18x reported per leg: a peer that repeats them cannot fill the mailbox
+
+std::string sdp_text(const pjmedia_sdp_session *sdp) {
+    if (sdp == nullptr) return {};
+    char buffer[PJSUA2_MAX_SDP_BUF_LEN];
+    const int size = pjmedia_sdp_print(sdp, buffer, sizeof buffer);
+    return size > 0 ? std::string(buffer, static_cast<std::size_t>(size)) : std::string();
+}
+
+// The message that caused a change of state, nullptr when a timer, the transport or we ourselves did.
+pjsip_msg *received(const pjsip_event *event) {
+    if (event == nullptr || event->type != PJSIP_EVENT_TSX_STATE) return nullptr;
+    if (event->body.tsx_state.type != PJSIP_EVENT_RX_MSG) return nullptr;
+    return event->body.tsx_state.src.rdata->msg_info.msg;
+}
+
+bool has_sdp(const pjsip_msg *message) {
+    return message->body != nullptr &&
+           pj_stricmp2(&message->body->content_type.subtype, "sdp") == 0;
+}
+
+std::string agent_of(const pjsip_msg *message) {
+    for (const auto *header = message->hdr.next; header != &message->hdr; header = header->next) {
+        if (pj_stricmp2(&header->name, "Server") == 0 || pj_stricmp2(&header->name, "User-Agent") == 0) {
+            return value_of(header);
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Leg::Leg(LegOwner &owner, pj::Account &account, Command &&command)
+    : pj::Call(account), owner_(owner), acc_id_(account.getId()), command_(std::move(command)) {}
+
+Leg::~Leg() {
+    if (media_ != nullptr) media_->observer = nullptr;
+}
+
+Event Leg::event(EventKind kind) const {
+    Event made;
+    made.kind = kind;
+    made.leg = command_.leg;
+    return made;
+}
+
+void Leg::dial() {
+    if (command_.request_uri.empty() || command_.to_uri.empty() || command_.from_uri.empty()) {
+        return finish(Party::policy, 0, {}, 0, "request_uri, to_uri and from_uri must not be empty");
+    }
+    pj::CallOpParam prm(true);
+    prm.opt.audioCount = 1;
+    prm.opt.videoCount = 0;
+    prm.opt.textCount = 0;
+    prm.opt.customCallId = command_.call_id;
+    prm.txOption.targetUri = command_.request_uri;
+    prm.txOption.contactUri = contact();
+    prm.txOption.localUri = command_.from_uri;
+    prm.txOption.headers.reserve(command_.headers.size());
+    for (const auto &header : command_.headers) {
+        pj::SipHeader made;
+        made.hName = header.first;
+        made.hValue = header.second;
+        prm.txOption.headers.push_back(std::move(made));
+    }
+    dialing_ = true;  // makeCall writes to this when it returns: the end must wait for it
+    std::string failure;
+    try {
+        makeCall(command_.to_uri, prm);
+    } catch (const pj::Error &error) {
+        failure = error.reason;
+    }
+    dialing_ = false;
+    if (ended_) return leave();
+    auto *session = dialog_ != nullptr && failure.empty() ? pjsip_dlg_get_inv_session(dialog_) : nullptr;
+    if (session == nullptr) {
+        dialog_ = nullptr;  // pjsua destroyed it
+        return finish(Party::policy, 0, {}, 0, failure);
+    }
+    Event dialed = event(EventKind::leg_dialed);
+    dialed.from = text_of(dialog_->local.info->tag);
+    const pjmedia_sdp_session *offer = nullptr;
+    pjmedia_sdp_neg_get_neg_local(session->neg, &offer);
+    dialed.text = sdp_text(offer);
+    owner_.mailbox().post(std::move(dialed));
+}
+
+// Our Contact on the transport the INVITE takes. Left to itself pjsua takes the transport from the To header,
+// which names an AOR: a phone on TCP would be told to send its BYE over UDP.
+std::string Leg::contact() const {
+    const auto &hop = !command_.next_hop.empty()  ? command_.next_hop
+                      : !command_.routes.empty() ? command_.routes.front()
+                                                 : command_.request_uri;
+    const pj_str_t target = pj_str(const_cast<char *>(hop.c_str()));
+    auto *pool = pjsua_pool_create("contact", 512, 512);
+    pj_str_t made{nullptr, 0};
+    pjsua_acc_create_uac_contact(pool, &made, acc_id_, &target);
+    auto result = text_of(made);  // empty for a URI that pjsip will refuse
+    pj_pool_release(pool);
+    return result;
+}
+
+// The dialog exists, the INVITE does not yet: the one moment to set what pjsua takes from an account only.
+void Leg::prepare_dialog(pjsip_dialog *dialog) {
+    dialog_ = dialog;
+    dialog->mod_data[owner_.module_id()] = this;
+    if (!command_.username.empty()) {
+        pjsip_cred_info credential{};
+        credential.realm = pj_str(command_.realm.data());
+        credential.scheme = pj_str(const_cast<char *>("digest"));
+        credential.username = pj_str(command_.username.data());
+        credential.data_type = PJSIP_CRED_DATA_PLAIN_PASSWD;
+        credential.data = pj_str(command_.password.data());
+        pjsip_auth_clt_set_credentials(&dialog->auth_sess, 1, &credential);
+    }
+    pjsip_route_hdr routes;
+    pj_list_init(&routes);
+    const auto add = [&](std::string text) {
+        pj_str_t name = pj_str(const_cast<char *>("Route"));
+        pj_str_t value;
+        pj_strdup2_with_null(dialog->pool, &value, text.c_str());
+        auto *route = static_cast<pjsip_route_hdr *>(
+            pjsip_parse_hdr(dialog->pool, &name, value.ptr, static_cast<pj_size_t>(value.slen), nullptr));
+        if (route != nullptr) pj_list_push_back(&routes, route);
+    };
+    // `hide` keeps the hop off the wire: the phone behind the NAT never asked for a Route.
+    if (!command_.next_hop.empty()) add("<" + command_.next_hop + ";lr;hide>");
+    for (const auto &route : command_.routes) add(route);
+    if (!pj_list_empty(&routes)) pjsip_dlg_set_route_set(dialog, &routes);
+}
+
+void Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
+    if (dialog_ == nullptr) prepare_dialog(pjsua_var.calls[getId()].async_call.dlg);
+    auto *base = static_cast<pjmedia_transport *>(prm.mediaTp);
+    media_ = create_media_transport(owner_.relay(), base, *this, command_.codecs);
+    prm.mediaTp = media_;
+}
+
+void Leg::on_media_started(const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote,
+                                        unsigned index) {
+    PJ_UNUSED_ARG(local);
+    codec_ = first_codec(remote, index);
+    remote_sdp_ = sdp_text(remote);
+    // A later re-INVITE of either side keeps to what was agreed: the joined leg cannot follow a change.
+    if (media_ != nullptr && !codec_.empty()) media_->codecs = {codec_};
+    const auto *session = pjsip_dlg_get_inv_session(dialog_);
+    if (hanging_up_ || session->state != PJSIP_INV_STATE_EARLY || provisionals_ > max_provisionals) return;
+    Event early = event(EventKind::leg_gave_early_media);
+    early.status = early_status_;
+    early.reason = early_reason_;
+    early.codec = codec_;
+    early.text = remote_sdp_;
+    owner_.mailbox().post(std::move(early));
+}
+
+void Leg::on_state(pjsip_inv_session *session, const pjsip_event *event) {
+    if (session->state == PJSIP_INV_STATE_DISCONNECTED) return on_end(session, event);
+    if (hanging_up_) return;  // 200 crossed our CANCEL: pjsip acknowledges it and says BYE
+    const auto *message = received(event);
+    switch (session->state) {
+    case PJSIP_INV_STATE_EARLY:
+        if (message != nullptr) on_provisional(message);
+        return;
+    case PJSIP_INV_STATE_CONNECTING:
+        if (message != nullptr) user_agent_ = agent_of(message);
+        return;
+    case PJSIP_INV_STATE_CONFIRMED:
+        if (!answered_) on_answer(session);
+        return;
+    default:
+        return;
+    }
+}
+
+void Leg::on_provisional(const pjsip_msg *message) {
+    if (++provisionals_ > max_provisionals) return;
+    early_status_ = message->line.status.code;
+    early_reason_ = text_of(message->line.status.reason);
+    // pjsip negotiates the first SDP right after this call: `on_media_started` reports it then.
+    if (has_sdp(message) && codec_.empty()) return;
+    Event rang = event(EventKind::leg_rang);
+    rang.status = early_status_;
+    rang.reason = early_reason_;
+    owner_.mailbox().post(std::move(rang));
+}
+
+void Leg::on_answer(const pjsip_inv_session *session) {
+    answered_ = true;
+    Event up = event(EventKind::leg_answered);
+    up.codec = codec_;
+    up.reason = text_of(session->dlg->remote.info->tag);
+    up.detail = user_agent_;
+    up.text = remote_sdp_;
+    owner_.mailbox().post(std::move(up));
+}
+
+void Leg::on_end(const pjsip_inv_session *session, const pjsip_event *event) {
+    const auto *message = received(event);
+    int status = session->cause;
+    std::string text = text_of(session->cause_text);
+    auto party = Party::remote;
+    if (hanging_up_) {
+        party = Party::local;
+    } else if (message == nullptr) {
+        party = Party::timeout;  // a timer or the transport: pjsip makes up 408 and 503
+    } else if (!answered_ && message->line.status.code / 100 == 2) {
+        // RFC 3261 13.2.1: the answer must carry an SDP we can use; pjsip has sent ACK and BYE.
+        return finish(party, PJSIP_SC_NOT_ACCEPTABLE_HERE, "200 without a usable SDP: " + text, 0);
+    }
+    finish(party, status, text, message != nullptr ? q850_of(message) : 0);
+}
+
+void Leg::hang_up(const std::string &reason) {
+    if (hanging_up_) return;
+    hanging_up_ = true;
+    if (!reason.empty()) owner_.set_reason(text_of(dialog_->local.info->tag), reason);
+    pjsua_call_hangup(getId(), 0, nullptr, nullptr);  // may end the leg, and with it this, at once
+}
+
+void Leg::force_end() {
+    finish(Party::timeout, PJSIP_SC_REQUEST_TIMEOUT, "shut down before the peer answered", 0);
+}
+
+// Notes the end once; leaves unless a call of ours is still on the stack.
+void Leg::finish(Party party, int status, const std::string &text, int q850, const std::string &warning) {
+    if (ended_) return;
+    ended_ = true;
+    if (dialog_ != nullptr) {
+        dialog_->mod_data[owner_.module_id()] = nullptr;
+        owner_.set_reason(text_of(dialog_->local.info->tag), {});
+    }
+    end_ = event(EventKind::leg_ended);
+    end_.party = party;
+    end_.status = status;
+    end_.q850 = q850;
+    end_.reason = text;
+    end_.detail = warning;
+    if (!dialing_) leave();
+}
+
+// Whoever hears of the end must not see the leg counted any more: forgotten first, reported then.
+void Leg::leave() {
+    auto &owner = owner_;
+    Event end = std::move(end_);
+    owner.forget(end.leg);
+    owner.mailbox().post(std::move(end));
+}
+
+}  // namespace quickcall

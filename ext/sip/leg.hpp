@@ -1,0 +1,82 @@
+// One half-call over pj::Call. SIP thread only.
+#pragma once
+
+#include <pjsua2.hpp>
+
+#include <string>
+
+#include "mailbox.hpp"
+#include "media_transport.hpp"
+#include "relay.hpp"
+#include "wire.hpp"
+
+namespace quickcall {
+
+class Leg;
+
+// What a leg needs of the thread it lives on.
+class LegOwner {
+public:
+    virtual Mailbox &mailbox() = 0;
+    virtual Relay &relay() = 0;
+    // Slot in a dialog's module data that points back to its leg.
+    virtual int module_id() const = 0;
+    // Adds a Reason header (RFC 3326) to the CANCEL or BYE of the dialog with this From tag; empty: no more.
+    virtual void set_reason(const std::string &from_tag, const std::string &reason) = 0;
+    // Deletes the leg and counts it no longer.
+    virtual void forget(LegId leg) = 0;
+
+protected:
+    ~LegOwner() = default;
+};
+
+// Lives from Dial to LegEnded. pjsua reports a call as gone as soon as we ask for it to be hung up, long before
+// the peer knows; so the states come from pjsip's INVITE session, see pjsua_hooks.hpp.
+class Leg final : public pj::Call, public MediaObserver {
+public:
+    Leg(LegOwner &owner, pj::Account &account, Command &&command);
+    ~Leg();
+
+    // Each of these may end the leg, and with it delete this, before it returns.
+    void dial();
+    void hang_up(const std::string &reason);
+    void on_state(pjsip_inv_session *session, const pjsip_event *event);
+    void force_end();
+
+    const std::string &codec() const { return codec_; }
+    MediaPort *port() const { return media_ != nullptr ? media_->port : nullptr; }
+
+    void onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) override;
+    void on_media_started(const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote,
+                          unsigned index) override;
+    void on_media_closed() override { media_ = nullptr; }
+
+private:
+    Event event(EventKind kind) const;
+    std::string contact() const;
+    void prepare_dialog(pjsip_dialog *dialog);
+    void on_provisional(const pjsip_msg *message);
+    void on_answer(const pjsip_inv_session *session);
+    void on_end(const pjsip_inv_session *session, const pjsip_event *event);
+    void finish(Party party, int status, const std::string &text, int q850, const std::string &warning = {});
+    void leave();
+
+    LegOwner &owner_;
+    const int acc_id_;
+    Command command_;
+    Event end_;
+    MediaTransport *media_ = nullptr;
+    pjsip_dialog *dialog_ = nullptr;  // valid until `finish`
+    bool dialing_ = false;
+    bool hanging_up_ = false;
+    bool answered_ = false;
+    bool ended_ = false;
+    int provisionals_ = 0;
+    int early_status_ = 0;
+    std::string early_reason_;
+    std::string codec_;
+    std::string remote_sdp_;
+    std::string user_agent_;
+};
+
+}  // namespace quickcall

@@ -1,0 +1,39 @@
+#include "pjsua_hooks.hpp"
+
+#include <pjsua-lib/pjsua.h>
+#include <pjsua-lib/pjsua_internal.h>
+
+namespace quickcall {
+namespace {
+
+SessionObserver ours = nullptr;
+SessionObserver pjsuas = nullptr;
+
+}  // namespace
+
+void observe_sessions(SessionObserver observer) { ours = observer; }
+
+void pass_to_pjsua(pjsip_inv_session *session, pjsip_event *event) { pjsuas(session, event); }
+
+}  // namespace quickcall
+
+extern "C" {
+
+pj_status_t __real_pjsip_inv_usage_init(pjsip_endpoint *endpoint, const pjsip_inv_callback *callbacks);
+
+// pjsip calls one set of session callbacks, pjsua's. Ours is put in front when pjsua registers them.
+pj_status_t __wrap_pjsip_inv_usage_init(pjsip_endpoint *endpoint, const pjsip_inv_callback *callbacks) {
+    pjsip_inv_callback both = *callbacks;
+    quickcall::pjsuas = callbacks->on_state_changed;
+    both.on_state_changed = quickcall::ours;
+    return __real_pjsip_inv_usage_init(endpoint, &both);
+}
+
+// pjsua would create a codec, a jitter buffer and a conference port for every leg. Legs are relayed undecoded
+// by their media transport, which has been started by now: there is nothing more to do.
+pj_status_t __wrap_pjsua_aud_channel_update(pjsua_call_media *, pj_pool_t *, pjmedia_stream_info *,
+                                            const pjmedia_sdp_session *, const pjmedia_sdp_session *) {
+    return PJ_SUCCESS;
+}
+
+}
