@@ -21,6 +21,10 @@ from engine.core.turn import Turn
 from engine.core.values import LegId
 
 
+NOBODY = LegId(0)
+"""What a bridge holds that joins nothing; leg ids begin at 1."""
+
+
 class BridgeState(StrEnum):
     """States of a bridge."""
 
@@ -83,8 +87,7 @@ class Bridge:
     def __init__(self) -> None:
         """Start with nothing joined."""
         self.state = BridgeState.APART
-        self.a: LegId | None = None
-        self.b: LegId | None = None
+        self.a = self.b = NOBODY
 
     def __str__(self) -> str:
         """Return how errors name this bridge."""
@@ -100,7 +103,7 @@ class Bridge:
 
     def connect(self, a: Leg, b: Leg, turn: Turn) -> None:
         """Join two answered legs. Raises `MachineError` when the bridge has been up before."""
-        another = self.b is not None and self.b != b.invite.leg
+        another = self.b not in (NOBODY, b.invite.leg)
         given = BridgeInput.ANSWER_OF_ANOTHER if another else BridgeInput.ANSWER
         self._feed(given, a, b, turn)
 
@@ -133,14 +136,13 @@ class Bridge:
 
     def move_and_tell(self, a: Leg, b: Leg, turn: Turn) -> None:
         """Action: leave the leg that was heard for the one that answered."""
-        if self.a is not None and self.b is not None:
-            turn.commands.append(Split(self.a, self.b))
+        turn.commands.append(Split(self.a, self.b))
         self.join_and_tell(a, b, turn)
 
     def split(self, a: Leg, b: Leg, turn: Turn) -> None:
         """Action: stop relaying."""
         turn.commands.append(Split(a.invite.leg, b.invite.leg))
-        self.a = self.b = None
+        self.a = self.b = NOBODY
 
     def split_and_tell(self, a: Leg, b: Leg, turn: Turn) -> None:
         """Action: stop relaying and announce it on both legs."""

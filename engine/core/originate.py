@@ -320,7 +320,7 @@ class Originate:
 
     def _part(self, leg: Leg, turn: Turn) -> None:
         bridge = self._bridge
-        if bridge.a is not None and bridge.b is not None and bridge.holds(leg.invite.leg):
+        if bridge.holds(leg.invite.leg):
             bridge.part(self.legs[bridge.a], self.legs[bridge.b], turn)
 
     def _ignores_early_media(self, leg: Leg) -> bool:

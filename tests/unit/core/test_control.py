@@ -154,6 +154,15 @@ def test_cleared_deadlines_do_not_pile_up() -> None:
     assert deadlines.pop_due(2e9) == live
 
 
+def test_a_bridge_is_used_once() -> None:
+    rig = Rig()
+    rig.talks()
+    call = rig.control._originates[ORIGINATE]
+    a, b = call.legs[LegId(1)], call.legs[LegId(2)]
+    with pytest.raises(MachineError, match="bridge of legs 1 and 2 in state up cannot take answer"):
+        call._bridge.connect(a, b, rig.control._turn(START))
+
+
 def test_a_leg_is_dialled_once() -> None:
     rig = Rig()
     rig.originate(device("alice", "10.0.0.1"))

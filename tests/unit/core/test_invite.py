@@ -169,6 +169,11 @@ def test_nothing_gets_a_line_break_or_too_much_into_a_header(where: str, bad: st
     assert caught.value.field == where
 
 
+def test_a_realm_that_is_no_host_is_named() -> None:
+    with pytest.raises(RequestInvalid, match=r"endpoint\.realm: 'a b'"):
+        to_device(device("alice", "10.0.0.1", realm="a b"))
+
+
 @pytest.mark.parametrize(
     "contact",
     [
