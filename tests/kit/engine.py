@@ -103,7 +103,7 @@ class EngineUnderTest:
             await asyncio.gather(self._reader, return_exceptions=True)
             await self.http.aclose()
             await self._server.__aexit__(None, None, None)
-        left = asyncio.all_tasks() - self._tasks_before
+        left = asyncio.all_tasks() - self._tasks_before - {asyncio.current_task()}
         assert not left, f"tasks left after closing: {left}"
 
     # --- the directory ----------------------------------------------------------------------------
@@ -115,9 +115,7 @@ class EngineUnderTest:
         data: Document = response.json()["data"]
         return data
 
-    async def device(
-        self, user: str, extension: str, route: str = "", **fields: object
-    ) -> str:
+    async def device(self, user: str, extension: str, route: str = "", **fields: object) -> str:
         """Create a device and return its id.
 
         It is reached at the SIP URI `route`, or, when that is empty, where it registers as `user`.
@@ -173,9 +171,7 @@ class EngineUnderTest:
         async with self.registering(user, value, expires) as phone:
             await phone.succeeded()
 
-    def registering(
-        self, user: str, contact: str, expires: int = 600, **changes: Any
-    ) -> Sipp:
+    def registering(self, user: str, contact: str, expires: int = 600, **changes: Any) -> Sipp:
         """Return a SIPp that registers `contact` for `user`; `changes` go to `Sipp`."""
         scenario = changes.pop("scenario", "uac-register")
         password = changes.pop("password", PASSWORD)
@@ -249,7 +245,6 @@ class EngineUnderTest:
     def _story(self) -> str:
         """Return every event, for a failing test."""
         return "\n".join(
-            f"{event.sequence} {event.name} {event.call_id}"
-            f" {event.payload.get('Hangup-Cause', '')}"
+            f"{event.sequence} {event.name} {event.call_id} {event.payload.get('Hangup-Cause', '')}"
             for event in self.events
         )
