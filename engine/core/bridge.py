@@ -20,7 +20,6 @@ from engine.core.machine import Table, Transition, ignore, refuse
 from engine.core.turn import Turn
 from engine.core.values import LegId
 
-
 NOBODY = LegId(0)
 """What a bridge holds that joins nothing; leg ids begin at 1."""
 
