@@ -86,6 +86,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Codecs offered, in this order, to devices that name none; telephone-event always is."""
     max_legs: Annotated[int, Meta(ge=1, le=8192)] = 8000
     """Legs at once. A quickcall beyond it fails, it does not queue."""
+    sip_t1_ms: Annotated[int, Meta(ge=10, le=2000)] = 500
+    """SIP's estimate of a round trip, T1 of RFC 3261 17.1.1.1, milliseconds: a peer that says
+    nothing is given up after 64 of them. Below 500 only on networks whose round trip is known."""
     realm: _Text = ""
     """Realm of phones that were set up with nothing but the address of this engine: it stands in
     for the host of an AOR that is an IP address. Empty: the address is the realm."""
@@ -214,7 +217,7 @@ def config_markdown() -> str:
     lines = [
         "# Configuration",
         "",
-        "Made from `engine/config.py` by `make docs`; do not edit.",
+        "Made from `engine/config.py` by its `config_markdown`; do not edit.",
         "",
         "An engine reads its configuration from the defaults, then a TOML file (`quickcall serve",
         "--config FILE`), then the environment; the later wins. An unknown key or a bad value",

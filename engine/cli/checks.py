@@ -162,7 +162,7 @@ def network(config: EngineConfig, destinations: list[str]) -> Iterator[Finding]:
         if link.up and own:
             words = f"{', '.join(own)} (packets up to {link.mtu} bytes)"
             yield Finding(Grade.GOOD, f"interface {link.name}", words)
-    if not destinations:
+    if AUTO in (config.media_host, config.public_host):
         yield _way(config.network_probe)
     for destination in destinations:
         finding = _way(destination)

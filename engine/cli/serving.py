@@ -35,24 +35,25 @@ def run_serve(path: Path | None, overrides: Mapping[str, object], *, verbose: bo
     except ConfigError as error:
         _err.print(f"[red]configuration:[/] {error}")
         return MISUSE
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        uvloop.run(_serve(config))
+        uvloop.run(_serve(config, level))
     except (EngineError, RuntimeError, ValueError, OSError) as error:
         _err.print(f"[red]the engine did not start:[/] {error}")
         return 1
     return 0
 
 
-async def _serve(config: EngineConfig) -> None:
+async def _serve(config: EngineConfig, level: int) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with serve(config) as server:
+    server = serve(config)
+    # uvicorn gives its logger a level of its own when the server is made.
+    logging.getLogger("uvicorn.error").setLevel(level)
+    async with server:
         _greet(server)
         await stop.wait()
         _out.print("ending calls")

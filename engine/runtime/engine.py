@@ -44,6 +44,10 @@ HOUSEKEEPING_S = 10.0
 
 _LAST_WORDS_S = 1.0
 
+_NOT_OPEN = "the engine is not open"
+_CLOSING = "the engine is closing"
+_CLOSED = "the engine is closed"
+
 _log = logging.getLogger(__name__)
 
 
@@ -80,9 +84,9 @@ class Engine:
         self._clock = Clock()
         self._trace = SipTrace(self.config.trace_calls)
         self._exit = AsyncExitStack()
-        self._refusal = "the engine is not open"
+        self._refusal = _NOT_OPEN
         self._calls: dict[OriginateId, Call] = {}
-        self._opened = False
+        self._opening = False
         self._sip: SipPort
         self._control: CallControl
         self._driver: Driver
@@ -112,13 +116,14 @@ class Engine:
         listener cannot be bound, `ValueError` for a configuration the stack refuses; nothing stays
         open then. An engine is opened once.
         """
-        if self._opened:
+        if self._refusal != _NOT_OPEN or self._opening:
             raise RuntimeError("this engine has been opened before; make a new one")
-        self._opened = True
+        self._opening = True
         try:
             await self._open_store()
             await self._open_sip()
         except BaseException:
+            self._refusal = _CLOSED
             await self._exit.aclose()
             raise
         self._refusal = ""
@@ -168,9 +173,9 @@ class Engine:
         Waits at most `shutdown_s` seconds. The store and the feed stay open, so waiting requests
         get their answers and readers their events; `close` does the rest. Idempotent.
         """
-        if self._refusal and not self._calls:
+        if self._refusal in (_NOT_OPEN, _CLOSED):
             return
-        self._refusal = "the engine is closing"
+        self._refusal = _CLOSING
         self._driver.carry_out(self._control.close(self._clock.now()), self._clock.now())
         if not await self._idle_within(self.config.shutdown_s):
             _log.warning("%d calls did not end in time and are cut off", self._control.originates)
@@ -185,10 +190,10 @@ class Engine:
         left behind, so that even a cut-off call gets its one terminal event; write events and
         bindings; close the database.
         """
-        if not self._opened or self._refusal == "the engine is closed":
+        if self._refusal in (_NOT_OPEN, _CLOSED):
             return
         await self.drain()
-        self._refusal = "the engine is closed"
+        self._refusal = _CLOSED
         self._stop_housekeeping()
         self._driver.detach()
         await asyncio.to_thread(self._sip.close)

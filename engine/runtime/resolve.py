@@ -279,8 +279,7 @@ def _carrier_rules(
 
 
 def _carrier_endpoint(resource: Resource, gateway: Gateway, number: str) -> Endpoint:
-    host = f"[{gateway.server}]" if ":" in gateway.server else gateway.server
-    address = f"{host}:{gateway.port}" if gateway.port else host
+    address = f"{gateway.server}:{gateway.port}" if gateway.port else gateway.server
     parameters = "" if gateway.transport == "udp" else f";transport={gateway.transport}"
     credentials = None
     if gateway.username:

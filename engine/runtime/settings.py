@@ -15,6 +15,7 @@ AUTO = "auto"
 """Value of an address in the configuration that asks the kernel's routes."""
 
 _STACK_SHUTDOWN_S = 2.0
+_STACK_SLACK_S = 8.0
 
 
 async def sip_config(config: EngineConfig) -> SipConfig:
@@ -30,6 +31,7 @@ async def sip_config(config: EngineConfig) -> SipConfig:
         codecs=config.codecs,
         trace=config.trace,
         log_level=config.stack_log_level,
+        t1_ms=config.sip_t1_ms,
         # The engine has waited `shutdown_s` for the calls already.
         shutdown_s=_STACK_SHUTDOWN_S,
     )
@@ -40,7 +42,11 @@ async def call_settings(config: EngineConfig, listeners: tuple[Listener, ...]) -
     host = await _found(config.public_host, config) or listeners[0].host
     if _is_wildcard(host):
         host = await _found(AUTO, config)
-    return CallSettings(host=host, b_ring_s=config.b_timeout)
+    return CallSettings(
+        host=host,
+        b_ring_s=config.b_timeout,
+        cancel_guard_s=64 * config.sip_t1_ms / 1000 + _STACK_SLACK_S,
+    )
 
 
 def registrar_settings(config: EngineConfig) -> RegistrarSettings:
