@@ -17,6 +17,7 @@ from engine.config import ConfigError, EngineConfig, load_config
 from engine.control.auth import TOKEN_BYTES
 from engine.core.errors import EngineError
 from engine.runtime import Server, serve
+from engine.runtime.collector import settle_collector
 
 MISUSE = 2
 """Exit status when the configuration cannot be used."""
@@ -54,6 +55,7 @@ async def _serve(config: EngineConfig, level: int) -> None:
     # uvicorn gives its logger a level of its own when the server is made.
     logging.getLogger("uvicorn.error").setLevel(level)
     async with server:
+        settle_collector()
         _greet(server)
         await stop.wait()
         _out.print("ending calls")
