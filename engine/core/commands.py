@@ -20,7 +20,8 @@ class Dial:
     from_uri: str
     """Name-addr of the From header, display name quoted."""
     next_hop: str = ""
-    """`sip:ip:port;transport=x` to send to when it is not the Request-URI; becomes a loose route removed at the edge."""
+    """`sip:ip:port;transport=x` to send to when it is not the Request-URI; becomes a loose route
+    removed at the edge."""
     routes: tuple[str, ...] = ()
     """Route set (Path), first hop first."""
     headers: tuple[tuple[str, str], ...] = ()

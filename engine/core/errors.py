@@ -11,7 +11,7 @@ class RequestInvalid(EngineError):
     """A value of a request is out of bounds (HTTP 400)."""
 
     def __init__(self, field: str, value: object, allowed: str, code: str = "invalid") -> None:
-        """Name the field (dotted path), the value given, what is allowed, and Kazoo's short code of the rule."""
+        """Name the field (dotted path), the value, what is allowed, and Kazoo's code of the rule."""
         super().__init__(f"{field}: {value!r} is not allowed; allowed: {allowed}")
         self.field = field
         self.value = value
@@ -22,11 +22,11 @@ class RequestInvalid(EngineError):
 class NotFound(EngineError):
     """A directory object or a channel is not there (HTTP 404, Kazoo `bad identifier`)."""
 
-    def __init__(self, kind: str, id: str) -> None:
-        """Name the kind of object (`account`, `user`, `device`, `resource`, `channel`, `cdr`) and the id asked for."""
-        super().__init__(f"no {kind} {id!r}")
+    def __init__(self, kind: str, name: str) -> None:
+        """Name the kind (`account`, `user`, `device`, `resource`, `channel`, `cdr`) and the id."""
+        super().__init__(f"no {kind} {name!r}")
         self.kind = kind
-        self.id = id
+        self.name = name
 
 
 class Conflict(EngineError):

@@ -1,5 +1,9 @@
-"""What happened, past tense, frozen. From the SIP stack and the router into call control (first part), from
-call control to the control plane (second part, called notices)."""
+"""What happened, past tense, frozen.
+
+First part: from the SIP stack and the router into call control. Second part, called notices: from
+call
+control to the control plane.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ from dataclasses import dataclass
 
 from engine.core.values import Endpoint, LegId, LegSnapshot, OriginateId, Outcome, Party
 
-# --- from the SIP stack -----------------------------------------------------------------------------
+# --- from the SIP stack
+-----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,8 @@ class LegEnded:
     """Final status of the INVITE, 200 after a BYE, 0 when nothing came from the wire."""
     reason: str
     party: Party
-    """REMOTE: the peer ended it. LOCAL: our HangUp. TIMEOUT: nothing came back. POLICY: the stack refused to start it."""
+    """REMOTE: the peer ended it. LOCAL: our HangUp. TIMEOUT: nothing came back. POLICY: the stack
+    refused to start it."""
     q850: int
     """Cause of a `Reason: Q.850` header, 0 when there was none."""
     warning: str = ""
@@ -79,7 +85,8 @@ class RegisterReceived:
     call_id: str
     cseq: int
     contacts: tuple[str, ...]
-    """Contact header values as received, one per contact, including parameters; `*` alone to remove all."""
+    """Contact header values as received, one per contact, including parameters; `*` alone to
+    remove all."""
     expires: int | None
     authorization: tuple[str, ...]
     """Authorization header values."""
@@ -94,7 +101,8 @@ class RegisterReceived:
 
 @dataclass(frozen=True, slots=True)
 class SipMessageSeen:
-    """One SIP message on the wire, when tracing is on. May be dropped under load; a counter says so."""
+    """One SIP message on the wire, when tracing is on. May be dropped under load; a counter says
+    so."""
 
     at: float
     """Seconds since the Unix epoch."""
@@ -115,7 +123,8 @@ class StackLogged:
     text: str
 
 
-# --- from the router --------------------------------------------------------------------------------
+# --- from the router
+--------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +150,16 @@ SipEvent = LegDialed | LegRang | LegGaveEarlyMedia | LegAnswered | LegEnded
 StackEvent = SipEvent | RegisterReceived | SipMessageSeen | StackLogged
 """Everything `SipPort.drain` returns."""
 
-# --- notices to the control plane --------------------------------------------------------------------
+# --- notices to the control plane
+--------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelNotice:
     """A leg changed state in a way the control plane hears of.
 
-    `name` is Kazoo's event name: CHANNEL_CREATE, CHANNEL_PROGRESS, CHANNEL_PROGRESS_MEDIA, CHANNEL_ANSWER,
+    `name` is Kazoo's event name: CHANNEL_CREATE, CHANNEL_PROGRESS, CHANNEL_PROGRESS_MEDIA,
+    CHANNEL_ANSWER,
     CHANNEL_BRIDGE, CHANNEL_UNBRIDGE, CHANNEL_DESTROY. Exactly one CREATE and one DESTROY per leg.
     """
 

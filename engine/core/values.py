@@ -1,7 +1,9 @@
 """Values of call control: what an originate asks for, whom it rings, what a leg looks like.
 
-All are frozen. Times are seconds since the Unix epoch as a float, taken from one clock that never goes
-backwards (the runtime anchors the monotonic clock once at start), so the same number serves deadlines and
+All are frozen. Times are seconds since the Unix epoch as a float, taken from one clock that never
+goes
+backwards (the runtime anchors the monotonic clock once at start), so the same number serves
+deadlines and
 time stamps.
 """
 
@@ -71,12 +73,13 @@ class CallerId:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Where an endpoint is reachable now (a binding of the location service, or a static address)."""
+    """Where an endpoint is reachable now: a binding of the location service or a fixed address."""
 
     uri: str
     """SIP URI of the Contact header as registered, or the configured address."""
     received: str = ""
-    """`sip:ip:port;transport=x` the request came from, when it differs from `uri` (NAT); used as next hop."""
+    """`sip:ip:port;transport=x` the request came from, when it differs from `uri` (NAT); used as
+    next hop."""
     user_agent: str = ""
     """User-Agent of the REGISTER; selects the auto-answer profile."""
     q: float = 1.0
@@ -131,7 +134,8 @@ class Endpoint:
 class OriginateRequest:
     """A validated request to ring an endpoint and, when it answers, to connect it to `number`.
 
-    Built by `engine.control.kazoo` from HTTP or AMQP, or directly by embedding code. Bounds are checked by
+    Built by `engine.control.kazoo` from HTTP or AMQP, or directly by embedding code. Bounds are
+    checked by
     `engine.control.kazoo` for the former and by `Engine.originate` for the latter.
     """
 
@@ -142,7 +146,8 @@ class OriginateRequest:
     """The number as dialled, before the number filter."""
     auto_answer: bool = False
     cid_name: str | None = None
-    """Caller id name shown on both legs; None: "Device QuickCall" to the device, the device's own to the dialled party."""
+    """Caller id name shown on both legs; None: "Device QuickCall" to the device, the device's own
+    to the dialled party."""
     cid_number: str | None = None
     custom_application_vars: Mapping[str, object] = field(default_factory=dict)
     ignore_early_media: bool = True
@@ -191,14 +196,16 @@ class Outcome:
     call_id: str
     """Call-ID of the winning A-leg, empty when none won."""
     cause: str
-    """`SUCCESS` while the answered call lives, a cause name of `engine.core.causes` when it has ended or failed."""
+    """`SUCCESS` while the answered call lives, a cause name of `engine.core.causes` when it has
+    ended or failed."""
     q850: int
     sip_status: int
     reason: str
     party: Party
     attempts: tuple[Attempt, ...]
     final: bool
-    """False when it reports the answer of the endpoint, True in the one terminal event of the request."""
+    """False when it reports the answer of the endpoint, True in the one terminal event of the
+    request."""
 
 
 @dataclass(frozen=True, slots=True)

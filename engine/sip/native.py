@@ -28,7 +28,8 @@ class NativeSip:
     def __init__(self, config: SipConfig) -> None:
         """Bind every listener and start the SIP thread.
 
-        Raises `ValueError` for a bad field of `config`, `RuntimeError` when a listener cannot be bound.
+        Raises `ValueError` for a bad field of `config`, `RuntimeError` when a listener cannot be
+        bound.
         """
         _check(config)
         self._stack = Stack(config)
@@ -47,7 +48,7 @@ class NativeSip:
         return self._stack.drain()
 
     def submit(self, commands: Iterable[SipCommand]) -> None:
-        """Queue commands in order and wake the SIP thread; raises `StackBusy` and queues none when full."""
+        """Queue commands in order, wake the SIP thread; raises `StackBusy` and queues none if full."""
         self._stack.submit(commands)
 
     def stats(self) -> SipStats:
@@ -55,7 +56,7 @@ class NativeSip:
         return self._stack.stats()
 
     def blocked_max_ns(self) -> int:
-        """Return the longest time the SIP thread waited for Python to let go of a queue, in nanoseconds."""
+        """Return the longest wait of the SIP thread for a queue that Python held, nanoseconds."""
         return self._stack.blocked_max_ns()
 
     def begin_close(self) -> None:
@@ -69,13 +70,25 @@ class NativeSip:
 
 def _check(config: SipConfig) -> None:
     first, last = config.rtp_ports
-    unknown = {codec.partition("/")[0].lower() for codec in config.codecs} - {codec.lower() for codec in CODECS}
+    unknown = {codec.partition("/")[0].lower() for codec in config.codecs} - {
+        codec.lower() for codec in CODECS
+    }
     rules = (
         ("listeners", config.listeners, bool(config.listeners), "at least one"),
-        ("rtp_ports", config.rtp_ports, 1024 <= first < last <= 65535, "1024..65535, first below last"),
+        (
+            "rtp_ports",
+            config.rtp_ports,
+            1024 <= first < last <= 65535,
+            "1024..65535, first below last",
+        ),
         ("max_legs", config.max_legs, 1 <= config.max_legs <= 8192, "1..8192"),
         ("log_level", config.log_level, 0 <= config.log_level <= 5, "0..5"),
-        ("codecs", config.codecs, bool(config.codecs) and not unknown, "one or more of " + ", ".join(CODECS)),
+        (
+            "codecs",
+            config.codecs,
+            bool(config.codecs) and not unknown,
+            "one or more of " + ", ".join(CODECS),
+        ),
         ("t1_ms", config.t1_ms, 10 <= config.t1_ms <= 2000, "10..2000 ms"),
         ("shutdown_s", config.shutdown_s, 0 <= config.shutdown_s <= 60, "0..60 seconds"),
     )
@@ -84,6 +97,12 @@ def _check(config: SipConfig) -> None:
             raise ValueError(f"{field}: {value!r} is not allowed; allowed: {allowed}")
     for listener in config.listeners:
         if listener.transport not in ("udp", "tcp", "tls"):
-            raise ValueError(f"listeners: transport {listener.transport!r} is not allowed; allowed: udp, tcp, tls")
+            raise ValueError(
+                f"listeners: transport {listener.transport!r} is not allowed; "
+                "allowed: udp, tcp, tls"
+            )
         if listener.transport == "tls" and not (config.tls_certificate and config.tls_private_key):
-            raise ValueError("tls_certificate, tls_private_key: '' is not allowed with a tls listener; allowed: PEM files")
+            raise ValueError(
+                "tls_certificate, tls_private_key: '' is not allowed with a tls listener; "
+                "allowed: PEM files"
+            )

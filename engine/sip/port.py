@@ -1,4 +1,4 @@
-"""The port between Python and a SIP stack: commands go down, events come up, nothing returns an answer."""
+"""The port between Python and a SIP stack: commands go down, events come up, no call answers."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class SipConfig:
-    """What a stack needs to start. Checked by the stack; it raises `ValueError` naming the field."""
+    """What a stack needs to start. The stack checks it and raises `ValueError` naming the field."""
 
     listeners: tuple[Listener, ...]
-    """Addresses to listen on; `transport` is udp, tcp or tls, port 0 asks the kernel for a free one."""
+    """Addresses to listen on; `transport` is udp, tcp or tls, port 0 asks the kernel for a free
+    one."""
     public_host: str = ""
     """Host name or address put into Via and Contact; empty: the bound address."""
     tls_certificate: str = ""
@@ -67,14 +68,15 @@ class SipConfig:
     accept_register: bool = True
     """Pass REGISTER up; when False it is answered 405."""
     t1_ms: int = 500
-    """Round-trip estimate T1 (RFC 3261 17.1.1.1), 10..2000 ms. The other timers follow: T2 = 8 T1, T4 = 10 T1,
+    """Round-trip estimate T1 (RFC 3261 17.1.1.1), 10..2000 ms. The other timers follow: T2 = 8 T1,
+    T4 = 10 T1,
     timers B, D, F and H = 64 T1. Shorter than 500 only on networks whose round trip is known."""
     shutdown_s: float = 4.0
     """How long `close` waits for legs to end before it destroys the stack."""
 
 
 class SipPort(Protocol):
-    """A SIP stack as the runtime sees it. Implementations: `native.NativeSip`, `loopback.LoopbackSip`."""
+    """A SIP stack as the runtime sees it: `native.NativeSip` or `loopback.LoopbackSip`."""
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
@@ -101,11 +103,11 @@ class SipPort(Protocol):
         ...
 
     def begin_close(self) -> None:
-        """Hang up every leg and refuse new ones. Their `LegEnded` events still come up. Does not block."""
+        """Hang up every leg, refuse new ones; each `LegEnded` still comes up. Does not block."""
         ...
 
     def close(self) -> None:
-        """Destroy the stack, join its thread, release every port. Blocks up to the shutdown deadline."""
+        """Destroy the stack, join its thread, release every port. Blocks up to `shutdown_s`."""
         ...
 
 

@@ -79,7 +79,7 @@ async def test_what_is_missing_is_named(directory: Directory) -> None:
     for ask, kind, missing in cases:
         with pytest.raises(NotFound) as caught:
             ask()
-        assert (caught.value.kind, caught.value.id) == (kind, missing)
+        assert (caught.value.kind, caught.value.name) == (kind, missing)
     for change in (
         directory.put("user", "x", {}),
         directory.patch("user", "acme", "bob", {}),

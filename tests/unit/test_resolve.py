@@ -148,7 +148,7 @@ async def test_an_unknown_endpoint_is_named(house: House, endpoint_id: str, kind
     await house.device("d1")
     with pytest.raises(NotFound) as caught:
         house.rung(endpoint_id, kind)
-    assert (caught.value.kind, caught.value.id) == (kind, endpoint_id)
+    assert (caught.value.kind, caught.value.name) == (kind, endpoint_id)
 
 
 async def test_caller_id_follows_the_dialled_number(house: House) -> None:
