@@ -11,7 +11,7 @@ class RequestInvalid(EngineError):
     """A value of a request is out of bounds (HTTP 400)."""
 
     def __init__(self, field: str, value: object, allowed: str, code: str = "invalid") -> None:
-        """Name the field (dotted path), the value, what is allowed, and Kazoo's code of the rule."""
+        """Name the field (dotted path), the value, what is allowed, Kazoo's code of the rule."""
         super().__init__(f"{field}: {value!r} is not allowed; allowed: {allowed}")
         self.field = field
         self.value = value

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from engine.core.values import Endpoint, LegId, LegSnapshot, OriginateId, Outcome, Party
 
-# --- from the SIP stack
------------------------------------------------------------------------------
+# --- from the SIP stack -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +122,7 @@ class StackLogged:
     text: str
 
 
-# --- from the router
---------------------------------------------------------------------------------
+# --- from the router ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +148,7 @@ SipEvent = LegDialed | LegRang | LegGaveEarlyMedia | LegAnswered | LegEnded
 StackEvent = SipEvent | RegisterReceived | SipMessageSeen | StackLogged
 """Everything `SipPort.drain` returns."""
 
-# --- notices to the control plane
---------------------------------------------------------------------
+# --- notices to the control plane ---------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

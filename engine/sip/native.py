@@ -48,7 +48,7 @@ class NativeSip:
         return self._stack.drain()
 
     def submit(self, commands: Iterable[SipCommand]) -> None:
-        """Queue commands in order, wake the SIP thread; raises `StackBusy` and queues none if full."""
+        """Queue commands and wake the SIP thread; raises `StackBusy` and queues none if full."""
         self._stack.submit(commands)
 
     def stats(self) -> SipStats:
