@@ -338,7 +338,9 @@ class Engine:
         try:
             return NumberFilter.compile(spec).apply(number).number
         except NumberFilterError as error:
-            raise RequestInvalid("number_filter", spec, str(error), "pattern") from error
+            where = "" if error.position is None else f" at position {error.position}"
+            allowed = f"true, false or an RE2 pattern; this one is refused{where}: {error.reason}"
+            raise RequestInvalid("number_filter", spec, allowed, "pattern") from error
         except NumberError as error:
             raise RequestInvalid("number", error.number[:32], error.reason, "maxLength") from error
 

@@ -236,6 +236,12 @@ async def test_a_bad_request_is_named(rig: Rig, options: dict[str, Any], field: 
     assert rig.sip.submitted == []
 
 
+async def test_a_bad_filter_names_the_position(rig: Rig) -> None:
+    with pytest.raises(RequestInvalid, match="this one is refused at position 2: "):
+        rig.engine.check_number_filter("ab(cd", "1")
+    assert rig.engine.check_number_filter("^9(.*)", "91002") == "1002"
+
+
 async def test_an_unknown_device_is_named(rig: Rig) -> None:
     with pytest.raises(NotFound, match="no device 'nobody'"):
         rig.start(endpoint_id="nobody")

@@ -99,7 +99,7 @@ def test_check_finds_a_sound_machine_sound(tmp_path: Path) -> None:
     path = tmp_path / "q.toml"
     path.write_text('http_port = 0\nsip_listeners = ["udp:127.0.0.1:0"]\nmax_legs = 50\n')
     done = runner.invoke(app, ["check", "--config", str(path)])
-    assert "nothing is broken" in done.output
+    assert "nothing is broken" in done.output, done.output
     assert done.exit_code == 0
     assert "pjproject 2.17" in done.output
 
