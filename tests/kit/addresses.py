@@ -30,7 +30,9 @@ def free_port(host: str, transport: str = "udp") -> int:
 
 
 def free_media_port(host: str) -> int:
-    """Return an even UDP port for RTP that is free on `host`, with the odd one above it for RTCP."""
+    """Return an even UDP port for RTP that is free on `host`, with the odd one above it for
+    RTCP.
+    """
     for _ in range(64):
         port = free_port(host) & ~1
         if not is_bound(host, port) and not is_bound(host, port + 1):

@@ -1,12 +1,18 @@
-"""A real engine for a test: native stack, SQLite file, HTTP API, one account with devices and carriers."""
+"""A real engine for a test: native stack, SQLite file, HTTP API, one account with devices and
+carriers.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from unittest.mock import patch
 
 import httpx
 import msgspec
@@ -14,12 +20,16 @@ import msgspec
 from engine import Engine, EngineConfig
 from engine.control.feed import FeedEvent, Subscription
 from engine.runtime import Server, serve
+from engine.sip.digest import Algorithm, DigestServer
 from tests.kit.sipp import Sipp
 from tests.kit.stack import all_zero
 
 ROOT_TOKEN = "root-token-of-the-tests"
 REALM = "test.local"
 PASSWORD = "secret-of-the-tests"
+
+SIPP_DIGEST: tuple[Algorithm, ...] = ("MD5",)
+"""SIPp 3.6 reads only the first challenge and knows only this algorithm."""
 
 GUARD_S = 40.0
 """Longest wait for an event of the engine. A guard against hanging, never a measured time."""
@@ -33,19 +43,22 @@ class EngineUnderTest:
     Args:
         directory: where the SQLite file goes; the same directory again is a restart.
         listeners: SIP listeners as `EngineConfig` writes them.
+        digest: algorithms of the registrar's challenges, None for the engine's own choice.
         changes: further fields of `EngineConfig`.
 
-    Leaving the `async with` block waits until nothing of any call is left, then closes it and requires that
-    no task is left either.
+    Leaving the `async with` block waits until nothing of any call is left, then closes it and
+    requires that no task is left either.
     """
 
     def __init__(
         self,
         directory: Path,
         listeners: tuple[str, ...] = ("udp:127.0.0.1:0", "tcp:127.0.0.1:0"),
+        digest: tuple[Algorithm, ...] | None = None,
         **changes: object,
     ) -> None:
         """Build the configuration; entering starts the engine."""
+        self._digest = digest
         self.config = msgspec.convert(
             {
                 "sip_listeners": listeners,
@@ -70,7 +83,8 @@ class EngineUnderTest:
     async def __aenter__(self) -> Self:
         self._tasks_before = asyncio.all_tasks()
         self._server = serve(self.config)
-        await self._server.__aenter__()
+        with self._challenges():
+            await self._server.__aenter__()
         self.engine = self._server.engine
         self.http = httpx.AsyncClient(
             base_url=self._server.url, headers={"X-Auth-Token": ROOT_TOKEN}, timeout=GUARD_S
@@ -109,7 +123,9 @@ class EngineUnderTest:
     # --- the directory ----------------------------------------------------------------------------
 
     async def put(self, path: str, document: Mapping[str, object]) -> Document:
-        """Create a document through the HTTP API and return it. A relative path starts at the account."""
+        """Create a document through the HTTP API and return it. A relative path starts at the
+        account.
+        """
         response = await self.http.put(self._path(path), json={"data": document})
         assert response.status_code in (200, 201), response.text
         data: Document = response.json()["data"]
@@ -157,7 +173,9 @@ class EngineUnderTest:
         kind: str = "devices",
         **options: object,
     ) -> httpx.Response:
-        """Ask for a quickcall and return the response: options in the body of a POST, else in the query."""
+        """Ask for a quickcall and return the response: options in the body of a POST, else in the
+        query.
+        """
         path = self._path(f"{kind}/{endpoint}/quickcall/{number}")
         if method == "POST":
             return await self.http.post(path, json={"data": options})
@@ -165,24 +183,42 @@ class EngineUnderTest:
                  for key, value in options.items()}  # fmt: skip
         return await self.http.get(path, params=query)
 
-    async def register(self, user: str, *contacts: Sipp, expires: int = 600) -> None:
-        """Register `user` at each contact, with SIPp; with `expires` 0 and no contact: remove all."""
-        value = ", ".join(f"<{contact.uri}>" for contact in contacts) or "*"
-        async with self.registering(user, value, expires) as phone:
-            await phone.succeeded()
+    async def register(self, user: str, phone: Sipp) -> None:
+        """Register `user` from the address of a phone that is not started yet, with another SIPp.
 
-    def registering(self, user: str, contact: str, expires: int = 600, **changes: Any) -> Sipp:
-        """Return a SIPp that registers `contact` for `user`; `changes` go to `Sipp`."""
-        scenario = changes.pop("scenario", "uac-register")
-        password = changes.pop("password", PASSWORD)
-        transport = changes.get("transport", "udp")
+        It has to come from there: a contact that is not the source of its REGISTER is behind a NAT.
+        """
+        async with self.registering(user, phone) as registering:
+            await registering.succeeded()
+
+    def registering(
+        self,
+        user: str,
+        phone: Sipp,
+        *,
+        scenario: str = "uac-register",
+        contact: str = "",
+        expires: int = 600,
+        password: str = PASSWORD,
+    ) -> Sipp:
+        """Return a SIPp at the address of `phone` that registers `contact`, by default its URI."""
         return Sipp(
             scenario,
-            remote=self.sip_address(transport),
-            keys={"domain": REALM, "contact": contact, "expires": str(expires)},
+            remote=self.sip_address(phone.transport),
+            transport=phone.transport,
+            host=phone.host,
+            port=phone.port,
+            keys={
+                "domain": REALM,
+                "contact": contact or f"<{phone.uri}>",
+                "expires": str(expires),
+            },
             options=("-s", user, "-au", user, "-ap", password),
-            **changes,
         )
+
+    def now(self) -> float:
+        """Return the time as bindings count it."""
+        return time.time()
 
     def sip_address(self, transport: str = "udp") -> str:
         """Return `host:port` of the engine's listener of that transport."""
@@ -236,6 +272,13 @@ class EngineUnderTest:
 
     def _path(self, path: str) -> str:
         return path if path.startswith("/") else f"/v2/accounts/{self.account}/{path}"
+
+    def _challenges(self) -> AbstractContextManager[object]:
+        """Let the engine's registrar challenge with `digest` while it is built."""
+        if self._digest is None:
+            return nullcontext()
+        chosen = partial(DigestServer, algorithms=self._digest)
+        return patch("engine.runtime.engine.DigestServer", chosen)
 
     async def _read_feed(self) -> None:
         async for event in self._feed:

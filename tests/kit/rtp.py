@@ -7,7 +7,7 @@ import re
 import socket
 import struct
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from tests.kit.addresses import free_media_port, loopback_address
 
@@ -44,6 +44,8 @@ class RtpPeer(asyncio.DatagramProtocol):
         self.port = free_media_port(self.host)
         self._sequence = 0
         self._received: asyncio.Queue[bytes] = asyncio.Queue()
+        self.source: tuple[str, int] = ("", 0)
+        """Address the last datagram came from."""
         self._transport: asyncio.DatagramTransport | None = None
 
     async def __aenter__(self) -> Self:
@@ -64,11 +66,11 @@ class RtpPeer(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (called by asyncio)."""
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         """Keep a datagram (called by asyncio)."""
+        self.source = (address[0], address[1])
         self._received.put_nowait(data)
 
     def send(self, destination: tuple[str, int], payload: bytes) -> bytes:
@@ -86,7 +88,3 @@ class RtpPeer(asyncio.DatagramProtocol):
                 packet = await self._received.get()
                 if len(packet) >= _HEADER.size and _HEADER.unpack_from(packet)[4] == ssrc:
                     return packet[_HEADER.size :]
-
-    def nothing_received(self) -> bool:
-        """Tell whether no datagram waits."""
-        return self._received.empty()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import tempfile
 from asyncio.subprocess import DEVNULL, Process
@@ -68,8 +69,7 @@ class Sipp:
         self._keys = dict(keys or {})
         self._options = options
         self._log_messages = messages
-        self._directory = tempfile.TemporaryDirectory(prefix="sipp-")
-        self._path = Path(self._directory.name)
+        self._path = Path()
         self._process: Process | None = None
         self._status: int | None = None
         self._messages: list[SippMessage] = []
@@ -94,6 +94,7 @@ class Sipp:
         return self._process.pid
 
     async def __aenter__(self) -> Self:
+        self._path = Path(tempfile.mkdtemp(prefix="sipp-"))
         self._process = await asyncio.create_subprocess_exec(
             require("sipp"), *self._arguments(), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL,
             cwd=self._path,
@@ -116,7 +117,7 @@ class Sipp:
             self._read_files()
         if error is not None:
             error.add_note(self.explain())
-        self._directory.cleanup()
+        shutil.rmtree(self._path)
 
     async def finished(self) -> dict[str, int]:
         """Wait until SIPp has handled its calls and has ended; return its counters, whatever they

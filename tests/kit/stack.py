@@ -23,8 +23,9 @@ GUARD_S = 40.0
 def gauges(stats: SipStats) -> dict[str, int]:
     """Return the gauges that must be zero when every call has ended.
 
-    RFC 3261 has an INVITE transaction answered with a failure wait 32 s (timer D) for that answer to be
-    repeated, and its dialog waits with it. Such a dialog is not left over; one without a transaction is.
+    RFC 3261 has an INVITE transaction answered with a failure wait 32 s (timer D) for that answer
+    to be repeated, and its dialog waits with it. Such a dialog is not left over; one without a
+    transaction is.
     """
     return {
         "legs": stats.legs,

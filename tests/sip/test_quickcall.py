@@ -137,7 +137,7 @@ async def test_early_media_counts_as_success_when_it_is_not_ignored(
     ):
         device = await engine.device("alice", "1001", alice.uri)
         await engine.device("bob", "1002", bob.uri)
-        response = await engine.quickcall(device, "1002", **{"ignore-early-media": False})
+        response = await engine.quickcall(device, "1002", ignore_early_media=False)
         names = [event.name for event in engine.events]
         assert "CHANNEL_PROGRESS_MEDIA" in names
         assert "CHANNEL_ANSWER" not in names
