@@ -133,7 +133,7 @@ def _rtp(host: str, ports: tuple[int, int]) -> Finding:
     if not taken:
         return Finding(Grade.GOOD, "RTP", words)
     words += f"; {taken[0]} is used by another program, choose another range with rtp_ports"
-    return Finding(Grade.BROKEN if len(taken) == len(tried) else Grade.WARNING, "RTP", words)
+    return Finding(Grade.WARNING, "RTP", words)
 
 
 def _is_free(kind: socket.SocketKind, host: str, port: int) -> bool:
