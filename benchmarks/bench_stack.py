@@ -4,15 +4,12 @@ python benchmarks/bench_stack.py [--json] [--calls N] [--rate N]
 
 Cases, with SIPp as the phone:
 
-* `command to INVITE`: from `submit` of a Dial to SIPp having read the INVITE (SIPp's own time
-  stamp).
+* `command to INVITE`: from `submit` of a Dial to SIPp having read the INVITE (its own time stamp).
 * `one leg`: CPU of the SIP thread and the bridge for INVITE, 200, ACK, BYE, without any engine
-  above; events
-  taken by Python per second of that CPU time.
-* `Python busy`: from SIPp's 200 to the ACK it reads, with Python idle and with Python holding the
-  interpreter lock
-  all the time. The ACK is sent by the SIP thread, so the difference is what a busy Python makes it
-  wait.
+  above; events taken by Python per second of that CPU time.
+* `ACK, Python ...`: from SIPp's 200 to the ACK it reads, with Python idle and with Python holding
+  the interpreter lock all the time. The ACK is sent by the SIP thread. `blocked_max_us` is the
+  longest that thread ever waited for Python to let go of a queue.
 """
 
 from __future__ import annotations
@@ -22,53 +19,62 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.load.process import percentile
 from benchmarks.load.short_log import read_moments
-from engine.core.commands import HangUp
 from engine.core.events import LegAnswered, LegEnded
 from engine.core.values import LegId
+from engine.sip.native import NativeSip
 from tests.kit.sipp import Sipp
 from tests.kit.stack import Stack
 
 Row = dict[str, object]
 
 
-async def count_events(stack: Stack, kind: type[LegAnswered] | type[LegEnded], count: int) -> None:
-    """Wait until `count` events of a kind have come."""
-    while sum(isinstance(event, kind) for event in stack.events) < count:
-        await stack.next_event()
+class Legs:
+    """Hangs up each leg as it is answered and counts the ends; looks at every event once."""
+
+    def __init__(self, stack: Stack) -> None:
+        """Begin with the first event of this stack."""
+        self._stack = stack
+        self._seen = 0
+        self.answered = 0
+        self.ended = 0
+
+    def look(self) -> None:
+        """Handle the events that came since the last look."""
+        for event in self._stack.events[self._seen :]:
+            if isinstance(event, LegAnswered):
+                self.answered += 1
+                self._stack.hang_up(event.leg)
+            elif isinstance(event, LegEnded):
+                self.ended += 1
+        self._seen = len(self._stack.events)
+
+    async def all_ended(self, count: int) -> None:
+        """Wait until `count` legs have ended."""
+        self.look()
+        while self.ended < count:
+            await self._stack.next_event()
+            self.look()
 
 
 async def paced(stack: Stack, phone: Sipp, calls: int, rate: int) -> dict[str, float]:
     """Make calls at an even rate, hang up each when answered; return when each was dialled."""
     submitted: dict[str, float] = {}
+    legs = Legs(stack)
     began = time.monotonic()
-    hung_up = 0
     for number in range(calls):
-        leg = LegId(number + 1)
-        command = stack.dial_command(leg, phone.uri, ())
+        command = stack.dial_command(LegId(number + 1), phone.uri, ())
         submitted[command.call_id] = time.time()
         stack.submit(command)
         await asyncio.sleep(max(0.0, began + (number + 1) / rate - time.monotonic()))
-        hung_up = hang_up_answered(stack, hung_up)
-    while hung_up < calls:
-        await stack.next_event()
-        hung_up = hang_up_answered(stack, hung_up)
-    await count_events(stack, LegEnded, calls)
+        legs.look()
+    await legs.all_ended(calls)
     return submitted
-
-
-def hang_up_answered(stack: Stack, already: int) -> int:
-    """Hang up every leg answered since the last time; returns how many were by now."""
-    answered = [event.leg for event in stack.events if isinstance(event, LegAnswered)]
-    for leg in answered[already:]:
-        stack.hang_up(leg)
-    return len(answered)
 
 
 async def measure_calls(calls: int, rate: int) -> list[Row]:
@@ -101,34 +107,25 @@ async def measure_calls(calls: int, rate: int) -> list[Row]:
 async def measure_busy(calls: int) -> list[Row]:
     """Measure the wait for the ACK with Python idle and with Python holding its lock."""
     rows = []
-    for case, keep_busy in (("ACK, Python idle", None), ("ACK, Python busy", hold_the_lock)):
+    for case, busy in (("ACK, Python idle", False), ("ACK, Python busy", True)):
         async with (
             Stack() as stack,
             Sipp(
                 "uas-load-answer", calls=calls, options=("-trace_shortmsg",), messages=False
             ) as phone,
         ):
-            legs = await burst(stack, phone, calls, keep_busy)
-            await count_events(stack, LegAnswered, calls)
-            stack.submit(*(HangUp(leg) for leg in legs))
-            await count_events(stack, LegEnded, calls)
+            dials = (stack.dial_command(LegId(n + 1), phone.uri, ()) for n in range(calls))
+            stack.submit(*dials)
+            if busy:
+                hold_the_lock()
+            await Legs(stack).all_ended(calls)
             await phone.succeeded()
             moments = read_moments(phone.short_log)
+            assert isinstance(stack.sip, NativeSip)
+            blocked = stack.sip.blocked_max_ns() / 1e3
         waits = [moments.ack[call_id] - at for call_id, at in moments.answer.items()]
-        rows.append(latency(case, waits, calls=calls))
+        rows.append(latency(case, waits, calls=calls, blocked_max_us=round(blocked, 3)))
     return rows
-
-
-async def burst(
-    stack: Stack, phone: Sipp, calls: int, keep_busy: Callable[[], None] | None
-) -> list[LegId]:
-    """Dial every leg at once; then keep Python busy, or leave it idle, while the stack works."""
-    legs = [LegId(number + 1) for number in range(calls)]
-    stack.submit(*(stack.dial_command(leg, phone.uri, ()) for leg in legs))
-    if keep_busy is not None:
-        keep_busy()
-    await count_events(stack, LegAnswered, calls)
-    return legs
 
 
 def hold_the_lock() -> None:
@@ -149,7 +146,7 @@ def latency(case: str, seconds: list[float], **fields: object) -> Row:
 
 async def measure(calls: int, rate: int) -> list[Row]:
     """Measure every case."""
-    return await measure_calls(calls, rate) + await measure_busy(min(calls, 200))
+    return await measure_calls(calls, rate) + await measure_busy(min(calls, 50))
 
 
 def main() -> None:

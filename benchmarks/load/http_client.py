@@ -1,4 +1,4 @@
-"""A lean HTTP/1.1 client for load: kept connections, one POST at a time on each.
+"""A lean HTTP/1.1 client for load: kept connections, one request at a time on each.
 
 A general client would spend more CPU on a request than the engine on the call and so measure
 itself.
@@ -69,7 +69,7 @@ class _Connection(asyncio.Protocol):
 
 
 class LoadClient:
-    """POSTs to one server over as many kept connections as there are requests under way."""
+    """Talks to one server over as many kept connections as there are requests under way."""
 
     def __init__(self, host: str, port: int, token: str) -> None:
         """Name the server and the `X-Auth-Token` of every request."""
@@ -78,12 +78,12 @@ class LoadClient:
         self._idle: list[_Connection] = []
         self._all: list[_Connection] = []
 
-    async def post(self, path: str, body: bytes = b"{}") -> Reply:
-        """Send a POST with a JSON body and wait for its response."""
+    async def request(self, method: str, path: str, body: bytes = b"{}") -> Reply:
+        """Send a request with a JSON body and wait for its response."""
         connection = self._idle.pop() if self._idle else await self._connect()
         host, port = self._address
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nX-Auth-Token: {self._token}\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: {host}:{port}\r\nX-Auth-Token: {self._token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return await connection.request(head.encode() + body)

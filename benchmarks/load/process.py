@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -21,14 +20,6 @@ def resident_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024 / 1e6
     raise ProcessLookupError(f"process {pid} has no resident memory: it has ended")
-
-
-async def cpu_share(pid: int, seconds: float) -> float:
-    """Return which share of one core a process uses, watched for some seconds."""
-    clock = asyncio.get_running_loop().time
-    began, used = clock(), cpu_seconds(pid)
-    await asyncio.sleep(seconds)
-    return (cpu_seconds(pid) - used) / (clock() - began)
 
 
 def percentile(values: list[float], percent: float) -> float:
