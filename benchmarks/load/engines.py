@@ -116,7 +116,7 @@ class HttpEngine:
         return self._process.pid
 
     async def __aenter__(self) -> Self:
-        """Start the engine, create account and devices, open the connections."""
+        """Start the engine, create account and devices."""
         program = Path(sys.executable).with_name("quickcall")
         self._process = await asyncio.create_subprocess_exec(
             program, "serve", env=environment(self._directory), stdout=PIPE
@@ -130,7 +130,6 @@ class HttpEngine:
         dialled = device("dialled", EXTENSION, self._load.dialled)
         await self._put(f"{self._account}/devices", dialled)
         self._path = f"{self._account}/devices/{device_id}/quickcall/{self._load.number}"
-        await self._client.warm(16)
         return self
 
     async def __aexit__(
@@ -146,6 +145,7 @@ class HttpEngine:
 
     async def make_calls(self) -> list[Made]:
         """POST each call at its time."""
+        await self._client.warm(16)
         return await at_rate(self._load.rate, self._load.calls, self._call)
 
     async def idle(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ class _Connection(asyncio.Protocol):
     """One kept connection with at most one request under way."""
 
     def __init__(self, idle: Callable[[_Connection], None]) -> None:
+        self.closed = False
         self._idle = idle
         self._buffer = bytearray()
         self._waiter: asyncio.Future[Reply] | None = None
@@ -38,6 +40,7 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.closed = True
         if self._waiter is not None:
             self._waiter.set_exception(error or ConnectionError("the engine closed the connection"))
             self._waiter = None
@@ -75,12 +78,15 @@ class LoadClient:
         """Name the server and the `X-Auth-Token` of every request."""
         self._address = (host, port)
         self._token = token
-        self._idle: list[_Connection] = []
+        # First in, first out: every connection is used often enough for the server to keep it.
+        self._idle: deque[_Connection] = deque()
         self._all: list[_Connection] = []
 
     async def request(self, method: str, path: str, body: bytes = b"{}") -> Reply:
         """Send a request with a JSON body and wait for its response."""
-        connection = self._idle.pop() if self._idle else await self._connect()
+        while self._idle and self._idle[0].closed:
+            self._idle.popleft()
+        connection = self._idle.popleft() if self._idle else await self._connect()
         host, port = self._address
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: {host}:{port}\r\nX-Auth-Token: {self._token}\r\n"
@@ -89,8 +95,8 @@ class LoadClient:
         return await connection.request(head.encode() + body)
 
     async def warm(self, connections: int) -> None:
-        """Open connections before the clock starts."""
-        while len(self._all) < connections:
+        """Have so many idle connections before the clock starts."""
+        while sum(not connection.closed for connection in self._idle) < connections:
             self._idle.append(await self._connect())
 
     def close(self) -> None:
