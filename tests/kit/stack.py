@@ -97,9 +97,13 @@ class Stack:
         """Give commands to the stack."""
         self.sip.submit(commands)
 
+    def next_leg(self) -> LegId:
+        """Return a leg id that was not used before."""
+        return LegId(next(self._ids))
+
     def dial(self, uri: str, headers: tuple[tuple[str, str], ...] | None = None) -> LegId:
         """Send an INVITE as a quickcall would; return its leg."""
-        leg = LegId(next(self._ids))
+        leg = self.next_leg()
         self.submit(self.dial_command(leg, uri, headers))
         return leg
 

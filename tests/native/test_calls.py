@@ -10,6 +10,8 @@ from engine.core.values import LegId, Party
 from tests.kit.sipp import Sipp
 from tests.kit.stack import Stack
 
+pytestmark = [pytest.mark.native, pytest.mark.sip]
+
 
 async def test_an_answered_leg_reports_every_step_in_order(stack: Stack) -> None:
     async with Sipp("uas-ring-answer") as phone:
@@ -140,6 +142,7 @@ async def test_an_answer_without_sdp_is_acknowledged_and_ended(stack: Stack) -> 
         ended = await stack.ended(leg)
         await phone.succeeded()
     assert "LegAnswered" not in stack.story(leg)
+    assert ended.sip_status == 488
     assert "SDP" in ended.reason
 
 

@@ -13,6 +13,8 @@ from tests.kit.datagrams import send_storm
 from tests.kit.sipp import Sipp
 from tests.kit.stack import Stack, all_zero
 
+pytestmark = [pytest.mark.native, pytest.mark.sip]
+
 KEYS = {"domain": "test.local", "contact": "<sip:alice@127.0.0.1:5999>", "expires": "600"}
 AS_ALICE = ("-s", "alice", "-au", "alice", "-ap", "secret")
 CHALLENGE = (

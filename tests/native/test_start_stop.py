@@ -16,6 +16,8 @@ from tests.kit.sipp import Sipp
 from tests.kit.stack import GUARD_S, Stack
 from tests.kit.tls import make_certificate
 
+pytestmark = [pytest.mark.native, pytest.mark.sip]
+
 UDP = (Listener("udp", "127.0.0.1", 0),)
 
 

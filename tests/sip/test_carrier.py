@@ -10,6 +10,8 @@ import pytest
 from tests.kit.engine import EngineUnderTest
 from tests.kit.sipp import Sipp
 
+pytestmark = pytest.mark.sip
+
 NUMBER = "4930123456"
 
 

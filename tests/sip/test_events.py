@@ -6,10 +6,13 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 from websockets.asyncio.client import connect
 
 from tests.kit.engine import ROOT_TOKEN, EngineUnderTest
 from tests.kit.sipp import Sipp
+
+pytestmark = pytest.mark.sip
 
 
 async def _call(engine: EngineUnderTest) -> None:

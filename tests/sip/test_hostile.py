@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.kit.datagrams import send_storm
 from tests.kit.engine import EngineUnderTest
 from tests.kit.sipp import Sipp
+
+pytestmark = pytest.mark.sip
 
 
 async def test_a_storm_of_malformed_datagrams(engine: EngineUnderTest) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.kit.engine import EngineUnderTest
 from tests.kit.rtp import RtpPeer, audio_address
 from tests.kit.sipp import Sipp
+
+pytestmark = pytest.mark.sip
 
 PACKETS = 50
 A_SSRC, B_SSRC = 0xA11CE, 0xB0B

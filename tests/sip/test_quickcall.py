@@ -7,6 +7,8 @@ import pytest
 from tests.kit.engine import REALM, EngineUnderTest
 from tests.kit.sipp import Sipp
 
+pytestmark = pytest.mark.sip
+
 WHOLE_LIFE = [
     "CHANNEL_CREATE",
     "CHANNEL_PROGRESS",

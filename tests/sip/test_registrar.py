@@ -11,6 +11,8 @@ import pytest_asyncio
 from tests.kit.engine import REALM, SIPP_DIGEST, EngineUnderTest
 from tests.kit.sipp import Sipp
 
+pytestmark = pytest.mark.sip
+
 
 @pytest_asyncio.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[EngineUnderTest]:

@@ -11,6 +11,8 @@ from tests.kit.engine import EngineUnderTest
 from tests.kit.sipp import Sipp
 from tests.kit.tls import TlsTerminator, make_certificate
 
+pytestmark = pytest.mark.sip
+
 
 async def _connected(engine: EngineUnderTest, a_uri: str, b_uri: str) -> None:
     """Require that a quickcall connects the two and ends in order."""
