@@ -14,7 +14,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -100,6 +100,11 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Longest registration granted, seconds; a longer wish is shortened."""
     register_default_s: Annotated[int, Meta(ge=1, le=604800)] = 600
     """Registration granted to a device that asks for no time, seconds."""
+    digest_algorithms: Annotated[
+        tuple[Literal["SHA-256", "MD5"], ...], Meta(min_length=1, max_length=2)
+    ] = ("SHA-256", "MD5")
+    """Digest algorithms of the registrar's challenges, the preferred first (RFC 8760 2.4). SIPp and
+    old phones read only the first challenge and know MD5 alone."""
     database: _Name = "sqlite+aiosqlite:///quickcall.db"
     """SQLAlchemy URL of the store: `sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://...`."""
     events_kept: Annotated[int, Meta(ge=1000, le=1_000_000_000)] = 1_000_000

@@ -24,6 +24,7 @@ run 'ruff check' "$bin/ruff" check --quiet .
 run 'mypy' "$bin/mypy"
 run 'stubtest' stubs
 run 'layers and boundaries' "$bin/python" -m pytest -q tests/lint
+run 'generated pages' "$bin/python" scripts/make_docs.py --check
 run 'shell syntax' bash -n scripts/*.sh .ci/run
 
 if [ ${#failed[@]} -gt 0 ]; then

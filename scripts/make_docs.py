@@ -1,7 +1,10 @@
-"""Write docs/states.md from the transition tables that call control runs.
+"""Write the pages of docs/ that are made from the code.
 
-python scripts/make_docs.py           write the page
-python scripts/make_docs.py --check   exit with 1 when the page is not what would be written
+docs/states.md from the transition tables that call control runs, docs/configuration.md from the
+fields of the configuration.
+
+python scripts/make_docs.py           write the pages
+python scripts/make_docs.py --check   exit with 1 when a page is not what would be written
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from engine.config import config_markdown
 from engine.core import bridge, leg, originate
 from engine.core.bridge import BRIDGE_TABLE
 from engine.core.leg import LEG_TABLE
@@ -23,7 +27,6 @@ from engine.core.machine import Ignore, Refuse, Table, Transition
 from engine.core.originate_table import ORIGINATE_TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "states.md"
 
 HEAD = """\
 # State machines of call control
@@ -90,8 +93,8 @@ def others(table: Table[Any, Any], kind: type[Ignore] | type[Refuse]) -> Iterato
             yield f"| {state.value} | {', '.join(inputs)} | {why} |"
 
 
-def page() -> str:
-    """Return the whole page."""
+def states() -> str:
+    """Return the page of the state machines."""
     lines = [HEAD]
     for title, module, table in MACHINES:
         lines += [f"## {title}", "", theory(module), "", *diagram(table), ""]
@@ -102,17 +105,20 @@ def page() -> str:
 
 
 def main() -> int:
-    """Write the page, or compare it."""
+    """Write the pages, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, do not write")
-    if parser.parse_args().check:
-        if PAGE.exists() and PAGE.read_text() == page():
-            return 0
-        print(f"{PAGE.relative_to(ROOT)} is not what the tables say; run `make docs`")
-        return 1
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page())
-    return 0
+    check = parser.parse_args().check
+    pages = {"docs/states.md": states(), "docs/configuration.md": config_markdown()}
+    stale = 0
+    for name, text in pages.items():
+        page = ROOT / name
+        if check and not (page.exists() and page.read_text() == text):
+            print(f"{name} is not what the code says; run `make docs`")
+            stale = 1
+        elif not check:
+            page.write_text(text)
+    return stale
 
 
 if __name__ == "__main__":

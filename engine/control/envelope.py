@@ -126,7 +126,9 @@ def failure_of(error: EngineError) -> Failure:
         case RequestInvalid():
             return _validation(error.field, error.code, str(error), error.value)
         case NotFound():
-            return system_error("bad_identifier", "bad identifier", cause=error.name, kind=error.kind)
+            return system_error(
+                "bad_identifier", "bad identifier", cause=error.name, kind=error.kind
+            )
         case Conflict():
             detail = {"unique": {"message": str(error), "cause": _plain(error.value)}}
             return Failure(409, "datastore_conflict", {error.field: detail})

@@ -61,6 +61,7 @@ class HttpServer:
             log_level="info",
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             ws_max_size=MAX_FRAME,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,

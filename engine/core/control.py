@@ -112,17 +112,22 @@ class CallControl:
         return self._done(originate, turn)
 
     def expire(self, now: float) -> Effects:
-        """Act on every deadline that has passed."""
+        """Act on the earliest deadline, if it has passed.
+
+        One at a time, so that a fault in one call does not take the effects of another with it;
+        `next_deadline` tells whether more are due.
+        """
+        due = self._deadlines.pop_due(now)
+        if due is None:
+            return _NOTHING
+        originate_id, leg = due
+        originate = self._originates[originate_id]
         turn = self._turn(now)
-        while (due := self._deadlines.pop_due(now)) is not None:
-            originate_id, leg = due
-            originate = self._originates[originate_id]
-            if leg is None:
-                originate.expire(turn)
-            else:
-                originate.expire_leg(leg, turn)
-            self._forget_ended(originate)
-        return turn.effects()
+        if leg is None:
+            originate.expire(turn)
+        else:
+            originate.expire_leg(leg, turn)
+        return self._done(originate, turn)
 
     def close(self, now: float) -> Effects:
         """Hang everything up with cause SYSTEM_SHUTDOWN and take no more originates."""

@@ -100,8 +100,7 @@ class RegisterReceived:
 
 @dataclass(frozen=True, slots=True)
 class SipMessageSeen:
-    """One SIP message on the wire, when tracing is on. May be dropped under load; a counter says
-    so."""
+    """One SIP message on the wire, when tracing is on. Dropped under load; a counter says so."""
 
     at: float
     """Seconds since the Unix epoch."""
@@ -166,8 +165,13 @@ class ChannelNotice:
 
 
 @dataclass(frozen=True, slots=True)
-class OriginateAnswered:
-    """The endpoint was rung with success: it answered, or gave early media that is not ignored."""
+class OriginateDecided:
+    """What came of ringing the endpoint is known, while legs of the request still live.
+
+    Success: it answered, or gave early media that is not ignored. Failure: nobody answered in time,
+    or the request was cancelled, and the phones have yet to confirm that. Without a leg left the
+    terminal event says it alone.
+    """
 
     at: float
     outcome: Outcome
@@ -181,4 +185,4 @@ class OriginateEnded:
     outcome: Outcome
 
 
-Notice = ChannelNotice | OriginateAnswered | OriginateEnded
+Notice = ChannelNotice | OriginateDecided | OriginateEnded

@@ -87,7 +87,8 @@ def b_leg(
     variables["Bridge-ID"] = a.invite.call_id
     if is_carrier(target):
         invite = dial_carrier(
-            leg, call_id, target, dial_number, caller, settings, codec_of=a.invite.leg
+            *(leg, call_id, target, target.endpoint.number or dial_number, caller, settings),
+            codec_of=a.invite.leg,
         )
         variables["Resource-ID"] = target.endpoint.id
         variables["Authorizing-ID"] = a.plan.endpoint.id

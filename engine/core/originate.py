@@ -7,8 +7,8 @@ after the real answer. The losers get a CANCEL that says "completed elsewhere". 
 is a hunt over groups of attempts that ring at once. Whatever ends the call first (a hang-up of
 either side, a failure, a timeout, an order) decides cause and party of the outcome; every other leg
 is then released, and when the last has gone the one terminal event is told. Nobody to ring: the
-terminal event comes at once, with DESTINATION_OUT_OF_ORDER as Kazoo has it. `OriginateAnswered` is
-told on success only.
+terminal event comes at once, with DESTINATION_OUT_OF_ORDER as Kazoo has it. `OriginateDecided`
+tells whoever waits for the ringing what came of it, as soon as that is known.
 
 What a leg's event means here depends on the leg: the end of a leg this side gave up is LEG_GONE in
 every state, so the other endings (ATTEMPT_FAILED to B_LEFT) are always the other side's doing.
@@ -26,7 +26,7 @@ from engine.core.errors import RequestInvalid
 from engine.core.events import (
     DestinationResolved,
     LegEnded,
-    OriginateAnswered,
+    OriginateDecided,
     OriginateEnded,
     SipEvent,
 )
@@ -217,7 +217,7 @@ class Originate:
         self.a = leg
         self._ringing_won = True
         self._drop_rivals(leg, turn)
-        turn.notices.append(OriginateAnswered(turn.now, self._outcome(turn.now, final=False)))
+        turn.notices.append(OriginateDecided(turn.now, self._outcome(turn.now, final=False)))
 
     def win(self, leg: Leg, turn: Turn) -> None:
         """Action: the first answer wins."""
@@ -261,6 +261,10 @@ class Originate:
         for leg in list(self.legs.values()):
             self._part(leg, turn)
             leg.hang_up(_cause_for(leg, ending), party, turn)
+        if not self._ringing_won and self.legs:
+            # A phone that has said nothing yet cannot be cancelled (RFC 3261 9.1) and holds up the
+            # terminal event; whoever waits for the ringing has his answer now.
+            turn.notices.append(OriginateDecided(turn.now, self._outcome(turn.now, final=False)))
 
     def finish(self, _what: None, turn: Turn) -> None:
         """Action: tell the terminal event."""

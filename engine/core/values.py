@@ -121,6 +121,8 @@ class Endpoint:
     credentials: Credentials | None = None
     caller_id: CallerId = CallerId()
     """External caller id of the device, shown to the dialled party."""
+    number: str = ""
+    """Number to ask this carrier for, each having its own prefix and suffix; empty: as dialled."""
     ignore_early_media: bool | None = None
     """Device policy, None: as the request says."""
 

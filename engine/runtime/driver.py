@@ -14,8 +14,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import fields, replace
-from typing import TypeVar, get_args
 
 from engine.core.commands import Dial, HangUp, ResolveDestination, Respond, SipCommand
 from engine.core.control import CallControl, Effects
@@ -24,7 +22,6 @@ from engine.core.events import (
     LegEnded,
     Notice,
     RegisterReceived,
-    SipEvent,
     SipMessageSeen,
     StackEvent,
     StackLogged,
@@ -44,8 +41,6 @@ RETRY_S = 0.002
 """Pause before commands are offered again to a stack whose queue was full."""
 
 _LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO}
-
-_Event = TypeVar("_Event", bound=SipEvent)
 
 _log = logging.getLogger(__name__)
 _stack_log = logging.getLogger("engine.sip")
@@ -143,7 +138,7 @@ class Driver:
             elif isinstance(event, StackLogged):
                 _stack_log.log(_LEVELS.get(event.level, logging.DEBUG), "%s", event.text)
             else:
-                self._take_effects(self._control.handle(_readable(event), now), now)
+                self._take_effects(self._control.handle(event, now), now)
         except Exception:
             _log.exception("an event could not be handled: %r", event)
             if not isinstance(event, RegisterReceived | SipMessageSeen | StackLogged):
@@ -269,24 +264,9 @@ class Driver:
     def _on_timer(self) -> None:
         self._timer = None
         now = self._clock.now()
-        try:
-            self._take_effects(self._control.expire(now), now)
-        except Exception:
-            _log.exception("a deadline could not be handled")
+        while (due := self._control.next_deadline()) is not None and due <= now:
+            try:
+                self._take_effects(self._control.expire(now), now)
+            except Exception:
+                _log.exception("a deadline could not be handled")
         self._end_turn(now)
-
-
-def _readable(event: _Event) -> _Event:
-    """Replace what is no Unicode in the texts of a peer: events are JSON, which is UTF-8."""
-    bad = {
-        name: value.encode("utf-8", "replace").decode("utf-8")
-        for name in _TEXTS[type(event)]
-        if not (value := getattr(event, name)).isascii()
-    }
-    return replace(event, **bad) if bad else event
-
-
-_TEXTS: dict[type, tuple[str, ...]] = {
-    kind: tuple(field.name for field in fields(kind) if field.type == "str")
-    for kind in get_args(SipEvent)
-}

@@ -155,7 +155,9 @@ class Engine:
         first = self._sip.listeners[0]
         publisher = Publisher(self.feed, self.journal, Switch(self.node, _address(first)))
         self._calls = publisher.calls
-        digest = DigestServer(secrets.token_bytes(32), secrets.token_bytes)
+        digest = DigestServer(
+            secrets.token_bytes(32), secrets.token_bytes, algorithms=config.digest_algorithms
+        )
         registrar = Registrar(
             self.directory.sip_password, self.location, digest, registrar_settings(config)
         )

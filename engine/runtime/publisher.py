@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from engine.control.feed import Feed
 from engine.control.kazoo import QUICKCALL_END, Switch, cdr, channel_event, quickcall_end
-from engine.core.events import ChannelNotice, Notice, OriginateAnswered, OriginateEnded
+from engine.core.events import ChannelNotice, Notice, OriginateDecided, OriginateEnded
 from engine.core.values import OriginateId
 from engine.runtime.calls import Call
 from engine.store.journal import Journal
@@ -32,7 +32,7 @@ class Publisher:
             try:
                 if isinstance(notice, ChannelNotice):
                     self._channel(notice)
-                elif isinstance(notice, OriginateAnswered):
+                elif isinstance(notice, OriginateDecided):
                     self.calls[notice.outcome.originate_id].set_answered(notice.outcome)
                 else:
                     self._ended(notice)

@@ -287,12 +287,11 @@ def _carrier_endpoint(resource: Resource, gateway: Gateway, number: str) -> Endp
     return Endpoint(
         id=resource.id,
         kind="resource",
-        # The number stands in the contact because each gateway of a hunt has its own prefix and
-        # suffix.
         contacts=(Contact(uri=sip_uri(number, address, parameters)),),
         realm=gateway.realm,
         invite_format=gateway.invite_format,
         codecs=gateway.codecs,
         headers=tuple(gateway.custom_sip_headers.items()),
         credentials=credentials,
+        number=number,
     )

@@ -88,7 +88,10 @@ class SipPort(Protocol):
         ...
 
     def drain(self) -> list[StackEvent]:
-        """Take every event that waits, oldest first, and clear the descriptor. Never blocks."""
+        """Take every event that waits, oldest first, and clear the descriptor. Never blocks.
+
+        What a peer sent that is not UTF-8 stands in the events as U+FFFD.
+        """
         ...
 
     def submit(self, commands: Iterable[SipCommand]) -> None:

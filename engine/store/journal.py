@@ -48,7 +48,7 @@ class Journal:
         self._last_sequence = 0
         self._encode = msgspec.json.Encoder().encode
         self._rows: GroupCommit[_Row] = GroupCommit(
-            "journal", self._commit, interval=0.05, batch=1000, limit=backlog_limit
+            "journal", self._commit, interval=0.1, batch=1000, limit=backlog_limit
         )
 
     @classmethod

@@ -17,7 +17,7 @@ from engine.core.events import (
     LegGaveEarlyMedia,
     LegRang,
     Notice,
-    OriginateAnswered,
+    OriginateDecided,
 )
 from engine.core.settings import CallSettings
 from engine.core.turn import Effects
@@ -126,7 +126,7 @@ class LoopbackEngine(ScriptedEngine):
         if not handle.done.is_set():
             handle.result = notice.outcome
             handle.done.set()
-        if not isinstance(notice, OriginateAnswered):
+        if not isinstance(notice, OriginateDecided):
             payload = quickcall_end(notice.outcome, handle.request, notice.at, self.switch)
             account_id = handle.request.account_id
             self.publish(account_id, notice.outcome.call_id, "QUICKCALL_END", payload)

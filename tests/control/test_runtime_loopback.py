@@ -356,17 +356,6 @@ async def test_a_fault_of_call_control_ends_its_call_only(
     assert await ended(whole) == "NORMAL_CLEARING"
 
 
-async def test_what_is_no_unicode_is_replaced(rig: Rig) -> None:
-    rig.sip.script(A_URI, Answer(user_agent="phone \udcff", sdp="s=\udce9"))
-    call = rig.start()
-    event = await rig.event("CHANNEL_ANSWER")
-    assert event.payload["User-Agent"] == "phone ?"
-    assert b"phone ?" in event.json()
-    call.hang_up()
-    await ended(call)
-    assert len(await rig.engine.journal.cdrs(rig.account)) == 2
-
-
 class RespondingSip(LoopbackSip):
     """Says when a REGISTER has been answered."""
 

@@ -7,12 +7,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from unittest.mock import patch
 
 import httpx
 import msgspec
@@ -20,7 +17,6 @@ import msgspec
 from engine import Engine, EngineConfig
 from engine.control.feed import FeedEvent, Subscription
 from engine.runtime import Server, serve
-from engine.sip.digest import Algorithm, DigestServer
 from tests.kit.sipp import Sipp
 from tests.kit.stack import all_zero
 
@@ -28,7 +24,7 @@ ROOT_TOKEN = "root-token-of-the-tests"
 REALM = "test.local"
 PASSWORD = "secret-of-the-tests"
 
-SIPP_DIGEST: tuple[Algorithm, ...] = ("MD5",)
+SIPP_DIGEST = ("MD5",)
 """SIPp 3.6 reads only the first challenge and knows only this algorithm."""
 
 GUARD_S = 40.0
@@ -43,7 +39,6 @@ class EngineUnderTest:
     Args:
         directory: where the SQLite file goes; the same directory again is a restart.
         listeners: SIP listeners as `EngineConfig` writes them.
-        digest: algorithms of the registrar's challenges, None for the engine's own choice.
         changes: further fields of `EngineConfig`.
 
     Leaving the `async with` block waits until nothing of any call is left, then closes it and
@@ -54,11 +49,9 @@ class EngineUnderTest:
         self,
         directory: Path,
         listeners: tuple[str, ...] = ("udp:127.0.0.1:0", "tcp:127.0.0.1:0"),
-        digest: tuple[Algorithm, ...] | None = None,
         **changes: object,
     ) -> None:
         """Build the configuration; entering starts the engine."""
-        self._digest = digest
         self.config = msgspec.convert(
             {
                 "sip_listeners": listeners,
@@ -83,8 +76,7 @@ class EngineUnderTest:
     async def __aenter__(self) -> Self:
         self._tasks_before = asyncio.all_tasks()
         self._server = serve(self.config)
-        with self._challenges():
-            await self._server.__aenter__()
+        await self._server.__aenter__()
         self.engine = self._server.engine
         self.http = httpx.AsyncClient(
             base_url=self._server.url, headers={"X-Auth-Token": ROOT_TOKEN}, timeout=GUARD_S
@@ -272,13 +264,6 @@ class EngineUnderTest:
 
     def _path(self, path: str) -> str:
         return path if path.startswith("/") else f"/v2/accounts/{self.account}/{path}"
-
-    def _challenges(self) -> AbstractContextManager[object]:
-        """Let the engine's registrar challenge with `digest` while it is built."""
-        if self._digest is None:
-            return nullcontext()
-        chosen = partial(DigestServer, algorithms=self._digest)
-        return patch("engine.runtime.engine.DigestServer", chosen)
 
     async def _read_feed(self) -> None:
         async for event in self._feed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
@@ -112,3 +113,24 @@ async def test_a_storm_of_malformed_datagrams_leaves_the_stack_working(stack: St
         stack.submit(Respond(register.transaction, 400, "Bad Request"))
     assert {type(event).__name__ for event in stack.leg_events() if event.leg != leg} == set()
     await all_zero(stack.sip.stats)
+
+
+async def test_bytes_that_are_not_utf8_come_up_replaced(stack: Stack) -> None:
+    host, _, port = stack.address("udp").rpartition(":")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        phone.bind(("127.0.0.1", 0))
+        phone.sendto(
+            b"REGISTER sip:test.local SIP/2.0\r\n"
+            b"Via: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1;rport\r\n"
+            b"From: <sip:alice@test.local>;tag=1\r\n"
+            b"To: <sip:alice@test.local>\r\n"
+            b"Call-ID: bytes\r\n"
+            b"CSeq: 1 REGISTER\r\n"
+            b"User-Agent: phone \xff\r\n"
+            b"Content-Length: 0\r\n\r\n",
+            (host, int(port)),
+        )
+        (register,) = await _registers(stack, 1)
+        stack.submit(Respond(register.transaction, 403, "Forbidden"))
+        await all_zero(stack.sip.stats)
+    assert register.user_agent == "phone \N{REPLACEMENT CHARACTER}"

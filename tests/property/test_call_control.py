@@ -23,7 +23,7 @@ from engine.core.events import (
     LegEnded,
     LegGaveEarlyMedia,
     LegRang,
-    OriginateAnswered,
+    OriginateDecided,
     OriginateEnded,
     SipEvent,
 )
@@ -59,7 +59,9 @@ class Calls(RuleBasedStateMachine):
         self.routed: set[OriginateId] = set()
         self.released: set[LegId] = set()
         self.told: dict[LegId, list[str]] = defaultdict(list)
-        self.outcomes: dict[OriginateId, list[object]] = defaultdict(list)
+        self.outcomes: dict[OriginateId, list[OriginateDecided | OriginateEnded]] = defaultdict(
+            list
+        )
         self.joined: dict[OriginateId, tuple[LegId, LegId]] = {}
         self.answers: Counter[tuple[OriginateId, LegRole]] = Counter()
 
@@ -113,7 +115,7 @@ class Calls(RuleBasedStateMachine):
             self.answers[notice.leg.originate_id, notice.leg.role] += 1
         said.append(name)
 
-    def conclude(self, notice: OriginateAnswered | OriginateEnded) -> None:
+    def conclude(self, notice: OriginateDecided | OriginateEnded) -> None:
         """Record an outcome."""
         outcome = notice.outcome
         before = self.outcomes[outcome.originate_id]
@@ -121,13 +123,13 @@ class Calls(RuleBasedStateMachine):
         before.append(notice)
         assert outcome.cause
         assert outcome.reason
-        if isinstance(notice, OriginateAnswered):
+        if isinstance(notice, OriginateDecided):
             assert len(before) == 1
-            assert outcome.answered
+            assert outcome.answered == (outcome.cause == "SUCCESS")
             assert not outcome.final
             return
         assert outcome.final
-        assert outcome.answered == (len(before) == 2)
+        assert all(outcome.answered == earlier.outcome.answered for earlier in before)
         assert outcome.answered == (outcome.call_id != "")
         legs = [leg for leg, owner in self.owner.items() if owner == outcome.originate_id]
         assert all(self.told[leg][-1] == "DESTROY" for leg in legs), "no leg outlives its originate"
@@ -228,7 +230,8 @@ class Calls(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.0, 0.5, 3.0, 5.0, 30.0, 60.0]))
     def waits(self, seconds: float) -> None:
         self.now += seconds
-        self.keep(self.control.expire(self.now))
+        while (due := self.control.next_deadline()) is not None and due <= self.now:
+            self.keep(self.control.expire(self.now))
         later = self.control.next_deadline()
         assert later is None or later > self.now
 

@@ -91,8 +91,10 @@ async def test_a_silent_device_is_given_up(engine: EngineUnderTest) -> None:
     async with Sipp("uas-silent", options=("-d", "3500")) as alice:
         device = await engine.device("alice", "1001", alice.uri)
         response = await engine.quickcall(device, "1002", timeout=3)
-        await alice.succeeded()
+        # Whoever asked knows at once; the leg lives until the INVITE has timed out (RFC 3261 9.1).
         assert response.json()["data"]["error_message"] == "NO_ANSWER"
+        assert "QUICKCALL_END" not in [event.name for event in engine.events]
+        await alice.succeeded()
         await _one_terminal_event(engine, "NO_ANSWER")
 
 

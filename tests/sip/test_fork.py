@@ -22,7 +22,7 @@ async def test_the_first_phone_to_answer_wins(engine: EngineUnderTest) -> None:
 
 async def test_the_first_contact_to_answer_wins(tmp_path: Path) -> None:
     fast, slow = Sipp("uas-ring-answer"), Sipp("uas-completed-elsewhere")
-    async with EngineUnderTest(tmp_path, digest=SIPP_DIGEST) as engine:
+    async with EngineUnderTest(tmp_path, digest_algorithms=SIPP_DIGEST) as engine:
         device = await engine.device("alice", "1001")
         await engine.register("alice", fast)
         await engine.register("alice", slow)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.sip
 @pytest_asyncio.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[EngineUnderTest]:
     """An engine whose challenges SIPp understands."""
-    async with EngineUnderTest(tmp_path, digest=SIPP_DIGEST) as engine:
+    async with EngineUnderTest(tmp_path, digest_algorithms=SIPP_DIGEST) as engine:
         yield engine
 
 
@@ -77,7 +77,7 @@ async def test_a_phone_behind_a_nat_is_reached_at_its_source(engine: EngineUnder
 
 async def test_bindings_survive_a_restart(tmp_path: Path) -> None:
     phone = Sipp("uas-ring-answer")
-    async with EngineUnderTest(tmp_path, digest=SIPP_DIGEST) as engine:
+    async with EngineUnderTest(tmp_path, digest_algorithms=SIPP_DIGEST) as engine:
         await engine.device("alice", "1001")
         await engine.register("alice", phone)
     async with EngineUnderTest(tmp_path) as engine:

@@ -16,7 +16,7 @@ from engine.core.events import (
     LegGaveEarlyMedia,
     LegRang,
     Notice,
-    OriginateAnswered,
+    OriginateDecided,
     OriginateEnded,
 )
 from engine.core.values import (
@@ -135,7 +135,10 @@ class Rig:
 
     def waits(self, seconds: float) -> Effects:
         self.now += seconds
-        return self._keep(self.control.expire(self.now))
+        effects = self._keep(self.control.expire(self.now))
+        while (due := self.control.next_deadline()) is not None and due <= self.now:
+            effects = self._keep(self.control.expire(self.now))
+        return effects
 
     def rings_and_answers(self) -> None:
         """Leg 1 (A) answers and the router is asked."""
@@ -185,7 +188,7 @@ class Rig:
 
     def answered(self) -> Outcome:
         """The outcome of the one success event."""
-        (found,) = (n for n in self.notices if isinstance(n, OriginateAnswered))
+        (found,) = (n for n in self.notices if isinstance(n, OriginateDecided))
         return found.outcome
 
     def is_empty(self) -> bool:
@@ -196,8 +199,8 @@ class Rig:
 def _name(notice: Notice) -> str:
     if isinstance(notice, ChannelNotice):
         return f"{notice.name.removeprefix('CHANNEL_')} {notice.leg.leg}"
-    if isinstance(notice, OriginateAnswered):
-        return "answered"
+    if isinstance(notice, OriginateDecided):
+        return "answered" if notice.outcome.answered else f"failed {notice.outcome.cause}"
     return f"ended {notice.outcome.cause}"
 
 

@@ -132,6 +132,7 @@ def test_nobody_answers_in_time() -> None:
     assert rig.hangups() == {}
     rig.waits(0.1)
     assert rig.hangups() == dict.fromkeys((1, 2), 'Q.850;cause=19;text="NO_ANSWER"')
+    assert rig.names()[-1] == "failed NO_ANSWER", "known before the phones confirm it"
     rig.ends(1, 487, party=Party.LOCAL)
     rig.ends(2, 487, party=Party.LOCAL)
     assert rig.destroyed(1) == ("NO_ANSWER", 19, 487, Party.TIMEOUT)
@@ -208,7 +209,12 @@ def test_hang_up_by_order_while_ringing() -> None:
     rig.rings(1)
     rig.answers(1)
     rig.ends(1, 200, party=Party.LOCAL)
-    assert rig.names() == ["CREATE 1", "DESTROY 1", "ended ORIGINATOR_CANCEL"]
+    assert rig.names() == [
+        "CREATE 1",
+        "failed ORIGINATOR_CANCEL",
+        "DESTROY 1",
+        "ended ORIGINATOR_CANCEL",
+    ]
     assert rig.destroyed(1) == ("ORIGINATOR_CANCEL", 16, 200, Party.LOCAL)
     assert rig.channel("DESTROY", 1).leg.from_tag == "tag-1"
     outcome = rig.outcome()
@@ -221,7 +227,7 @@ def test_a_leg_whose_end_is_never_told_ends_by_its_guard() -> None:
     rig.originate(device("alice", "10.0.0.1"))
     rig.hangs_up()
     rig.waits(39.9)
-    assert rig.names() == ["CREATE 1"]
+    assert rig.names() == ["CREATE 1", "failed ORIGINATOR_CANCEL"]
     rig.waits(0.1)
     assert rig.destroyed(1) == ("RECOVERY_ON_TIMER_EXPIRE", 102, 0, Party.TIMEOUT)
     assert rig.outcome().cause == "ORIGINATOR_CANCEL"
