@@ -39,6 +39,7 @@ from engine.core.values import (
     LegRole,
     LegSnapshot,
     LegState,
+    MediaMode,
     OriginateId,
     OriginateRequest,
     Party,
@@ -376,7 +377,7 @@ class Leg:
             ending.reason if ending else "",
             ending.party if ending else None,
             self.codec,
-            request.media,
+            MediaMode.PROCESS,  # what is done, not what was asked for
             plan.auto_answer,
             self.user_agent,
             self.to_tag,

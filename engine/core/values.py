@@ -248,6 +248,7 @@ class LegSnapshot:
     party: Party | None
     codec: str
     media: MediaMode
+    """How its media flows now."""
     auto_answer: bool
     user_agent: str
     to_tag: str
