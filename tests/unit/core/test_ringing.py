@@ -40,7 +40,7 @@ def test_a_phone_rings_and_answers() -> None:
     assert (leg.state, leg.codec, leg.user_agent) == (LegState.ANSWERED, "PCMU/8000", "phone/1")
     assert (leg.from_tag, leg.to_tag) == ("tag-1", "to-1")
     assert (leg.local_sdp, leg.remote_sdp) == ("v=0 us", "v=0 them")
-    assert leg.media is MediaMode.BYPASS
+    assert leg.media is MediaMode.PROCESS, "every leg is anchored"
     outcome = rig.answered()
     assert (outcome.answered, outcome.final, outcome.cause) == (True, False, "SUCCESS")
     assert (outcome.call_id, outcome.sip_status) == ("call-1", 200)
