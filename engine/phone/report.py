@@ -6,6 +6,7 @@ listed in docs/phone.md.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import sys
@@ -51,5 +52,7 @@ def exclusive_stdout() -> Iterator[TextIO]:
         with os.fdopen(os.dup(kept), "w", encoding="utf-8") as stream:
             yield stream
     finally:
+        # What C has buffered would otherwise be written to the descriptor restored below, at exit.
+        ctypes.CDLL(None).fflush(None)
         os.dup2(kept, 1)
         os.close(kept)
