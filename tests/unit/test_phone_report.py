@@ -1,6 +1,7 @@
 """Standard output belongs to the phone's JSON, whatever the native stack prints."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -15,8 +16,10 @@ print("after")
 
 
 def test_what_c_prints_does_not_reach_the_reader() -> None:
+    # Unbuffered, C would have written its line at once, to nowhere.
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=buffered
     )
     event, after = done.stdout.splitlines()
     assert json.loads(event)["event"] == "registered"
