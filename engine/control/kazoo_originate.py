@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.control.kazoo_keys import snake_key
+from engine.core.settings import DISPLAY_NAME
 from engine.core.values import CallerId, Endpoint, OriginateRequest, Outcome
 
 if TYPE_CHECKING:
     from engine.control.face import CallHandle
-
-A_LEG_NAME = "Device QuickCall"
-"""Caller id name the ringing device sees when the request names none."""
 
 _EXPORTED = [
     "Account-ID",
@@ -69,7 +67,7 @@ def originate_request(handle: CallHandle, node: str) -> dict[str, object]:
         "node": node,
         "outbound_callee_id_name": shown_to_callee.name,
         "outbound_callee_id_number": shown_to_callee.number,
-        "outbound_caller_id_name": A_LEG_NAME if request.cid_name is None else request.cid_name,
+        "outbound_caller_id_name": DISPLAY_NAME if request.cid_name is None else request.cid_name,
         "outbound_caller_id_number": (
             handle.number if request.cid_number is None else request.cid_number
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine.core.attempts import Target
 from engine.core.invite import dial_carrier, dial_device, is_carrier
 from engine.core.leg import Leg, LegPlan, OtherLeg
-from engine.core.settings import CallSettings
+from engine.core.settings import DISPLAY_NAME, CallSettings
 from engine.core.values import CallerId, Endpoint, LegId, LegRole, OriginateId, OriginateRequest
 
 
@@ -41,7 +41,7 @@ def a_leg(
     """
     request, endpoint = subject.request, target.endpoint
     caller = CallerId(
-        settings.display_name if request.cid_name is None else request.cid_name,
+        DISPLAY_NAME if request.cid_name is None else request.cid_name,
         subject.number if request.cid_number is None else request.cid_number,
     )
     auto_answer = request.auto_answer and alone

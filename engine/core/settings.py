@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+DISPLAY_NAME = "Device QuickCall"
+"""Caller id name the rung device shows when the request gives none (Kazoo's constant)."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallSettings:
     """Settings of call control. Raises `ValueError` naming the field that is out of bounds."""
@@ -13,8 +17,6 @@ class CallSettings:
     """Public host of this engine: in Call-Info, and in From when an endpoint has no realm."""
     codecs: tuple[str, ...] = ()
     """Codecs offered to endpoints that name none; empty: the default set of the stack."""
-    display_name: str = "Device QuickCall"
-    """Caller id name the rung device shows when the request gives none."""
     b_ring_s: float = 60.0
     """Seconds the dialled party may ring, more than 0; counted anew for each carrier of a hunt."""
     route_s: float = 5.0
