@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 DISPLAY_NAME = "Device QuickCall"
 """Caller id name the rung device shows when the request gives none (Kazoo's constant)."""
 
