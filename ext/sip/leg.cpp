@@ -146,6 +146,9 @@ void Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
     prm.mediaTp = media_;
 }
 
+// pjsua would accept a REFER and place the call it names by itself: a phone could dial anywhere, unseen.
+void Leg::onCallTransferRequest(pj::OnCallTransferRequestParam &prm) { prm.statusCode = PJSIP_SC_DECLINE; }
+
 void Leg::on_media_started(const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote,
                                         unsigned index) {
     PJ_UNUSED_ARG(local);

@@ -47,6 +47,7 @@ public:
     MediaPort *port() const { return media_ != nullptr ? media_->port : nullptr; }
 
     void onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) override;
+    void onCallTransferRequest(pj::OnCallTransferRequestParam &prm) override;
     void on_media_started(const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote,
                           unsigned index) override;
     void on_media_closed() override { media_ = nullptr; }

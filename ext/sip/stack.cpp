@@ -29,11 +29,6 @@ constexpr std::size_t max_commands = 65536;
 constexpr std::size_t max_events = 65536;
 constexpr unsigned poll_ms = 1000;    // upper bound only: commands, packets and timers wake the poll
 
-std::string error_text(pj_status_t status) {
-    char buffer[PJ_ERR_MSG_SIZE];
-    return text_of(pj_strerror(status, buffer, sizeof buffer));
-}
-
 }  // namespace
 
 class Stack::Impl final : private LegOwner {
@@ -55,6 +50,7 @@ public:
     // Below: SIP thread only.
     void run(std::promise<void> started);
     void open();
+    void start_endpoint();
     void listen(const ListenerConfig &listener);
     void choose_codecs();
     void add_wake_up();
@@ -90,10 +86,8 @@ public:
     char wake_buffer_[64]{};
     std::thread thread_;
 
-    static Impl *instance_;  // pjsip's module callbacks carry no user data
+    static inline Impl *instance_ = nullptr;  // pjsip's module callbacks carry no user data
 };
-
-Stack::Impl *Stack::Impl::instance_ = nullptr;
 
 // --- the SIP thread ---------------------------------------------------------------------------------
 
@@ -114,8 +108,10 @@ private:
     Mailbox &mailbox_;
 };
 
+bool is_v6(const std::string &host) { return host.find(':') != std::string::npos; }
+
 pjsip_transport_type_e transport_type(const ListenerConfig &listener) {
-    const int v6 = listener.host.find(':') != std::string::npos ? PJSIP_TRANSPORT_IPV6 : 0;
+    const int v6 = is_v6(listener.host) ? PJSIP_TRANSPORT_IPV6 : 0;
     if (listener.transport == "udp") return static_cast<pjsip_transport_type_e>(PJSIP_TRANSPORT_UDP + v6);
     if (listener.transport == "tcp") return static_cast<pjsip_transport_type_e>(PJSIP_TRANSPORT_TCP + v6);
     if (listener.transport == "tls") return static_cast<pjsip_transport_type_e>(PJSIP_TRANSPORT_TLS + v6);
@@ -183,6 +179,27 @@ void Stack::Impl::open() {
     raise_descriptor_limit();
     instance_ = this;
     observe_sessions(&Impl::on_session_state);
+    start_endpoint();
+    const auto t1 = static_cast<unsigned>(config_.t1_ms);
+    pjsip_tsx_set_timers(t1, 8 * t1, 10 * t1, 64 * t1);
+    relay_ = std::make_unique<Relay>(config_.media_host, config_.rtp_first, config_.rtp_last);
+    for (const auto &listener : config_.listeners) listen(listener);
+    endpoint_->audDevManager().setNoDev();
+    choose_codecs();
+    requests_ = std::make_unique<Requests>(pjsua_get_pjsip_endpt(), mailbox_, pending_, config_.accept_register,
+                                           config_.trace);
+    static char leg_name[] = "mod-quickcall-leg";
+    leg_module_.name = pj_str(leg_name);
+    leg_module_.id = -1;
+    leg_module_.priority = PJSIP_MOD_PRIORITY_APPLICATION;
+    leg_module_.on_tx_request = &Impl::on_leg_request;
+    pjsip_endpt_register_module(pjsua_get_pjsip_endpt(), &leg_module_);
+    endpoint_->libStart();
+    add_account();
+    add_wake_up();
+}
+
+void Stack::Impl::start_endpoint() {
     pj_log_set_level(0);  // until libInit hands the log to the mailbox
     endpoint_ = std::make_unique<pj::Endpoint>();
     endpoint_->libCreate();
@@ -215,23 +232,6 @@ void Stack::Impl::open() {
     callbacks.on_call_rx_reinvite = nullptr;
     callbacks.on_call_tx_offer = nullptr;
     callbacks.on_auth_challenge = nullptr;
-    const auto t1 = static_cast<unsigned>(config_.t1_ms);
-    pjsip_tsx_set_timers(t1, 8 * t1, 10 * t1, 64 * t1);
-    relay_ = std::make_unique<Relay>(config_.media_host, config_.rtp_first, config_.rtp_last);
-    for (const auto &listener : config_.listeners) listen(listener);
-    endpoint_->audDevManager().setNoDev();
-    choose_codecs();
-    requests_ = std::make_unique<Requests>(pjsua_get_pjsip_endpt(), mailbox_, pending_, config_.accept_register,
-                                           config_.trace);
-    static char leg_name[] = "mod-quickcall-leg";
-    leg_module_.name = pj_str(leg_name);
-    leg_module_.id = -1;
-    leg_module_.priority = PJSIP_MOD_PRIORITY_APPLICATION;
-    leg_module_.on_tx_request = &Impl::on_leg_request;
-    pjsip_endpt_register_module(pjsua_get_pjsip_endpt(), &leg_module_);
-    endpoint_->libStart();
-    add_account();
-    add_wake_up();
 }
 
 void Stack::Impl::listen(const ListenerConfig &listener) {
@@ -273,10 +273,9 @@ void Stack::Impl::choose_codecs() {
 }
 
 void Stack::Impl::add_account() {
-    const auto &first = listeners_.front();
-    const bool v6 = first.host.find(':') != std::string::npos;
+    const auto &host = listeners_.front().host;
     pj::AccountConfig config;
-    config.idUri = "sip:quickcall@" + (v6 ? "[" + first.host + "]" : first.host);
+    config.idUri = "sip:quickcall@" + (is_v6(host) ? "[" + host + "]" : host);
     config.sipConfig.ipv6Use = PJSUA_IPV6_ENABLED_NO_PREFERENCE;
     config.mediaConfig.ipv6Use = PJSUA_IPV6_ENABLED_NO_PREFERENCE;
     config.mediaConfig.useLoopMedTp = true;  // ours replaces it, see create_media_transport
@@ -294,9 +293,8 @@ void Stack::Impl::add_wake_up() {
     pool_ = pjsua_pool_create("quickcall", 1000, 1000);
     pj_ioqueue_callback callback{};
     callback.on_read_complete = &Impl::on_wake_up;
-    const auto status = pj_ioqueue_register_sock(pool_, pjsip_endpt_get_ioqueue(pjsua_get_pjsip_endpt()),
-                                                 wake_pair_[1], this, &callback, &wake_key_);
-    if (status != PJ_SUCCESS) throw std::runtime_error("wake-up socket: " + error_text(status));
+    PJSUA2_CHECK_EXPR(pj_ioqueue_register_sock(pool_, pjsip_endpt_get_ioqueue(pjsua_get_pjsip_endpt()),
+                                               wake_pair_[1], this, &callback, &wake_key_));
     pj_ioqueue_op_key_init(&wake_op_, sizeof wake_op_);
     pj_ssize_t size = sizeof wake_buffer_;
     pj_ioqueue_recv(wake_key_, &wake_op_, wake_buffer_, &size, PJ_IOQUEUE_ALWAYS_ASYNC);
