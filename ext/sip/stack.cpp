@@ -293,8 +293,9 @@ void Stack::Impl::add_wake_up() {
     pool_ = pjsua_pool_create("quickcall", 1000, 1000);
     pj_ioqueue_callback callback{};
     callback.on_read_complete = &Impl::on_wake_up;
-    PJSUA2_CHECK_EXPR(pj_ioqueue_register_sock(pool_, pjsip_endpt_get_ioqueue(pjsua_get_pjsip_endpt()),
-                                               wake_pair_[1], this, &callback, &wake_key_));
+    const auto status = pj_ioqueue_register_sock(pool_, pjsip_endpt_get_ioqueue(pjsua_get_pjsip_endpt()),
+                                                 wake_pair_[1], this, &callback, &wake_key_);
+    if (status != PJ_SUCCESS) throw pj::Error(status, "wake-up socket", "", __FILE__, __LINE__);
     pj_ioqueue_op_key_init(&wake_op_, sizeof wake_op_);
     pj_ssize_t size = sizeof wake_buffer_;
     pj_ioqueue_recv(wake_key_, &wake_op_, wake_buffer_, &size, PJ_IOQUEUE_ALWAYS_ASYNC);
