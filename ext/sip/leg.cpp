@@ -149,9 +149,7 @@ void Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
 // pjsua would accept a REFER and place the call it names by itself: a phone could dial anywhere, unseen.
 void Leg::onCallTransferRequest(pj::OnCallTransferRequestParam &prm) { prm.statusCode = PJSIP_SC_DECLINE; }
 
-void Leg::on_media_started(const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote,
-                                        unsigned index) {
-    PJ_UNUSED_ARG(local);
+void Leg::on_media_started(const pjmedia_sdp_session *remote, unsigned index) {
     codec_ = first_codec(remote, index);
     remote_sdp_ = sdp_text(remote);
     // A later re-INVITE of either side keeps to what was agreed: the joined leg cannot follow a change.

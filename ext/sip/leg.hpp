@@ -48,8 +48,7 @@ public:
 
     void onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) override;
     void onCallTransferRequest(pj::OnCallTransferRequestParam &prm) override;
-    void on_media_started(const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote,
-                          unsigned index) override;
+    void on_media_started(const pjmedia_sdp_session *remote, unsigned index) override;
     void on_media_closed() override { media_ = nullptr; }
 
 private:

@@ -114,7 +114,7 @@ bool set_address(pj_sockaddr &address, int family, const pj_str_t &host, unsigne
 }
 
 // RTCP goes to the port after RTP unless `a=rtcp` says otherwise (RFC 3605).
-pj_status_t media_start(pjmedia_transport *tp, pj_pool_t *, const pjmedia_sdp_session *local,
+pj_status_t media_start(pjmedia_transport *tp, pj_pool_t *, const pjmedia_sdp_session *,
                         const pjmedia_sdp_session *remote, unsigned index) {
     auto &transport = self(tp);
     const auto *media = remote->media[index];
@@ -136,7 +136,7 @@ pj_status_t media_start(pjmedia_transport *tp, pj_pool_t *, const pjmedia_sdp_se
     transport.relay->set_remote(transport.port, reinterpret_cast<const sockaddr *>(&rtp),
                                 reinterpret_cast<const sockaddr *>(&rtcp),
                                 static_cast<socklen_t>(pj_sockaddr_get_len(&rtp)));
-    if (transport.observer != nullptr) transport.observer->on_media_started(local, remote, index);
+    if (transport.observer != nullptr) transport.observer->on_media_started(remote, index);
     return PJ_SUCCESS;
 }
 

@@ -14,8 +14,7 @@ namespace quickcall {
 // What a leg learns from its media transport. Called on the SIP thread.
 class MediaObserver {
 public:
-    virtual void on_media_started(const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote,
-                                  unsigned index) = 0;
+    virtual void on_media_started(const pjmedia_sdp_session *remote, unsigned index) = 0;
     virtual void on_media_closed() = 0;
 
 protected:
