@@ -1,6 +1,6 @@
 # What a person types and what CI runs; both are the same commands.
 .DEFAULT_GOAL := help
-.PHONY: setup demo serve test check format bench docs lock clean help
+.PHONY: setup demo serve test check format bench bench-setup docs lock clean help
 python := .venv/bin/python
 # `make test ARGS='tests/unit -k leg'`, `make bench ARGS='--rate 100'`, ...
 ARGS :=
@@ -31,10 +31,13 @@ format: setup ## rewrite the Python files as `make check` wants them
 bench: setup ## calls per second, CPU and memory per call, latency
 	@$(python) benchmarks/bench_calls.py $(ARGS)
 
+bench-setup: setup ## install what the benchmarks of engine.numbers compare and draw with
+	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.lock
+
 docs: setup ## write the generated pages of docs/
 	@$(python) scripts/make_docs.py $(ARGS)
 
-lock: ## write requirements.lock from pyproject.toml (ARGS=--upgrade for newer versions)
+lock: ## write requirements*.lock from pyproject.toml (ARGS=--upgrade for newer versions)
 	@bash scripts/lock.sh $(ARGS)
 
 clean: ## remove everything that was built here; the pjproject cache stays
@@ -42,4 +45,4 @@ clean: ## remove everything that was built here; the pjproject cache stays
 	@find engine -name '*.so' -delete
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

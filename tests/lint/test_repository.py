@@ -106,7 +106,8 @@ def test_every_script_can_be_run() -> None:
         assert os.access(path, os.X_OK), path
 
 
-def test_the_lock_has_a_hash_for_every_package() -> None:
-    entries = re.split(r"\n(?=\w)", (ROOT / "requirements.lock").read_text().split("\n", 2)[2])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-bench.lock"])
+def test_the_lock_has_a_hash_for_every_package(lock: str) -> None:
+    entries = re.split(r"\n(?=\w)", (ROOT / lock).read_text().split("\n", 2)[2])
     assert len(entries) > 10
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
