@@ -13,23 +13,6 @@ readonly venv=.venv
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$@"; exit 1; }
 
-debian_packages() {
-    command -v dpkg-query >/dev/null ||
-        { say "not a Debian system: see scripts/debian-packages.txt for what must be installed"; return 0; }
-    local wanted missing
-    mapfile -t wanted < <(sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' scripts/debian-packages.txt)
-    mapfile -t missing < <(comm -23 <(printf '%s\n' "${wanted[@]}" | sort) \
-        <(dpkg-query -W -f='${db:Status-Status} ${Package}\n' 2>/dev/null | sed -n 's/^installed //p' | sort))
-    [ ${#missing[@]} -gt 0 ] || return 0
-    if [ "$(id -u)" -ne 0 ]; then
-        fail "Debian packages are missing. Run this, then try again:" \
-            "sudo apt-get install -y --no-install-recommends ${missing[*]}"
-    fi
-    say "installing ${missing[*]}"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-}
-
 check_python() {
     "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "$PYTHON is $("$PYTHON" --version 2>&1); Python 3.11 or later is needed (set PYTHON=...)"
@@ -73,7 +56,7 @@ compiled_modules() {
 mkdir -p .deps
 exec 8>.deps/.setup
 flock 8
-debian_packages
+bash scripts/install_packages.sh scripts/debian-packages.txt
 check_python
 # The softphone uses the release build whatever the engine is built with.
 env -u ENGINE_DEBUG -u ENGINE_SANITIZE bash scripts/build_pjsip.sh
