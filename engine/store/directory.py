@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,7 +22,7 @@ from engine.store.document_rules import merged, read_document
 from engine.store.documents import Account, Device, Document, Kind, Resource, User
 from engine.store.extensions import Extension, Extensions
 from engine.store.sip_index import SipIndex
-from engine.store.tables import documents
+from engine.store.tables import documents, route_tables
 
 _Key = tuple[Kind, str, str]
 """Kind, account id, id. The id of an account is its account id too."""
@@ -46,6 +47,7 @@ class Directory:
         self._extensions: dict[str, Extensions] = {}
         self._revisions: dict[str, int] = {}
         self._sip = SipIndex()
+        self._account_deleted: list[Callable[[str], None]] = []
 
     @classmethod
     async def open(cls, database: Database) -> Directory:
@@ -152,8 +154,22 @@ class Directory:
             self.account(account_id)
         return _found(kind, self._wholes, (kind, account_id, document_id), document_id)
 
+    def has(self, kind: Kind, account_id: str, document_id: str) -> bool:
+        """Tell whether an account has a document of this kind."""
+        return (kind, account_id, document_id) in self._wholes
+
     # --- changing
     # --------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def unchanged(self) -> AsyncIterator[None]:
+        """Let nothing in the directory change while the block runs; changes wait for its end."""
+        async with self._changes:
+            yield
+
+    def on_account_deleted(self, forget: Callable[[str], None]) -> None:
+        """Call `forget` with the id of every account that has been deleted."""
+        self._account_deleted.append(forget)
 
     async def put(
         self, kind: Kind, account_id: str, raw: Mapping[str, Any], document_id: str = ""
@@ -185,11 +201,16 @@ class Directory:
             whole = self.document(kind, account_id, document_id)
             if kind == "user" and (owned := self.devices_of(account_id, document_id)):
                 raise Conflict("owner_id", document_id, f"device {owned[0].id}")
-            query = delete(documents).where(documents.c.account_id == account_id)
-            if kind != "account":
-                query = query.where(documents.c.kind == kind, documents.c.id == document_id)
+            queries = [delete(documents).where(documents.c.account_id == account_id)]
+            if kind == "account":
+                queries.append(delete(route_tables).where(route_tables.c.account_id == account_id))
+            else:
+                queries = [
+                    queries[0].where(documents.c.kind == kind, documents.c.id == document_id)
+                ]
             async with self._database.write() as connection:
-                await connection.execute(query)
+                for query in queries:
+                    await connection.execute(query)
             self._forget((kind, account_id, document_id))
             return whole
 
@@ -287,6 +308,8 @@ class Directory:
         ):
             table.pop(account_id)
         self._sip.forget_account(account_id)
+        for forget in self._account_deleted:
+            forget(account_id)
 
 
 def _found(kind: Kind, table: Mapping[_K, _V], key: _K, document_id: str) -> _V:

@@ -65,3 +65,13 @@ cdrs = Table(
     Index("cdrs_of_account", "account_id", "at"),
 )
 """One call record per leg, as JSON."""
+
+route_tables = Table(
+    "route_tables",
+    metadata,
+    Column("account_id", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("imported_at", Double, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+"""One route table per account: its canonical CSV (docs/routes.md), compressed with zlib."""
