@@ -77,7 +77,7 @@ class Script:
 
     def connect(self, call: OriginateId) -> LegId:
         """Route the call to the carrier, which answers."""
-        found = DestinationResolved(call, "2001", (CARRIER,), "2001", "rule")
+        found = DestinationResolved(call, "2001", (CARRIER,), "rule")
         dial = self.control.handle(found, self.now).commands[0]
         assert isinstance(dial, Dial)
         self.answered(dial.leg)

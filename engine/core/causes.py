@@ -3,6 +3,10 @@
 Names, numbers and both SIP mappings are those of FreeSWITCH (switch_types.h, sofia_glue.c,
 mod_sofia.c), which Kazoo passes through unchanged. Causes above 127 are no Q.850 codes; their
 `q850` is the nearest code of ITU-T Q.850, so that an ending always has one.
+
+One row is ours: NUMBER_BLOCKED, a number on a blocklist of the account. FreeSWITCH has no word for
+it; CALL_REJECTED, whose Q.850 code and whose SIP status (that of Kazoo's own blacklists) it has,
+would say that a person declined. Its number, 900, is out of reach of FreeSWITCH's.
 """
 
 from __future__ import annotations
@@ -126,6 +130,7 @@ _ROWS: tuple[tuple[str, int, int, int, Result], ...] = (
     ("INVALID_IDENTITY", 823, 21, 438, _R),
     ("STALE_DATE", 824, 21, 403, _R),
     ("REJECT_ALL", 825, 21, 603, _R),
+    ("NUMBER_BLOCKED", 900, 21, 603, _R),
 )
 
 CAUSES: dict[str, Cause] = {row[0]: Cause(*row) for row in _ROWS}

@@ -25,6 +25,7 @@ from engine.core.values import (
     OriginateId,
     OriginateRequest,
     PlannedAttempt,
+    Refusal,
 )
 
 __all__ = ["CallControl", "CallSettings", "Effects"]
@@ -61,12 +62,16 @@ class CallControl:
         interaction_id: str,
         now: float,
         owner_caller_id: CallerId = _NO_CALLER_ID,
+        *,
+        filter_note: str = "",
+        refusal: Refusal | None = None,
     ) -> Effects:
         """Ring the endpoints; `number` is the dialled one after the number filter.
 
         Once it returned, exactly one `OriginateEnded` follows; with nobody to ring it is among the
         effects already. `owner_caller_id` is shown to the dialled party by devices that have no
-        caller id of their own. Raises `RequestInvalid` when a value of the request may not reach a
+        caller id of their own, `filter_note` goes into the outcome, `refusal` ends the originate
+        before any INVITE. Raises `RequestInvalid` when a value of the request may not reach a
         header, `ValueError` when the id is in use, and `EngineUnavailable` after `close`.
         """
         if self._closing:
@@ -76,11 +81,16 @@ class CallControl:
                 f"originate_id: {originate_id!r} is not allowed; allowed: one not in use"
             )
         check_request(request, number)
-        subject = Subject(originate_id, request, number, interaction_id, owner_caller_id)
+        subject = Subject(
+            originate_id, request, number, interaction_id, owner_caller_id, filter_note
+        )
         made = Originate(subject, self._registry)
         self._originates[originate_id] = made
         turn = self._turn(now)
-        made.start(endpoints, turn)
+        if refusal is None:
+            made.start(endpoints, turn)
+        else:
+            made.refuse(refusal, turn)
         return self._done(made, turn)
 
     def handle(self, event: SipEvent | DestinationResolved, now: float) -> Effects:

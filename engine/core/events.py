@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.core.values import Endpoint, LegId, LegSnapshot, OriginateId, Outcome, Party
+from engine.core.values import Endpoint, LegId, LegSnapshot, OriginateId, Outcome, Party, Refusal
 
 # --- from the SIP stack -------------------------------------------------------------------------
 
@@ -128,17 +128,18 @@ class StackLogged:
 class DestinationResolved:
     """The dialled number was filtered and matched: these endpoints are the B-leg, in hunt order.
 
-    `endpoints` empty: no route, `cause` then says why.
+    Endpoints without any contact: the destination is out of order. None at all: no route.
     """
 
     originate_id: OriginateId
     number: str
-    """Number shown and dialled after filter and dial plan."""
+    """Number shown, and dialled at endpoints that have none of their own, after filter and dial
+    plan."""
     endpoints: tuple[Endpoint, ...]
-    dial_number: str
-    """Number put into the Request-URI of a carrier."""
     rule: str
-    cause: str = ""
+    """Which rule of the dial plan took the number, in words."""
+    refusal: Refusal | None = None
+    """Why nobody is dialled; `endpoints` is then not looked at."""
 
 
 SipEvent = LegDialed | LegRang | LegGaveEarlyMedia | LegAnswered | LegEnded

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.core.attempts import Target
+from engine.core.commands import Dial
 from engine.core.invite import dial_carrier, dial_device, is_carrier
 from engine.core.leg import Leg, LegPlan, OtherLeg
 from engine.core.settings import DISPLAY_NAME, CallSettings
@@ -22,6 +23,8 @@ class Subject:
     interaction_id: str
     owner_caller_id: CallerId
     """External caller id of the endpoint's owner, for devices that have none."""
+    filter_note: str = ""
+    """Why a regex as number filter left the number as it was, empty: it did not."""
 
 
 def a_leg(
@@ -39,31 +42,35 @@ def a_leg(
     asked for only when the contact is `alone`: of several phones none may pick up by itself. Raises
     `RequestInvalid`.
     """
-    request, endpoint = subject.request, target.endpoint
-    caller = CallerId(
-        DISPLAY_NAME if request.cid_name is None else request.cid_name,
-        subject.number if request.cid_number is None else request.cid_number,
-    )
-    auto_answer = request.auto_answer and alone
-    leg, call_id = ids
-    invite = dial_device(
-        leg, call_id, target, subject.number, caller, settings, auto_answer=auto_answer
-    )
-    callee = shown_to_b(subject, endpoint)
-    variables = _channel_vars(subject, endpoint)
+    endpoint = target.endpoint
+    invite = a_invite(subject, target, ids, settings, alone=alone)
     plan = LegPlan(
         LegRole.A,
         subject.id,
-        request,
+        subject.request,
         endpoint,
         target.contact,
         subject.interaction_id,
-        caller,
-        callee,
-        auto_answer,
-        variables,
+        _shown_to_a(subject),
+        shown_to_b(subject, endpoint),
+        subject.request.auto_answer and alone,
+        _channel_vars(subject, endpoint),
     )
     return Leg(plan, invite, now)
+
+
+def a_invite(
+    subject: Subject,
+    target: Target,
+    ids: tuple[LegId, str],
+    settings: CallSettings,
+    *,
+    alone: bool,
+) -> Dial:
+    """Return the INVITE of `a_leg`. Raises `RequestInvalid`."""
+    auto_answer = subject.request.auto_answer and alone
+    shown = _shown_to_a(subject)
+    return dial_device(*ids, target, subject.number, shown, settings, auto_answer=auto_answer)
 
 
 def b_leg(
@@ -75,31 +82,22 @@ def b_leg(
     *,
     a: Leg,
     number: str,
-    dial_number: str,
 ) -> Leg:
     """Return the leg that dials one target for the answered leg `a`.
 
-    `number` is shown as the dialled one, `dial_number` asked of a carrier. Raises `RequestInvalid`.
+    `number` is the destination's; a carrier that has its own for it is asked for that. Raises
+    `RequestInvalid`.
     """
-    caller = shown_to_b(subject, a.plan.endpoint)
-    leg, call_id = ids
+    rung = a.plan.endpoint
+    invite = b_invite(
+        *(subject, target, ids, settings), rung=rung, number=number, codec_of=a.invite.leg
+    )
     variables = _channel_vars(subject, target.endpoint)
     variables["Bridge-ID"] = a.invite.call_id
     if is_carrier(target):
-        invite = dial_carrier(
-            *(leg, call_id, target, target.endpoint.number or dial_number, caller, settings),
-            codec_of=a.invite.leg,
-        )
         variables["Resource-ID"] = target.endpoint.id
-        variables["Authorizing-ID"] = a.plan.endpoint.id
-        variables["Authorizing-Type"] = a.plan.endpoint.kind
-    else:
-        realm = a.plan.endpoint.realm
-        invite = dial_device(
-            *(leg, call_id, target, number, caller, settings),
-            codec_of=a.invite.leg,
-            from_realm=realm,
-        )
+        variables["Authorizing-ID"] = rung.id
+        variables["Authorizing-Type"] = rung.kind
     plan = LegPlan(
         LegRole.B,
         subject.id,
@@ -107,14 +105,47 @@ def b_leg(
         target.endpoint,
         target.contact,
         subject.interaction_id,
-        caller,
-        CallerId("", number),
+        shown_to_b(subject, rung),
+        CallerId("", target.endpoint.number or number),
         False,
         variables,
     )
     made = Leg(plan, invite, now)
-    made.other = OtherLeg(a.invite.call_id, a.plan.endpoint.user, a.plan.caller_id)
+    made.other = OtherLeg(a.invite.call_id, rung.user, a.plan.caller_id)
     return made
+
+
+def b_invite(
+    subject: Subject,
+    target: Target,
+    ids: tuple[LegId, str],
+    settings: CallSettings,
+    *,
+    rung: Endpoint,
+    number: str,
+    codec_of: LegId | None = None,
+) -> Dial:
+    """Return the INVITE of `b_leg`.
+
+    `rung` is the endpoint that answered, `number` the destination's; a carrier that has its own for
+    it is asked for that. Raises `RequestInvalid`.
+    """
+    shown = shown_to_b(subject, rung)
+    number = target.endpoint.number or number
+    if is_carrier(target):
+        return dial_carrier(*ids, target, number, shown, settings, codec_of=codec_of)
+    return dial_device(
+        *(*ids, target, number, shown, settings), codec_of=codec_of, from_realm=rung.realm
+    )
+
+
+def _shown_to_a(subject: Subject) -> CallerId:
+    """The request's caller id, else "Device QuickCall" and the dialled number."""
+    request = subject.request
+    return CallerId(
+        DISPLAY_NAME if request.cid_name is None else request.cid_name,
+        subject.number if request.cid_number is None else request.cid_number,
+    )
 
 
 def shown_to_b(subject: Subject, endpoint: Endpoint) -> CallerId:

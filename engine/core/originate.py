@@ -7,8 +7,10 @@ after the real answer. The losers get a CANCEL that says "completed elsewhere". 
 is a hunt over groups of attempts that ring at once. Whatever ends the call first (a hang-up of
 either side, a failure, a timeout, an order) decides cause and party of the outcome; every other leg
 is then released, and when the last has gone the one terminal event is told. Nobody to ring: the
-terminal event comes at once, with DESTINATION_OUT_OF_ORDER as Kazoo has it. `OriginateDecided`
-tells whoever waits for the ringing what came of it, as soon as that is known.
+terminal event comes at once, with DESTINATION_OUT_OF_ORDER as Kazoo has it. A number that may not
+be dialled (a blocklist, a restriction) is refused before any INVITE, and again when A has answered,
+should it be barred by then: the terminal event says why. `OriginateDecided` tells whoever waits for
+the ringing what came of it, as soon as that is known.
 
 What a leg's event means here depends on the leg: the end of a leg this side gave up is LEG_GONE in
 every state, so the other endings (ATTEMPT_FAILED to B_LEFT) are always the other side's doing.
@@ -36,7 +38,7 @@ from engine.core.machine import MachineError
 from engine.core.originate_table import ORIGINATE_TABLE, OriginateInput, OriginateState
 from engine.core.registry import Registry
 from engine.core.turn import Turn
-from engine.core.values import Attempt, Endpoint, LegId, LegRole, Outcome, Party
+from engine.core.values import Attempt, Endpoint, LegId, LegRole, Outcome, Party, Refusal
 
 _I = OriginateInput
 _NOBODY = "nobody is registered"
@@ -47,7 +49,6 @@ class Originate:
 
     __slots__ = (
         "_bridge",
-        "_dial_number",
         "_ending",
         "_group",
         "_hunt",
@@ -79,7 +80,7 @@ class Originate:
         self._group: list[Leg] = []
         self._hunt: list[tuple[Target, ...]] = []
         self._unsent: list[tuple[Attempt, Ending]] = []
-        self._number = self._dial_number = ""
+        self._number = ""
         self._ending: Ending | None = None
         self._ringing_won = False
 
@@ -100,6 +101,11 @@ class Originate:
         nobody = ending_by_us("DESTINATION_OUT_OF_ORDER", Party.POLICY, _NOBODY)
         self._ending = most_telling(endings) if endings else nobody
         self._feed(_I.NOBODY, None, turn)
+
+    def refuse(self, refusal: Refusal, turn: Turn) -> None:
+        """End at once, without an INVITE: the number may not be dialled."""
+        self._ending = _ending_of_refusal(refusal)
+        self._feed(_I.REFUSED, None, turn)
 
     def take(self, event: SipEvent, turn: Turn) -> None:
         """Act on an event of one of its legs."""
@@ -125,18 +131,23 @@ class Originate:
 
     def resolved(self, destination: DestinationResolved, turn: Turn) -> None:
         """Dial where the router says."""
+        refusal = destination.refusal
+        if refusal is not None:
+            self._feed(_I.UNROUTABLE, _ending_of_refusal(refusal), turn)
+            return
         hunted = hunt(destination.endpoints, turn.settings.max_attempts)
         if hunted:
             if self.state is OriginateState.ROUTING:
                 self._hunt = list(hunted)
-                self._number, self._dial_number = destination.number, destination.dial_number
+                self._number = destination.number
             self._feed(_I.ROUTED, None, turn)
             return
-        name = destination.cause or (
-            "DESTINATION_OUT_OF_ORDER" if destination.endpoints else "NO_ROUTE_DESTINATION"
-        )
-        reason = _NOBODY if destination.endpoints else f"no route for {destination.number}"
-        self._feed(_I.UNROUTABLE, ending_by_us(name, Party.POLICY, reason), turn)
+        if destination.endpoints:
+            ending = ending_by_us("DESTINATION_OUT_OF_ORDER", Party.POLICY, _NOBODY)
+        else:
+            no_route = f"no route for {destination.number}"
+            ending = ending_by_us("NO_ROUTE_DESTINATION", Party.POLICY, no_route)
+        self._feed(_I.UNROUTABLE, ending, turn)
 
     def expire(self, turn: Turn) -> None:
         """End the call whose deadline has passed: NO_ANSWER, or a fault of the router."""
@@ -260,7 +271,11 @@ class Originate:
         party = Party.TIMEOUT if ending.party is Party.TIMEOUT else Party.LOCAL
         for leg in list(self.legs.values()):
             self._part(leg, turn)
-            leg.hang_up(_cause_for(leg, ending), party, turn)
+            name = _cause_for(leg, ending)
+            # What policy decided has its words in the record of the leg too; those of the other
+            # side belong to the other leg.
+            told = ending.party is Party.POLICY and name == ending.cause
+            leg.hang_up(name, party, turn, ending.reason if told else "")
         if not self._ringing_won and self.legs:
             # A phone that has said nothing yet cannot be cancelled (RFC 3261 9.1) and holds up the
             # terminal event; whoever waits for the ringing has his answer now.
@@ -297,7 +312,6 @@ class Originate:
                     *(self.subject, target, self._registry.new_ids(), turn.settings, turn.now),
                     a=self._won(),
                     number=self._number,
-                    dial_number=self._dial_number,
                 )
             except RequestInvalid as error:
                 self._note_unsent(target, error)
@@ -347,7 +361,13 @@ class Originate:
             ending.party,
             (*attempts, *(attempt for attempt, _ in self._unsent)),
             final,
+            subject.number,
+            subject.filter_note,
         )
+
+
+def _ending_of_refusal(refusal: Refusal) -> Ending:
+    return ending_by_us(refusal.cause, Party.POLICY, refusal.reason)
 
 
 def _ending_of(legs: Iterable[Leg]) -> Ending:

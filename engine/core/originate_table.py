@@ -25,6 +25,7 @@ class OriginateInput(StrEnum):
 
     START = "start"
     NOBODY = "nobody"
+    REFUSED = "refused"
     A_EARLY_MEDIA = "a_early_media"
     A_ANSWERED = "a_answered"
     ATTEMPT_FAILED = "attempt_failed"
@@ -47,7 +48,7 @@ class OriginateInput(StrEnum):
 _S, _I = OriginateState, OriginateInput
 Row = dict[OriginateInput, Transition[OriginateState] | Ignore | Refuse]
 
-_STARTED: Row = {**refuse("an originate starts once", _I.START, _I.NOBODY)}
+_STARTED: Row = {**refuse("an originate starts once", _I.START, _I.NOBODY, _I.REFUSED)}
 _NO_B: Row = {
     **refuse(
         "nobody has been dialled yet",
@@ -80,6 +81,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
         _S.NEW: {
             _I.START: Transition(_S.RINGING, "ring"),
             _I.NOBODY: Transition(_S.ENDED, "finish"),
+            _I.REFUSED: Transition(_S.ENDED, "finish"),
             **refuse(
                 "nothing has been dialled",
                 *(_I.A_EARLY_MEDIA, _I.A_ANSWERED, _I.ATTEMPT_FAILED, _I.RINGING_FAILED, _I.A_LEFT),

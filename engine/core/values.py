@@ -163,6 +163,16 @@ class OriginateRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a number is not dialled."""
+
+    cause: str
+    """Cause name of `engine.core.causes`."""
+    reason: str
+    """The same for people, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedAttempt:
     """One INVITE that an accepted originate will send, known before it is sent."""
 
@@ -208,6 +218,11 @@ class Outcome:
     final: bool
     """False when it reports the answer of the endpoint, True in the one terminal event of the
     request."""
+    number: str = ""
+    """The number after the number filter."""
+    filter_note: str = ""
+    """Why a regex as number filter left the number as it was (`no match`, `no capture group`, ...),
+    empty: it did not."""
 
 
 @dataclass(frozen=True, slots=True)

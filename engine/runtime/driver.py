@@ -26,7 +26,7 @@ from engine.core.events import (
     StackEvent,
     StackLogged,
 )
-from engine.core.values import LegId, OriginateId, Party
+from engine.core.values import LegId, OriginateId, Party, Refusal
 from engine.runtime.clock import Clock
 from engine.runtime.publisher import Publisher
 from engine.runtime.resolve import Resolver
@@ -170,9 +170,8 @@ class Driver:
                 originate_id=asked.originate_id,
                 number=asked.number,
                 endpoints=(),
-                dial_number=asked.number,
                 rule="",
-                cause="NORMAL_TEMPORARY_FAILURE",
+                refusal=Refusal("NORMAL_TEMPORARY_FAILURE", "the router failed"),
             )
 
     def _give_up(self, leg: LegId, now: float) -> None:

@@ -24,6 +24,7 @@ from engine.core.values import (
     Endpoint,
     EndpointType,
     OriginateRequest,
+    Refusal,
 )
 from engine.numbers.dialplan import DialPlan, DialPlanError, Route, RouteKind
 from engine.numbers.rules import CarrierRule, ExtensionRule, RewriteRule
@@ -123,7 +124,6 @@ class Resolver:
             originate_id=asked.originate_id,
             number=route.number,
             endpoints=endpoints,
-            dial_number=route.number,
             rule=route.rule,
         )
 
@@ -234,9 +234,8 @@ def _nowhere(asked: ResolveDestination, why: str) -> DestinationResolved:
         originate_id=asked.originate_id,
         number=asked.number,
         endpoints=(),
-        dial_number=asked.number,
         rule=why,
-        cause=NO_ROUTE,
+        refusal=Refusal(NO_ROUTE, why),
     )
 
 

@@ -106,9 +106,7 @@ class LoopbackEngine(ScriptedEngine):
         carrier = endpoint(
             id="c" * 32, kind="resource", user="", realm="", contacts=(Contact(CARRIER),)
         )
-        found = DestinationResolved(
-            command.originate_id, command.number, (carrier,), command.number, "everything"
-        )
+        found = DestinationResolved(command.originate_id, command.number, (carrier,), "everything")
         self._apply(self.control.handle(found, self._tick()))
 
     def _tell(self, notice: Notice) -> None:

@@ -27,9 +27,10 @@ from engine.core.events import (
     OriginateEnded,
     SipEvent,
 )
-from engine.core.values import Contact, Endpoint, LegId, LegRole, OriginateId, Party
+from engine.core.values import Contact, Endpoint, LegId, LegRole, OriginateId, Party, Refusal
 from tests.unit.core.rig import START, carrier, device, request
 
+BARRED = Refusal("OUTGOING_CALL_BARRED", "emergency numbers are restricted")
 STATUSES = [0, 200, 404, 408, 480, 486, 487, 488, 500, 503, 603, 699]
 
 contacts = st.lists(
@@ -157,17 +158,35 @@ class Calls(RuleBasedStateMachine):
             return
         self.asked.discard(call)
         before = set(self.owner)
-        event = DestinationResolved(call, "2001", (dialled,), "2001", "rule")
+        event = DestinationResolved(call, "2001", (dialled,), "rule")
         self.keep(self.control.handle(event, self.now))
         for leg in sorted(set(self.owner) - before):
             self.keep(self.control.handle(LegAnswered(leg, "PCMU", "to", "", ""), self.now))
 
-    def ring(self, endpoints: tuple[Endpoint, ...], *, early: bool, timeout: int) -> OriginateId:
+    @rule(endpoints=st.lists(devices, max_size=2).map(tuple))
+    def refused(self, endpoints: tuple[Endpoint, ...]) -> None:
+        dialled = len(self.owner)
+        call = self.ring(endpoints, early=False, timeout=30, refusal=BARRED)
+        (notice,) = self.outcomes[call]
+        assert isinstance(notice, OriginateEnded)
+        assert notice.outcome.cause == BARRED.cause
+        assert len(self.owner) == dialled, "no INVITE"
+
+    def ring(
+        self,
+        endpoints: tuple[Endpoint, ...],
+        *,
+        early: bool,
+        timeout: int,
+        refusal: Refusal | None = None,
+    ) -> OriginateId:
         """Place a call."""
         self.calls += 1
         call = OriginateId(f"req-{self.calls}")
         asked = request(ignore_early_media=early, timeout=timeout)
-        effects = self.control.originate(call, asked, "2001", endpoints, "i", self.now)
+        effects = self.control.originate(
+            call, asked, "2001", endpoints, "i", self.now, refusal=refusal
+        )
         for command in effects.commands:
             if isinstance(command, Dial):
                 self.owner[command.leg] = call
@@ -213,12 +232,19 @@ class Calls(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         endpoints=st.lists(targets, max_size=3).map(tuple),
-        dial=st.sampled_from(["2001", "2001", ""]),
+        number=st.sampled_from(["2001", "2001", ""]),
+        refusal=st.sampled_from([None, None, BARRED]),
     )
-    def resolves(self, data: st.DataObject, endpoints: tuple[Endpoint, ...], dial: str) -> None:
+    def resolves(
+        self,
+        data: st.DataObject,
+        endpoints: tuple[Endpoint, ...],
+        number: str,
+        refusal: Refusal | None,
+    ) -> None:
         call = data.draw(st.sampled_from(sorted(self.asked)))
         self.asked.discard(call)
-        event = DestinationResolved(call, "2001", endpoints, dial, "rule")
+        event = DestinationResolved(call, number, endpoints, "rule", refusal)
         self.keep(self.control.handle(event, self.now))
 
     @precondition(lambda self: self.calls)

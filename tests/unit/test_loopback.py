@@ -176,7 +176,7 @@ class Loop:
         self.sip.submit(commands)
         for call in asked:
             found = (device("bob", "192.0.2.2"),)
-            event = DestinationResolved(call, "2001", found, "2001", "rule")
+            event = DestinationResolved(call, "2001", found, "rule")
             self.run(self.control.handle(event, START))
         self.drain()
 

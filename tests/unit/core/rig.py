@@ -29,6 +29,7 @@ from engine.core.values import (
     OriginateRequest,
     Outcome,
     Party,
+    Refusal,
 )
 
 START = 1_700_000_000.0
@@ -86,7 +87,12 @@ class Rig:
         return effects
 
     def originate(
-        self, *endpoints: Endpoint, originate_id: str = ORIGINATE, **changes: object
+        self,
+        *endpoints: Endpoint,
+        originate_id: str = ORIGINATE,
+        filter_note: str = "",
+        refusal: Refusal | None = None,
+        **changes: object,
     ) -> Effects:
         asked = request(**changes)
         return self._keep(
@@ -98,6 +104,8 @@ class Rig:
                 "inter-1",
                 self.now,
                 CallerId("Owner", "owner-number"),
+                filter_note=filter_note,
+                refusal=refusal,
             )
         )
 
@@ -123,8 +131,10 @@ class Rig:
         event = LegEnded(LegId(leg), status, "because", party, q850)
         return self._keep(self.control.handle(event, self.now))
 
-    def resolves(self, *endpoints: Endpoint, cause: str = "", dial: str = "2001") -> Effects:
-        event = DestinationResolved(ORIGINATE, "2001", endpoints, dial, "rule", cause)
+    def resolves(
+        self, *endpoints: Endpoint, refusal: Refusal | None = None, number: str = "2001"
+    ) -> Effects:
+        event = DestinationResolved(ORIGINATE, number, endpoints, "rule", refusal)
         return self._keep(self.control.handle(event, self.now))
 
     def hangs_up(self) -> Effects:

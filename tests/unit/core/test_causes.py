@@ -49,7 +49,7 @@ CAUSE_TO_STATUS = {
     486: ["USER_BUSY"],
     408: ["NO_USER_RESPONSE"],
     480: ["NO_ANSWER", "SUBSCRIBER_ABSENT", "NORMAL_UNSPECIFIED", "LOSE_RACE", "INTERWORKING"],
-    603: ["CALL_REJECTED", "DECLINE", "REJECT_ALL"],
+    603: ["CALL_REJECTED", "DECLINE", "REJECT_ALL", "NUMBER_BLOCKED"],
     410: ["NUMBER_CHANGED", "REDIRECTION_TO_NEW_DESTINATION"],
     502: ["DESTINATION_OUT_OF_ORDER", "INVALID_PROFILE"],
     484: ["INVALID_NUMBER_FORMAT", "INVALID_URL", "INVALID_GATEWAY"],
@@ -110,8 +110,15 @@ def test_q850_both_ways() -> None:
 
 def test_names_and_numbers_are_unique_and_complete() -> None:
     numbers = [row.number for row in CAUSES.values()]
-    assert len(set(numbers)) == len(numbers) == 82
-    assert {c.number for c in CAUSES.values() if c.number >= 800} == set(range(800, 826))
+    assert len(set(numbers)) == len(numbers) == 83
+    assert {c.number for c in CAUSES.values() if c.number >= 800} == {*range(800, 826), 900}
+
+
+def test_a_blocked_number_has_its_own_cause() -> None:
+    ending = ending_by_us("NUMBER_BLOCKED", Party.POLICY, "on a list")
+    assert (ending.q850, ending.sip_status, ending.reason) == (21, 603, "on a list")
+    assert result_of_cause("NUMBER_BLOCKED") is Result.REJECTED
+    assert reason_header("NUMBER_BLOCKED") == 'SIP;cause=603;text="NUMBER_BLOCKED"'
 
 
 def test_an_unknown_cause_is_named() -> None:

@@ -1,8 +1,10 @@
 """The dialled side: routing, hunting, early media, the bridge, and every way a call ends."""
 
+from typing import Any
+
 import pytest
 
-from engine.core.values import CallerId, Contact, LegRole, Outcome, Party
+from engine.core.values import CallerId, Contact, Endpoint, LegRole, Outcome, Party, Refusal
 from tests.unit.core.rig import Rig, carrier, device
 
 NORMAL = 'Q.850;cause=16;text="NORMAL_CLEARING"'
@@ -173,7 +175,7 @@ def test_a_fork_of_b_fails_only_when_all_have() -> None:
 def test_the_next_carrier_is_tried(status: int) -> None:
     rig = Rig()
     rig.rings_and_answers()
-    rig.resolves(carrier("west"), carrier("east"), dial="+14155550100")
+    rig.resolves(carrier("west"), carrier("east"), number="+14155550100")
     assert len(rig.dials()) == 2
     rig.ends(2, status)
     assert [dial.request_uri for dial in rig.dials()[1:]] == [
@@ -225,29 +227,51 @@ def _ended(rig: Rig) -> Outcome:
 def test_no_carrier_can_be_dialled() -> None:
     rig = Rig()
     rig.rings_and_answers()
-    rig.resolves(carrier("west"), dial="")
+    rig.resolves(carrier("west"), number="")
     assert rig.hangups() == {1: 'Q.850;cause=28;text="INVALID_NUMBER_FORMAT"'}
     outcome = _ended(rig)
     assert (outcome.cause, outcome.party) == ("INVALID_NUMBER_FORMAT", Party.POLICY)
 
 
 @pytest.mark.parametrize(
-    ("endpoints", "cause", "expected"),
+    ("endpoints", "refusal", "cause", "reason"),
     [
-        ((), "", "NO_ROUTE_DESTINATION"),
-        ((), "OUTGOING_CALL_BARRED", "OUTGOING_CALL_BARRED"),
-        ((device("bob"),), "", "DESTINATION_OUT_OF_ORDER"),
+        ((), None, "NO_ROUTE_DESTINATION", "no route for 2001"),
+        ((), Refusal("OUTGOING_CALL_BARRED", "barred"), "OUTGOING_CALL_BARRED", "barred"),
+        (
+            (carrier("west"),),
+            Refusal("NUMBER_BLOCKED", "on the list"),
+            "NUMBER_BLOCKED",
+            "on the list",
+        ),
+        ((device("bob"),), None, "DESTINATION_OUT_OF_ORDER", "nobody is registered"),
     ],
 )
-def test_no_way_to_b(endpoints: tuple[object, ...], cause: str, expected: str) -> None:
+def test_no_way_to_b(
+    endpoints: tuple[Endpoint, ...], refusal: Refusal | None, cause: str, reason: str
+) -> None:
     rig = Rig()
     rig.rings_and_answers()
-    rig.resolves(*endpoints, cause=cause)  # type: ignore[arg-type]
+    rig.resolves(*endpoints, refusal=refusal)
     assert list(rig.hangups()) == [1]
-    assert expected in rig.hangups()[1]
+    assert cause in rig.hangups()[1]
     outcome = _ended(rig)
-    assert (outcome.cause, outcome.party) == (expected, Party.POLICY)
+    assert (outcome.cause, outcome.reason, outcome.party) == (cause, reason, Party.POLICY)
+    a_leg = rig.channel("DESTROY", 1).leg
+    assert (a_leg.cause, a_leg.reason) == (cause, reason)
     assert rig.is_empty()
+
+
+def test_each_carrier_is_asked_for_its_own_number() -> None:
+    rig = Rig()
+    rig.rings_and_answers()
+    rig.resolves(carrier("west", number="0012001"), carrier("east"))
+    rig.ends(2, 503)
+    assert [dial.request_uri for dial in rig.dials()[1:]] == [
+        "sip:0012001@west.example.net:5080",
+        "sip:2001@east.example.net:5080",
+    ]
+    assert rig.channel("CREATE", 2).leg.callee_id.number == "0012001"
 
 
 def test_b_does_not_answer_in_time() -> None:
@@ -344,7 +368,7 @@ def test_a_loser_that_lingers_delays_only_the_terminal_event() -> None:
     ],
 )
 def test_the_dialled_party_sees_the_request_or_the_device(
-    changes: dict[str, str], shown: tuple[str, str]
+    changes: dict[str, Any], shown: tuple[str, str]
 ) -> None:
     rig = Rig()
     rig.originate(device("alice", "10.0.0.1"), **changes)

@@ -50,8 +50,8 @@ def test_late_and_unknown_events_have_no_effect() -> None:
     for event in (
         LegRang(LegId(1), 180, "Ringing"),
         LegRang(LegId(99), 180, "Ringing"),
-        DestinationResolved(ORIGINATE, "2", (), "2", ""),
-        DestinationResolved(OriginateId("unknown"), "2", (), "2", ""),
+        DestinationResolved(ORIGINATE, "2", (), ""),
+        DestinationResolved(OriginateId("unknown"), "2", (), ""),
     ):
         effects = rig.control.handle(event, START)
         assert (effects.commands, effects.notices) == ((), ())

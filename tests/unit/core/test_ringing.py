@@ -1,9 +1,11 @@
 """The rung side: fork, winner, losers, early media, timeouts, failures, hang-ups."""
 
+from typing import Any
+
 import pytest
 
 from engine.core.errors import RequestInvalid
-from engine.core.values import Contact, LegState, MediaMode, Party
+from engine.core.values import Contact, LegState, MediaMode, Party, Refusal
 from tests.unit.core.rig import ORIGINATE, START, Rig, device
 
 
@@ -23,6 +25,28 @@ def test_no_endpoint_at_all_ends_the_same() -> None:
     rig = Rig()
     rig.originate()
     assert rig.outcome().cause == "DESTINATION_OUT_OF_ORDER"
+
+
+def test_a_refused_number_rings_nobody_and_ends_at_once() -> None:
+    rig = Rig()
+    refusal = Refusal("NUMBER_BLOCKED", "2001 is on the blocklist Main")
+    rig.originate(device("alice", "10.0.0.1"), refusal=refusal)
+    assert rig.names() == ["ended NUMBER_BLOCKED"]
+    outcome = rig.outcome()
+    assert (outcome.answered, outcome.final, outcome.attempts) == (False, True, ())
+    assert (outcome.q850, outcome.sip_status, outcome.reason) == (21, 603, refusal.reason)
+    assert outcome.party is Party.POLICY
+    assert rig.orders() == []
+    assert rig.is_empty()
+
+
+def test_every_outcome_has_the_number_and_the_note_of_its_filter() -> None:
+    rig = Rig()
+    rig.originate(device("alice", "10.0.0.1"), filter_note="no match")
+    rig.answers(1)
+    rig.ends(1)
+    for outcome in (rig.answered(), rig.outcome()):
+        assert (outcome.number, outcome.filter_note) == ("2001", "no match")
 
 
 def test_a_phone_rings_and_answers() -> None:
@@ -309,7 +333,7 @@ def test_auto_answer_is_asked_of_one_phone_only(*, phones: int, applied: bool) -
         ({"cid_number": "9" * 257}, "cid_number"),
     ],
 )
-def test_a_bad_request_leaves_nothing_behind(changes: dict[str, str], field: str) -> None:
+def test_a_bad_request_leaves_nothing_behind(changes: dict[str, Any], field: str) -> None:
     rig = Rig()
     with pytest.raises(RequestInvalid) as caught:
         rig.originate(device("alice", "10.0.0.1"), **changes)
