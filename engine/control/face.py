@@ -14,6 +14,7 @@ from engine.core.values import (
     Outcome,
     PlannedAttempt,
 )
+from engine.numbers.number_filter import FilterResult
 from engine.sip.port import SipStats
 from engine.store.directory import Directory
 from engine.store.journal import Journal
@@ -27,6 +28,8 @@ class CallHandle(Protocol):
     request: OriginateRequest
     number: str
     """The number after the number filter."""
+    filter_note: str
+    """Why a regex as number filter left the number as it was, empty: it did not."""
     endpoints: tuple[Endpoint, ...]
     """The devices the request names, in the directory's order, reachable or not."""
     planned: tuple[PlannedAttempt, ...]
@@ -79,6 +82,9 @@ class EngineFace(Protocol):
         """Return the counters of the SIP stack."""
         ...
 
-    def check_number_filter(self, spec: bool | str | None, number: str) -> str:
-        """Return the filtered number. Raises `RequestInvalid` with the position in the pattern."""
+    def check_number_filter(self, spec: bool | str | None, number: str) -> FilterResult:
+        """Return the filtered number, and a note when a regex left it as it was.
+
+        Raises `RequestInvalid` with the position in the pattern.
+        """
         ...

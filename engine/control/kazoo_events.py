@@ -188,8 +188,9 @@ def quickcall_end(
         "Account-ID": outcome.account_id,
         "Answered": outcome.answered,
         **outcome_fields(outcome),
+        "Number-Filter-Note": outcome.filter_note,
         "Application-Name": "transfer",
-        "Application-Data": {"Route": request.number},
+        "Application-Data": {"Route": outcome.number},
         "Custom-Channel-Vars": {
             "Account-ID": request.account_id,
             "Authorizing-Type": request.endpoint_type.value,

@@ -44,7 +44,7 @@ def originate_request(handle: CallHandle, node: str) -> dict[str, object]:
     document: dict[str, object] = {
         "app_name": "crossbar",
         "app_version": "4.0.0",
-        "application_data": {"route": request.number},
+        "application_data": {"route": handle.number},
         "application_name": "transfer",
         "continue_on_fail": False,
         "custom_application_vars": request.custom_application_vars or None,
@@ -65,6 +65,7 @@ def originate_request(handle: CallHandle, node: str) -> dict[str, object]:
         "media": request.media.value,
         "msg_id": handle.originate_id,
         "node": node,
+        "number_filter_note": handle.filter_note,
         "outbound_callee_id_name": shown_to_callee.name,
         "outbound_callee_id_number": shown_to_callee.number,
         "outbound_caller_id_name": DISPLAY_NAME if request.cid_name is None else request.cid_name,

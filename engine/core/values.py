@@ -218,9 +218,9 @@ class Outcome:
     final: bool
     """False when it reports the answer of the endpoint, True in the one terminal event of the
     request."""
-    number: str = ""
+    number: str
     """The number after the number filter."""
-    filter_note: str = ""
+    filter_note: str
     """Why a regex as number filter left the number as it was (`no match`, `no capture group`, ...),
     empty: it did not."""
 

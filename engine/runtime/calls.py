@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from engine.core.values import Endpoint, OriginateId, OriginateRequest, Outcome, PlannedAttempt
+from engine.numbers.number_filter import FilterResult
 
 
 class Call:
@@ -17,6 +18,7 @@ class Call:
         "_ended",
         "_waiters",
         "endpoints",
+        "filter_note",
         "number",
         "originate_id",
         "planned",
@@ -27,15 +29,17 @@ class Call:
         self,
         originate_id: OriginateId,
         request: OriginateRequest,
-        number: str,
+        filtered: FilterResult,
         endpoints: tuple[Endpoint, ...],
         cancel: Callable[[OriginateId], None],
     ) -> None:
         """Keep what was accepted; `cancel` ends the originate of an id."""
         self.originate_id = originate_id
         self.request = request
-        self.number = number
+        self.number = filtered.number
         """The number after the number filter."""
+        self.filter_note = filtered.note or ""
+        """Why a regex as number filter left the number as it was, empty: it did not."""
         self.endpoints = endpoints
         """The devices the request names, reachable or not."""
         self.planned: tuple[PlannedAttempt, ...] = ()

@@ -22,7 +22,7 @@ from engine.core.errors import Conflict, EngineUnavailable, NotFound, RequestInv
 from engine.core.events import SipMessageSeen
 from engine.core.uri import header_text
 from engine.core.values import LegSnapshot, OriginateId, OriginateRequest, Outcome
-from engine.numbers.number_filter import NumberFilter, NumberFilterError
+from engine.numbers.number_filter import FilterResult, NumberFilter, NumberFilterError
 from engine.numbers.text import NumberError
 from engine.runtime.calls import Call
 from engine.runtime.clock import Clock
@@ -250,7 +250,8 @@ class Engine:
         originate_id = OriginateId(request.request_id or secrets.token_hex(16))
         if originate_id in self._calls:
             raise Conflict("request_id", originate_id, "a quickcall that is not over")
-        number = self.check_number_filter(request.number_filter, request.number)
+        filtered = self.check_number_filter(request.number_filter, request.number)
+        number = filtered.number
         now = self._clock.now()
         endpoints = self._resolver.endpoints_for(request, number, now)
         effects = self._control.originate(
@@ -261,8 +262,9 @@ class Engine:
             _new_interaction_id(now),
             now,
             self._resolver.owner_caller_id(request, number),
+            filter_note=filtered.note or "",
         )
-        call = Call(originate_id, request, number, endpoints, self._end)
+        call = Call(originate_id, request, filtered, endpoints, self._end)
         call.planned = self._control.planned(originate_id)
         self._calls[originate_id] = call
         self._driver.carry_out(effects, now)
@@ -331,14 +333,14 @@ class Engine:
         """Return the SIP messages of a Call-ID, oldest first; none unless `trace` is set."""
         return self._trace.of(call_id)
 
-    def check_number_filter(self, spec: bool | str | None, number: str) -> str:
-        """Return the filtered number.
+    def check_number_filter(self, spec: bool | str | None, number: str) -> FilterResult:
+        """Return the filtered number, and a note when a regex left it as it was.
 
         Raises `RequestInvalid`: for the filter with the position in its pattern, for the number
         when it is too long or nothing of it is left.
         """
         try:
-            return NumberFilter.compile(spec).apply(number).number
+            return NumberFilter.compile(spec).apply(number)
         except NumberFilterError as error:
             where = "" if error.position is None else f" at position {error.position}"
             allowed = f"true, false or an RE2 pattern; this one is refused{where}: {error.reason}"

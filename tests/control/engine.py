@@ -23,6 +23,7 @@ from engine.core.values import (
     Outcome,
     PlannedAttempt,
 )
+from engine.numbers.number_filter import FilterResult, NumberFilter
 from engine.sip.port import SipStats
 from engine.store.database import Database
 from engine.store.directory import Directory
@@ -38,6 +39,7 @@ class Handle:
     originate_id: OriginateId
     request: OriginateRequest
     number: str
+    filter_note: str
     endpoints: tuple[Endpoint, ...]
     planned: tuple[PlannedAttempt, ...]
     done: asyncio.Event = field(default_factory=asyncio.Event)
@@ -45,7 +47,10 @@ class Handle:
 
     def finish(self, **changes: object) -> None:
         """Let the waiters have an outcome."""
-        self.result = replace(outcome(originate_id=self.originate_id), **changes)  # type: ignore[arg-type]
+        base = outcome(
+            originate_id=self.originate_id, number=self.number, filter_note=self.filter_note
+        )
+        self.result = replace(base, **changes)  # type: ignore[arg-type]
         self.done.set()
 
     async def answered(self) -> Outcome:
@@ -86,7 +91,7 @@ class ScriptedEngine:
             devices = [self.directory.device(request.account_id, request.endpoint_id)]
         else:
             devices = list(self.directory.devices_of(request.account_id, request.endpoint_id))
-        number = self.check_number_filter(request.number_filter, request.number)
+        filtered = self.check_number_filter(request.number_filter, request.number)
         rung = tuple(endpoint(id=device.id, user=device.sip.username) for device in devices)
         planned = tuple(
             PlannedAttempt(one, one.contacts[0], f"{index}-quickcall")
@@ -94,7 +99,7 @@ class ScriptedEngine:
             if one.user != "nobody"
         )
         originate_id = OriginateId(request.request_id or f"made-{len(self.handles)}")
-        handle = Handle(originate_id, request, number, rung, planned)
+        handle = Handle(originate_id, request, filtered.number, filtered.note or "", rung, planned)
         self.handles.append(handle)
         self.started.set()
         if not planned:
@@ -122,13 +127,13 @@ class ScriptedEngine:
         """Return what the test says."""
         return self.refused
 
-    def check_number_filter(self, spec: bool | str | None, number: str) -> str:
+    def check_number_filter(self, spec: bool | str | None, number: str) -> FilterResult:
         """Take no brackets for a pattern."""
         if isinstance(spec, str) and "(" in spec and ")" not in spec:
             raise RequestInvalid(
                 "number_filter", spec, "a pattern; position 0: missing )", "pattern"
             )
-        return number.replace("-", "")
+        return NumberFilter.compile(spec).apply(number)
 
     def notice(self, name: str, **changes: object) -> int:
         """Publish and journal an event of a leg, as the runtime does; return its sequence."""

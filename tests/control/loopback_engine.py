@@ -58,9 +58,10 @@ class LoopbackEngine(ScriptedEngine):
             user=device.sip.username,
             contacts=() if device.sip.username == "nobody" else (Contact(PHONE),),
         )
-        number = self.check_number_filter(request.number_filter, request.number)
+        filtered = self.check_number_filter(request.number_filter, request.number)
+        number = filtered.number
         originate_id = OriginateId(request.request_id)
-        handle = Handle(originate_id, request, number, (rung,), ())
+        handle = Handle(originate_id, request, number, filtered.note or "", (rung,), ())
         self.handles.append(handle)
         self.by_id[originate_id] = handle
         effects = self.control.originate(

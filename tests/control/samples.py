@@ -134,5 +134,7 @@ def outcome(**changes: Any) -> Outcome:
             ),
         ),
         final=False,
+        number="1002",
+        filter_note="",
     )
     return replace(base, **changes)

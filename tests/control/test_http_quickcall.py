@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 import httpx
+import msgspec
 import pytest
 
 from tests.control.conftest import Tenant
@@ -123,6 +124,26 @@ async def test_a_failed_post_shows_the_cause_and_the_whole_request(
     }
     assert endpoint["custom_channel_vars"]["auto_answer"] is False
     assert endpoint["outbound_call_id"].endswith("-quickcall")
+
+
+async def test_a_filter_that_left_the_number_says_so(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    regex = {"number_filter": "^9(.*)"}
+    data = (await root.get(tenant.quickcall("1-002"), params=regex)).json()["data"]
+    assert data["number_filter_note"] == "no match"
+    assert data["application_data"] == {"route": "1-002"}
+    data = (await root.get(tenant.quickcall("91002"), params=regex)).json()["data"]
+    assert "number_filter_note" not in data
+    assert data["application_data"] == {"route": "1002"}
+    assert data["endpoints"][0]["to_did"] == data["outbound_caller_id_number"] == "1002"
+    url = f"{tenant.url}/devices/{tenant.nobody}/quickcall/1-002"
+    failed = (await root.post(url, params=regex)).json()["data"]
+    assert failed["request"]["number_filter_note"] == "no match"
+    events = await engine.journal.events(tenant.account)
+    payload = msgspec.json.decode(events[-1].payload)
+    assert payload["Number-Filter-Note"] == "no match"
+    assert payload["Application-Data"] == {"Route": "1-002"}
 
 
 async def test_get_without_endpoints_is_accepted_and_ends_in_one_event(

@@ -239,7 +239,30 @@ async def test_a_bad_request_is_named(rig: Rig, options: dict[str, Any], field: 
 async def test_a_bad_filter_names_the_position(rig: Rig) -> None:
     with pytest.raises(RequestInvalid, match="this one is refused at position 2: "):
         rig.engine.check_number_filter("ab(cd", "1")
-    assert rig.engine.check_number_filter("^9(.*)", "91002") == "1002"
+    assert rig.engine.check_number_filter("^9(.*)", "91002").number == "1002"
+
+
+@pytest.mark.parametrize(
+    ("typed", "regex", "dialled", "note"),
+    [("9-1002", r"^9-(\d+)$", "1002", ""), ("1002", r"^9(\d+)$", "1002", "no match")],
+)
+async def test_the_filtered_number_is_used_everywhere(
+    rig: Rig, typed: str, regex: str, dialled: str, note: str
+) -> None:
+    rig.sip.script(A_URI, Answer())
+    rig.sip.script(B_URI, Answer())
+    call = rig.start(typed, number_filter=regex)
+    await rig.event("CHANNEL_BRIDGE", 2)
+    to_a, to_b = (command for command in rig.sip.submitted if isinstance(command, Dial))
+    assert to_a.from_uri.startswith(f'"Device QuickCall" <sip:{dialled}@')
+    assert to_b.request_uri == B_URI
+    assert call.number == dialled
+    call.hang_up()
+    outcome = await call.ended()
+    assert (outcome.number, outcome.filter_note) == (dialled, note)
+    payload = (await rig.event("QUICKCALL_END")).payload
+    assert payload.get("Number-Filter-Note", "") == note
+    assert payload["Application-Data"] == {"Route": dialled}
 
 
 async def test_an_unknown_device_is_named(rig: Rig) -> None:
