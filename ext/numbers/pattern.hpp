@@ -65,6 +65,12 @@ public:
     bool ok() const { return compiled_.ok(); }
     int groups() const { return groups_; }
 
+    const std::string& text() const { return compiled_.pattern(); }
+
+    bool matches(std::string_view text) const {
+        return compiled_.Match(piece(text), 0, text.size(), RE2::UNANCHORED, nullptr, 0);
+    }
+
     // Search anywhere in the text. Fills `found` with the whole match and the first `wanted` groups.
     bool search(std::string_view text, int wanted, std::vector<re2::StringPiece>& found) const {
         found.assign(static_cast<std::size_t>(wanted) + 1, re2::StringPiece());
