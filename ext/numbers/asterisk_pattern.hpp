@@ -25,6 +25,7 @@ struct ByteSet {
     std::array<std::uint64_t, 4> bits{};
 
     void add(unsigned char byte) { bits[byte / 64] |= std::uint64_t{1} << (63 - byte % 64); }
+    void remove(unsigned char byte) { bits[byte / 64] &= ~(std::uint64_t{1} << (63 - byte % 64)); }
     bool has(unsigned char byte) const { return (bits[byte / 64] >> (63 - byte % 64) & 1) != 0; }
     int size() const {
         int count = 0;
@@ -32,6 +33,14 @@ struct ByteSet {
             count += std::popcount(word);
         }
         return count;
+    }
+    // The lowest member of a set that has one.
+    unsigned char first() const {
+        unsigned byte = 0;
+        while (!has(static_cast<unsigned char>(byte))) {
+            ++byte;
+        }
+        return static_cast<unsigned char>(byte);
     }
     bool operator==(const ByteSet&) const = default;
 };
@@ -163,11 +172,7 @@ inline PatternRefusal read_pattern(std::string_view text, AsteriskPattern& patte
             pattern.classes.push_back(set);
         } else {
             // A set of one is that character, wherever it came from.
-            unsigned value = 0;
-            while (!set.has(static_cast<unsigned char>(value))) {
-                ++value;
-            }
-            pattern.literal.push_back(static_cast<char>(value));
+            pattern.literal.push_back(static_cast<char>(set.first()));
         }
     }
     return empty ? PatternRefusal{"takes no number", 0} : PatternRefusal{};
@@ -188,35 +193,67 @@ inline bool takes(const AsteriskPattern& pattern, std::string_view rest) {
     return pattern.tail == Tail::any || (pattern.tail == Tail::some ? left > 0 : left == 0);
 }
 
-// What follows the literal, as somebody would write it.
-inline std::string tail_text(const AsteriskPattern& pattern) {
-    std::string text;
-    for (const ByteSet& set : pattern.classes) {
-        ByteSet digits[3];
-        detail::add_range(digits[0], '0', '9');
-        detail::add_range(digits[1], '1', '9');
-        detail::add_range(digits[2], '2', '9');
-        if (const auto* known = std::find(std::begin(digits), std::end(digits), set);
-            known != std::end(digits)) {
-            text.push_back("XZN"[known - digits]);
+namespace detail {
+
+// One byte; in a set if it would mean something else outside.
+inline void write_byte(unsigned char byte, std::string& text) {
+    const auto character = static_cast<char>(byte);
+    if (std::string_view("XxZzNn.!-[ /").find(character) == std::string_view::npos) {
+        text.push_back(character);
+    } else {
+        text.append({'[', character, ']'});
+    }
+}
+
+// A hyphen goes last, where it makes no range.
+inline void write_set(ByteSet set, std::string& text) {
+    const bool hyphen = set.has('-');
+    set.remove('-');
+    text.push_back('[');
+    for (unsigned byte = 0; byte < 0x80; ++byte) {
+        if (!set.has(static_cast<unsigned char>(byte))) {
             continue;
         }
-        text.push_back('[');
-        for (unsigned byte = 0; byte < 0x80; ++byte) {
-            if (!set.has(static_cast<unsigned char>(byte))) {
-                continue;
-            }
-            unsigned last = byte;
-            while (set.has(static_cast<unsigned char>(last + 1))) {
-                ++last;
-            }
-            text.push_back(static_cast<char>(byte));
-            if (last > byte + 1) {
-                text.append({'-', static_cast<char>(last)});
-                byte = last;
-            }
+        unsigned last = byte;
+        while (set.has(static_cast<unsigned char>(last + 1))) {
+            ++last;
         }
-        text.push_back(']');
+        text.push_back(static_cast<char>(byte));
+        if (last > byte + 1) {
+            text.append({'-', static_cast<char>(last)});
+            byte = last;
+        }
+    }
+    text.append(hyphen ? "-]" : "]");
+}
+
+}  // namespace detail
+
+// A literal beginning, as somebody would write it.
+inline std::string literal_text(std::string_view literal) {
+    std::string text;
+    for (const char character : literal) {
+        detail::write_byte(static_cast<unsigned char>(character), text);
+    }
+    return text;
+}
+
+// What follows the literal, as somebody would write it.
+inline std::string tail_text(const AsteriskPattern& pattern) {
+    ByteSet digits[3];
+    detail::add_range(digits[0], '0', '9');
+    detail::add_range(digits[1], '1', '9');
+    detail::add_range(digits[2], '2', '9');
+    std::string text;
+    for (const ByteSet& set : pattern.classes) {
+        const auto* known = std::find(std::begin(digits), std::end(digits), set);
+        if (known != std::end(digits)) {
+            text.push_back("XZN"[known - digits]);
+        } else if (set.size() == 1) {
+            detail::write_byte(set.first(), text);
+        } else {
+            detail::write_set(set, text);
+        }
     }
     const char* const tails[] = {".", "!", ""};
     return text + tails[static_cast<int>(pattern.tail)];

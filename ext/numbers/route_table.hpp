@@ -323,7 +323,8 @@ inline std::string RouteTable::text(Index index) const {
     const bool bare = has_bare_list_ && after == lists_.end();
     const auto ordinal = static_cast<std::uint32_t>(std::prev(after) - lists_.begin());
     const std::string literal = bare ? "" : beginnings_.text(ordinal);
-    return "_" + literal + tail_text(tail_lists_[list.tails].patterns[place - list.first_row]);
+    return "_" + literal_text(literal) +
+           tail_text(tail_lists_[list.tails].patterns[place - list.first_row]);
 }
 
 }  // namespace quickcall::numbers

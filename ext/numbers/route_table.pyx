@@ -400,4 +400,6 @@ cdef int _check_match(line, str kind, str text) except -1:
         _check_text(line, "match", text, 128)
     if not text or (kind == "prefix" and text == "+"):
         raise RouteTableError(line, "match", text, None, "a row must say what it matches")
+    if kind == "prefix" and text.startswith("++"):
+        raise RouteTableError(line, "match", text, 1, "one + at most may stand in front")
     return 0

@@ -318,7 +318,7 @@ inline RowRefusal RouteTableBuilder::refuse(const Entry& entry, std::string fiel
     switch (entry.row.kind) {
         case RowKind::regex: value = entry.symbols; break;
         case RowKind::pattern:
-            value = "_" + text_of(entry.symbols) + tail_text(ranked_[entry.tail]);
+            value = "_" + literal_text(text_of(entry.symbols)) + tail_text(ranked_[entry.tail]);
             break;
         default: value = text_of(entry.symbols);
     }

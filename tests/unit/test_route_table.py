@@ -176,6 +176,7 @@ def test_targets_name_their_first_line() -> None:
         (replace(WORLD, description="a\ud800"), "description", 1),
         (replace(WORLD, match=""), "match", None),
         (replace(WORLD, match="+"), "match", None),
+        (replace(WORLD, match="++1"), "match", 1),
         (replace(WORLD, match="1" * 129), "match", 128),
         (replace(WORLD, kind="regex", match="(a"), "match", 0),
         (replace(WORLD, kind="regex", match=""), "match", None),
