@@ -19,6 +19,7 @@ from engine.sip.port import SipStats
 from engine.store.directory import Directory
 from engine.store.journal import Journal
 from engine.store.location import Location
+from engine.store.route_tables import RouteTables
 
 
 class CallHandle(Protocol):
@@ -53,6 +54,7 @@ class EngineFace(Protocol):
     node: str
     """`name@host` of this engine, in every envelope and event."""
     directory: Directory
+    route_tables: RouteTables
     location: Location
     journal: Journal
     feed: Feed

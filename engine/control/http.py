@@ -25,6 +25,7 @@ from engine.control.http_context import (
 )
 from engine.control.http_directory import Accounts, Devices, Resources, Users
 from engine.control.http_quickcall import quickcall, quickcall_and_wait
+from engine.control.http_routes import delete_routes, replace_routes, show_routes
 from engine.control.openapi import openapi_config
 from engine.control.websocket import event_stream
 from engine.core.errors import EngineError
@@ -55,6 +56,9 @@ def make_app(face: EngineFace) -> Litestar:
             Users,
             Devices,
             Resources,
+            show_routes,
+            replace_routes,
+            delete_routes,
             list_channels,
             show_channel,
             act_on_channel,

@@ -26,6 +26,9 @@ from engine.store.documents import STRUCTS
 
 Schema = dict[str, Any]
 
+CSV = "text/csv"
+"""Media type of route tables."""
+
 _TEXT: Schema = {"type": "string", "maxLength": MAX_TEXT}
 _FLAG: Schema = {"type": "boolean"}
 
@@ -85,6 +88,7 @@ _REASONS = {
     403: "The token is for another account",
     404: "No such account, endpoint or object",
     409: "Another object has this unique value",
+    413: "The body is too long",
     500: "Ringing the endpoint failed; `data` says why",
     503: "The engine takes no new work now",
 }
@@ -95,11 +99,14 @@ def operation(
     body: Schema | None = None,
     document: bool = False,
     errors: tuple[int, ...] = (),
+    csv_body: bool = False,
+    csv_answer: bool = False,
 ) -> type[Operation]:
     """Return an operation class that adds what a handler's signature does not tell.
 
     `query`: name to schema and description. `body`: schema of the envelope's `data`; `document`: it
     is the document that the first tag names. `errors`: statuses that answer with an error envelope.
+    `csv_body`, `csv_answer`: what is sent, what is answered may be CSV instead.
     """
 
     @dataclass
@@ -110,9 +117,9 @@ def operation(
             self.parameters = parameters or None
             data = _reference((self.tags or [""])[0]) if document else body
             if data is not None:
-                self.request_body = cast(Any, _request_body(data, required=document))
+                self.request_body = cast(Any, _request_body(data, document or csv_body, csv_body))
             status = next(iter(cast(Responses, self.responses)))
-            responses = {status: _response("Success", "Success")}
+            responses = {status: _response("Success", "Success", csv_answer)}
             responses |= {str(code): _response(_REASONS[code], "Error") for code in errors}
             self.responses = cast(Any, responses)
 
@@ -127,14 +134,18 @@ def _reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _request_body(data: Schema, required: bool) -> Schema:
+def _request_body(data: Schema, required: bool, csv: bool) -> Schema:
     envelope = {"type": "object", "required": ["data"], "properties": {"data": data}}
-    return {"required": required, "content": {"application/json": {"schema": envelope}}}
+    return {"required": required, "content": _content(envelope, csv)}
 
 
-def _response(text: str, schema: str) -> Schema:
-    content = {"application/json": {"schema": _reference(schema)}}
-    return {"description": text, "content": content}
+def _response(text: str, schema: str, csv: bool = False) -> Schema:
+    return {"description": text, "content": _content(_reference(schema), csv)}
+
+
+def _content(schema: Schema, csv: bool) -> Schema:
+    content: Schema = {"application/json": {"schema": schema}}
+    return content | {CSV: {"schema": {"type": "string"}}} if csv else content
 
 
 def _envelope(status: str, more: dict[str, Schema]) -> Schema:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import re
 from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 
@@ -34,8 +33,6 @@ RouteFields = tuple[str, str, str, str, int, int, int, str, str]
 NumberedRow = tuple[int, RouteFields | None]
 """A line and its row; None for an empty line, which counts but says nothing."""
 
-_CONTROLS = bytes(code for code in (*range(32), 127) if chr(code) not in "\t\n\r")
-_CONTROL = re.compile(f"[{re.escape(_CONTROLS.decode())}]")
 _SHOWN = 64
 _DIGITS = 9
 _KNOWN_INTEGERS = 4096
@@ -170,8 +167,6 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
             before = rest + newlines.decode(error.object[: error.start].decode("utf-8-sig"))
             line, bad = done + before.count("\n") + 1, error.object[error.start : error.end]
             raise RouteFileError(line, "line", f"bytes {bad.hex(' ')}", "not UTF-8") from None
-        if chunk.translate(None, _CONTROLS) != chunk:
-            _refuse_control(done + 1, "line", text)
         lines = text.split("\n")
         rest = lines.pop()
         if len(max(lines, key=len, default="")) > MAX_LINE or len(rest) > MAX_LINE:
@@ -186,13 +181,6 @@ def _with_end(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
     for chunk in chunks:
         yield chunk, False
     yield b"", True
-
-
-def _refuse_control(line: int, field: str, text: str) -> None:
-    found = _CONTROL.search(text)
-    if found is not None:
-        at = line + text.count("\n", 0, found.start())
-        raise RouteFileError(at, field, found[0], "control characters are not allowed")
 
 
 def _refuse_long(line: int, lines: list[str]) -> None:
@@ -265,26 +253,21 @@ def _of_item(line: int, item: msgspec.Raw) -> RouteFields:
         if not 0 <= value < 10**_DIGITS:
             allowed = f"a whole number of at most {_DIGITS} digits"
             raise RouteFileError(line, name, str(value), allowed)
-    texts = [_clean(line, name, getattr(row, name)) for name in (*REQUIRED, *COLUMNS[-2:])]
-    kind, match, to, target, prepend, description = texts
     return (
-        kind,
-        match,
-        to,
-        target,
+        _with_lf(row.kind),
+        _with_lf(row.match),
+        _with_lf(row.to),
+        _with_lf(row.id),
         row.priority,
         row.weight,
         row.strip,
-        prepend,
-        description,
+        _with_lf(row.prepend),
+        _with_lf(row.description),
     )
 
 
-def _clean(line: int, field: str, text: str) -> str:
-    if text.isprintable():
-        return text
-    _refuse_control(line, field, text)
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+def _with_lf(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _text_of(item: msgspec.Raw) -> str:

@@ -38,6 +38,7 @@ from engine.store.database import Database
 from engine.store.directory import Directory
 from engine.store.journal import Journal
 from engine.store.location import Location
+from engine.store.route_tables import RouteTables
 
 HOUSEKEEPING_S = 10.0
 """Seconds between two looks for bindings that have expired."""
@@ -62,6 +63,8 @@ class Engine:
     """`name@host` of this engine, in every envelope and event."""
     directory: Directory
     """Accounts, users, devices and carriers."""
+    route_tables: RouteTables
+    """The route table of each account."""
     location: Location
     """Where devices are registered."""
     journal: Journal
@@ -133,6 +136,7 @@ class Engine:
         database = await Database.open(config.database)
         self._exit.push_async_callback(database.close)
         self.directory = await Directory.open(database)
+        self.route_tables = await RouteTables.open(database, self.directory)
         self.location = await Location.open(database)
         self._exit.push_async_callback(self._close_writer, "bindings", self.location)
         self.journal = await Journal.open(database, keep_events=config.events_kept)

@@ -29,6 +29,7 @@ from engine.store.database import Database
 from engine.store.directory import Directory
 from engine.store.journal import Journal
 from engine.store.location import Location
+from engine.store.route_tables import RouteTables
 from tests.control.samples import endpoint, outcome, snapshot
 
 
@@ -66,6 +67,8 @@ class Handle:
 
 class ScriptedEngine:
     """The engine as HTTP sees it."""
+
+    route_tables: RouteTables
 
     def __init__(self, directory: Directory, location: Location, journal: Journal) -> None:
         self.node = "engine@test.example.org"
@@ -165,7 +168,9 @@ async def engine_on(folder: Path, kind: type[E]) -> AsyncIterator[E]:
     journal = await Journal.open(database)
     location = await Location.open(database)
     try:
-        yield kind(await Directory.open(database), location, journal)
+        engine = kind(await Directory.open(database), location, journal)
+        engine.route_tables = await RouteTables.open(database, engine.directory)
+        yield engine
     finally:
         await location.close()
         await journal.close()

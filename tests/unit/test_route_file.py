@@ -22,9 +22,7 @@ from engine.numbers.route_file import (
 
 HEADER = "kind,match,to,id\n"
 
-texts = st.text(
-    st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from('\n\t,";\u2028\x85')
-)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"))
 numbers = st.integers(0, 10**9 - 1)
 rows = st.tuples(texts, texts, texts, texts, numbers, numbers, numbers, texts, texts)
 files = st.lists(rows)
@@ -115,7 +113,6 @@ def test_large_texts_come_in_blocks() -> None:
         (HEADER + "a,b,c,d\n\na,b,c,d,e\n", 4, "line", "the header has 4 columns"),
         (HEADER + 'a,b,c,d\na,b,"c"x,d\n', 3, "line", "not CSV"),
         (HEADER + 'a,b,c,d\na,"b,c,d\na,b\n', 3, "line", "not CSV"),
-        (HEADER + "a,b,c,d\na,b\0,c,d\n", 3, "line", "control characters"),
         (HEADER + "a,b,c,d\n" + "a,b,c," + "d" * MAX_LINE + "\n", 3, "line", "longer than"),
         (HEADER + 'a,b,c,"' + "d\n" * 100_000, 2, "line", "field larger"),
         ("kind,match,to,id,weight\na,b,c,d,many\n", 2, "weight", "a whole number"),
@@ -159,7 +156,6 @@ def test_an_endless_line_is_refused_before_it_ends() -> None:
         (b'[{"kind":"a","match":"b","to":"c"}]', 1, "line", "missing required field `id`"),
         (b'[{"kind":"a","match":"b","to":"c","id":"d","cost":1}]', 1, "line", "unknown field"),
         (b'[{"kind":"a","match":2,"to":"c","id":"d"}]', 1, "match", "Expected `str`"),
-        (b'[{"kind":"a","match":"\\u0000","to":"c","id":"d"}]', 1, "match", "control"),
         (
             b'[{"kind":"a","match":"b","to":"c","id":"d","description":"x\\ny"},'
             b'{"kind":"a","match":"b","to":"c","id":"d","weight":-1}]',
