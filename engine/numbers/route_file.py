@@ -24,7 +24,7 @@ REQUIRED = COLUMNS[:4]
 MAX_LINE = 64 * 1024
 """Longest line, characters."""
 
-BLOCK = 16 * 1024
+BLOCK = 4 * 1024
 """Characters of text that writers gather before they hand it out."""
 
 RouteFields = tuple[str, str, str, str, int, int, int, str, str]
