@@ -16,7 +16,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.bench_number_filter import machine, ns_per_call
-from engine.numbers.dialplan import CarrierRule, DialPlan, ExtensionRule, RewriteRule
+from engine.numbers.dialplan import (
+    CarrierRule,
+    CarrierRules,
+    DialPlan,
+    ExtensionIndex,
+    ExtensionRule,
+    RewriteRule,
+)
 
 ASKED = 10_000
 """How many different numbers are asked for in turn, so that caches of one number do not help."""
@@ -25,12 +32,16 @@ ASKED = 10_000
 def plan(size: int) -> DialPlan:
     """Return a plan of `size` extensions, one rewrite rule and two carriers."""
     return DialPlan.compile(
-        [ExtensionRule(str(200_000_000 + index), "device", "d") for index in range(size)],
-        [RewriteRule(r"^(\d{7})$", prefix="1415")],
-        [
-            CarrierRule("first", "First", (r"^\+?1(\d{10})$",), 10, "+1"),
-            CarrierRule("second", "Second", (r"^\+?(\d{8,15})$",), 20, "+"),
-        ],
+        extensions=ExtensionIndex.compile(
+            ExtensionRule(str(200_000_000 + index), "device", "d") for index in range(size)
+        ),
+        rewrites=[RewriteRule(r"^(\d{7})$", prefix="1415")],
+        carriers=CarrierRules.compile(
+            [
+                CarrierRule("first", "First", (r"^\+?1(\d{10})$",), 10, "+1"),
+                CarrierRule("second", "Second", (r"^\+?(\d{8,15})$",), 20, "+"),
+            ]
+        ),
     )
 
 
@@ -69,7 +80,8 @@ def rewrites(count: int) -> list[dict[str, object]]:
     for size in (1, 10, 100):
         tried = [RewriteRule(rf"^9{index}(\d+)$") for index in range(size - 1)]
         compiled = DialPlan.compile(
-            [], [*tried, RewriteRule(r"^1(\d+)$")], [CarrierRule("any", "Any", (".",))]
+            rewrites=[*tried, RewriteRule(r"^1(\d+)$")],
+            carriers=CarrierRules.compile([CarrierRule("any", "Any", (".",))]),
         )
         cost = ns_per_call(count // 10 or 1, partial(compiled.match, "14154846048"))
         rows.append({"case": "last rewrite", "rewrites": size, "ns_per_match": cost})

@@ -1,10 +1,35 @@
-"""What a dial plan is made of: the values that the directory hands in."""
+"""What a dial plan is made of and answers with: the values, and the error that refuses a plan."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Literal
 
 EndpointType = Literal["device", "user"]
 """What an extension can ring."""
+
+AFFIX_LIMIT = 64
+"""The longest prefix or suffix of a rule, in characters."""
+
+
+class DialPlanError(ValueError):
+    """A dial plan is refused whole because of one rule.
+
+    Attributes: `where`, the rule as a path into the lists given, such as "rewrites[2].regex" or
+    "carriers[0].rules[1]"; `index`, the last index of that path; `pattern`, the offending text;
+    `position`, offset of the fault in it in characters, None when it is the text as a whole;
+    `reason`, what is wrong and what is allowed.
+    """
+
+    def __init__(
+        self, where: str, index: int, pattern: str, position: int | None, reason: str
+    ) -> None:
+        at = "" if position is None else f" at position {position}"
+        super().__init__(f"{where} {pattern[:64]!r}{at}: {reason}")
+        self.where = where
+        self.index = index
+        self.pattern = pattern
+        self.position = position
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +75,33 @@ class CarrierRule:
     weight_cost: int = 50
     prefix: str = ""
     suffix: str = ""
+
+
+class RouteKind(Enum):
+    """What a route leads to."""
+
+    EXTENSION = "extension"
+    """A device or a user of the same account."""
+    GATEWAY = "gateway"
+    """A carrier resource."""
+    REFUSED = "refused"
+    """Nowhere: the number is blocked or of a restricted class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A carrier to try for a number, and what to dial there.
+
+    Fields: `resource_id`, the id in the row of the route table, or `CarrierRule.resource_id`;
+    `number`, what is dialled there; `priority`, lower is tried first (`weight_cost` of a
+    `CarrierRule`); `weight`, the share among equals, 0 for a `CarrierRule`: those keep their order;
+    `length`, digits of the prefix that matched, longer is tried first, 0 when it was no prefix;
+    `rule`, what matched, in words.
+    """
+
+    resource_id: str
+    number: str
+    priority: int = 0
+    weight: int = 0
+    length: int = 0
+    rule: str = ""

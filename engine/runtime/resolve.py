@@ -2,9 +2,9 @@
 
 Order of a dialled number: extensions of the account, then the rewrite rules of device, user and
 account (`dial_plan`, in Kazoo's order), then extensions again, then carriers by weight cost;
-docs/numbers.md has the whole of it. No rule takes the number: NO_ROUTE_DESTINATION. The extension's
-device is not registered: its endpoint has no contact and call control ends the call with
-DESTINATION_OUT_OF_ORDER, the cause Kazoo gives when it finds nobody to ring.
+docs/dial_plan.md has the whole of it. No rule takes the number: NO_ROUTE_DESTINATION. The
+extension's device is not registered: its endpoint has no contact and call control ends the call
+with DESTINATION_OUT_OF_ORDER, the cause Kazoo gives when it finds nobody to ring.
 """
 
 from __future__ import annotations
@@ -26,7 +26,14 @@ from engine.core.values import (
     OriginateRequest,
     Refusal,
 )
-from engine.numbers.dialplan import DialPlan, DialPlanError, Route, RouteKind
+from engine.numbers.dialplan import (
+    CarrierRules,
+    DialPlan,
+    DialPlanError,
+    ExtensionIndex,
+    Route,
+    RouteKind,
+)
 from engine.numbers.rules import CarrierRule, ExtensionRule, RewriteRule
 from engine.numbers.text import NumberError
 from engine.store.directory import Directory
@@ -114,6 +121,8 @@ class Resolver:
             route = self._route(asked)
             if route is None:
                 return _nowhere(asked, "no rule takes the number")
+            if route.kind is RouteKind.REFUSED:
+                return _nowhere(asked, route.reason)
             if route.kind is RouteKind.EXTENSION:
                 endpoints = self._extension(asked.request.account_id, route, now)
             else:
@@ -193,8 +202,9 @@ class Resolver:
 
     def _carriers(self, request: OriginateRequest, route: Route) -> tuple[Endpoint, ...]:
         gateways = self._account_plans(self._directory.account(request.account_id)).gateways
-        hops = zip(route.carriers, route.carrier_numbers, strict=True)
-        return tuple(_carrier_endpoint(*gateways[key], number) for key, number in hops)
+        return tuple(
+            _carrier_endpoint(*gateways[hop.resource_id], hop.number) for hop in route.hops
+        )
 
     def _endpoints(
         self, account_id: str, devices: tuple[Device, ...], number: str, now: float
@@ -243,7 +253,11 @@ def _compile(
     account_id: str, plans: _AccountPlans, rewrites: tuple[RewriteRule, ...]
 ) -> DialPlan | None:
     try:
-        return DialPlan.compile(plans.extensions, rewrites, plans.carriers)
+        return DialPlan.compile(
+            extensions=ExtensionIndex.compile(plans.extensions),
+            rewrites=rewrites,
+            carriers=CarrierRules.compile(plans.carriers),
+        )
     except DialPlanError as error:
         # Calls must not fail one by one without a word; this is said once for each revision of the
         # account.

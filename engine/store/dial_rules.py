@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from engine.core.errors import RequestInvalid
-from engine.numbers.dialplan import CarrierRule, DialPlan, DialPlanError, RewriteRule
+from engine.numbers.dialplan import (
+    CarrierRule,
+    CarrierRules,
+    DialPlan,
+    DialPlanError,
+    RewriteRule,
+)
 from engine.store.documents import DialPlan as DialPlanDocument
 from engine.store.documents import DialPlanRule, Document, Resource
 
@@ -22,17 +28,12 @@ def check_patterns(document: Document) -> None:
 
     Raises `RequestInvalid` naming the field, and in what is allowed the fault and its position.
     """
-    if isinstance(document, Resource):
-        carriers = (CarrierRule(document.id, document.name, document.rules),)
-        _compile((), carriers)
-    else:
-        _compile(rewrite_rules(document.dial_plan), ())
-
-
-def _compile(rewrites: tuple[RewriteRule, ...], carriers: tuple[CarrierRule, ...]) -> None:
     try:
-        DialPlan.compile((), rewrites, carriers)
+        if isinstance(document, Resource):
+            CarrierRules.compile([CarrierRule(document.id, document.name, document.rules)])
+        else:
+            DialPlan.compile(rewrites=rewrite_rules(document.dial_plan))
     except DialPlanError as error:
         at = "" if error.position is None else f"at position {error.position}: "
-        field = f"rules[{error.index}]" if carriers else "dial_plan"
+        field = f"rules[{error.index}]" if isinstance(document, Resource) else "dial_plan"
         raise RequestInvalid(field, error.pattern, f"{at}{error.reason}", "pattern") from None

@@ -1,70 +1,364 @@
 # distutils: language = c++
 # cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
-"""A dial plan in C++: exact extensions in a hash map, regexes compiled once."""
-from libc.stdint cimport int64_t
+"""Dial plans in C++: shared parts, the plan that asks them in order, and the routes it finds."""
+cimport cython
+from libc.stdint cimport int32_t
 from libcpp cimport bool as cbool
+from libcpp.memory cimport make_shared, shared_ptr, unique_ptr
 from libcpp.string cimport string
-from libcpp.string_view cimport string_view
-from libcpp.vector cimport vector
 
 from number_text cimport check_number, utf8
+from plan_parts cimport (
+    CppCarriers,
+    CppHop,
+    CppNumbering,
+    Groups,
+    NumberIndex,
+    Plan,
+    PlanParts,
+    Resolution,
+    Stage,
+    Verdict,
+    press_keys,
+)
+
+from engine.numbers import wording
+from engine.numbers.rules import Hop, RouteKind
 
 
-cdef extern from "plan.hpp" namespace "quickcall::numbers" nogil:
-    cdef cppclass Hop:
-        int64_t carrier
-        int64_t rule
-        string number
-
-    cdef cppclass Resolution:
-        int64_t rewrite
-        int64_t extension
-        string number
-        vector[Hop] hops
-
-    cdef cppclass CppPlan "quickcall::numbers::Plan":
-        cbool add_extension(string_view number) except +
-        cbool add_rewrite(string_view regex, string_view prefix, string_view suffix) except +
-        void add_carrier(string_view prefix, string_view suffix) except +
-        cbool add_carrier_rule(string_view regex) except +
-        Resolution resolve(string_view number) except +
+cdef inline str text(const string& utf8_text):
+    return utf8_text.decode("utf-8")
 
 
-cdef class Plan:
-    """Rules in the order of adding; resolve() tells every decision for a number by index."""
+cdef int accept(cbool added, str what) except -1:
+    if not added:
+        raise ValueError(f"{what!r} is refused: checked rules are not")
+    return 0
 
-    cdef CppPlan plan
 
-    def add_extension(self, number: str) -> bool:
-        """Add an extension; False when the number is there already."""
-        check_number(number)
-        return self.plan.add_extension(utf8(number))
+cdef class CompiledExtensions:
+    """Extensions by number; shared by the plans of an account."""
 
-    def add_rewrite(self, regex: str, prefix: str, suffix: str) -> bool:
-        """Add a rewrite rule; False when RE2 refuses the regex."""
-        return self.plan.add_rewrite(utf8(regex), utf8(prefix), utf8(suffix))
+    cdef shared_ptr[NumberIndex] index
+    cdef readonly tuple rules
 
-    def add_carrier(self, prefix: str, suffix: str) -> None:
-        """Add a carrier that has no rules yet; it is hunted after those added before."""
-        self.plan.add_carrier(utf8(prefix), utf8(suffix))
+    def __cinit__(self, tuple rules not None):
+        cdef int32_t place
+        cdef str number
+        self.rules = rules
+        self.index = make_shared[NumberIndex]()
+        for place in range(<int32_t>len(rules)):
+            number = rules[place].number
+            accept(self.index.get().add(utf8(number), place), number)
 
-    def add_carrier_rule(self, regex: str) -> bool:
-        """Add a rule to the carrier added last; False when RE2 refuses the regex."""
-        return self.plan.add_carrier_rule(utf8(regex))
+    def __len__(self):
+        return len(self.rules)
 
-    def resolve(self, number: str) -> tuple[int, int, str, list[tuple[int, int, str]]]:
-        """Return rewrite index or -1, extension index or -1, final number, and carrier hops.
 
-        A hop is the index of a carrier, of the rule of it that matched, and the number to dial.
+cdef class CompiledNumbering:
+    """Converters to E.164 and classifiers; shared by all plans."""
+
+    cdef shared_ptr[CppNumbering] numbering
+    cdef readonly tuple converters
+    cdef readonly tuple classifiers
+
+    def __cinit__(self, tuple converters not None, tuple classifiers not None):
+        self.converters = converters
+        self.classifiers = classifiers
+        self.numbering = make_shared[CppNumbering]()
+        cdef CppNumbering* numbering = self.numbering.get()
+        for rule in converters:
+            accept(
+                numbering.add_converter(utf8(rule.regex), utf8(rule.prefix), utf8(rule.suffix)),
+                rule.regex,
+            )
+        for classifier in classifiers:
+            accept(numbering.add_classifier(utf8(classifier.regex)), classifier.regex)
+        numbering.prepare()
+
+    def e164(self, str number not None) -> str:
+        """Return the E.164 form of a number, letters of a keypad made digits.
+
+        The number itself comes back when it begins with + or no converter takes it. Raises
+        NumberError for more than 128 characters and for text that is not Unicode.
         """
         check_number(number)
-        cdef Resolution found = self.plan.resolve(utf8(number))
-        cdef list hops = []
-        cdef size_t index
-        for index in range(found.hops.size()):
-            hops.append((
-                found.hops[index].carrier,
-                found.hops[index].rule,
-                found.hops[index].number.decode("utf-8"),
-            ))
-        return found.rewrite, found.extension, found.number.decode("utf-8"), hops
+        cdef string form = string(utf8(number))
+        cdef Groups groups
+        press_keys(form)
+        self.numbering.get().convert(form, groups)
+        return text(form)
+
+    def classify(self, str number not None) -> str:
+        """Return the name of the first classifier that takes a number as it stands, or "".
+
+        Numbers are classified in their E.164 form: give `e164(number)`. Raises NumberError as
+        `e164` does.
+        """
+        check_number(number)
+        cdef Groups groups
+        cdef int32_t found = self.numbering.get().classify(utf8(number), groups)
+        return self.classifiers[found].name if found >= 0 else ""
+
+
+cdef class CompiledCarriers:
+    """Carriers in hunt order; shared by the plans of an account."""
+
+    cdef shared_ptr[CppCarriers] carriers
+    cdef readonly tuple rules
+
+    def __cinit__(self, tuple rules not None):
+        self.rules = rules
+        self.carriers = make_shared[CppCarriers]()
+        cdef CppCarriers* carriers = self.carriers.get()
+        for rule in rules:
+            carriers.add_carrier(utf8(rule.prefix), utf8(rule.suffix), rule.weight_cost)
+            for regex in rule.rules:
+                accept(carriers.add_rule(utf8(regex)), regex)
+        carriers.prepare()
+
+    def __len__(self):
+        return len(self.rules)
+
+
+cdef class CompiledBlocklists:
+    """Blocked numbers, as listed and in their E.164 form; shared by the plans of an account."""
+
+    cdef shared_ptr[NumberIndex] index
+    cdef readonly tuple names
+
+    def __cinit__(self, tuple names not None, tuple numbers not None, CompiledNumbering numbering):
+        cdef int32_t place
+        cdef str number
+        self.names = names
+        self.index = make_shared[NumberIndex]()
+        for place in range(<int32_t>len(names)):
+            for number in numbers[place]:
+                self.index.get().add(utf8(number), place)
+                self.index.get().add(utf8(numbering.e164(number)), place)
+
+
+cdef class CompiledPlan:
+    """The parts and rules of one plan; `match` asks them in order."""
+
+    cdef unique_ptr[Plan] plan
+    cdef readonly CompiledExtensions extensions
+    cdef readonly tuple rewrites
+    cdef readonly CompiledCarriers carriers
+    cdef readonly CompiledNumbering numbering
+    cdef readonly CompiledBlocklists blocked
+    cdef readonly frozenset denied
+
+    def __cinit__(
+        self,
+        CompiledExtensions extensions,
+        tuple rewrites not None,
+        CompiledCarriers carriers,
+        CompiledNumbering numbering not None,
+        CompiledBlocklists blocked,
+        frozenset denied not None,
+    ):
+        self.extensions = extensions
+        self.rewrites = rewrites
+        self.carriers = carriers
+        self.numbering = numbering
+        self.blocked = blocked
+        self.denied = denied
+        cdef PlanParts parts
+        parts.numbering = numbering.numbering
+        if extensions is not None:
+            parts.extensions = extensions.index
+        if carriers is not None:
+            parts.carriers = carriers.carriers
+        if blocked is not None:
+            parts.blocked = blocked.index
+        self.plan.reset(new Plan(parts))
+        for rule in rewrites:
+            accept(
+                self.plan.get().add_rewrite(
+                    utf8(rule.regex), utf8(rule.prefix), utf8(rule.suffix)
+                ),
+                rule.regex,
+            )
+        for place, classifier in enumerate(numbering.classifiers):
+            if classifier.name in denied:
+                self.plan.get().deny(place)
+        self.plan.get().prepare()
+
+    def match(self, str number not None) -> Route | None:
+        """Return where a number of at most 128 characters goes, or None when no rule takes it.
+
+        An empty number matches nothing, and a rule that would leave nothing to dial is passed over.
+        Raises NumberError for a longer number and for text that is not Unicode.
+        """
+        check_number(number)
+        cdef Route route = Route.__new__(Route)
+        self.plan.get().resolve(utf8(number), route.found)
+        if route.found.stage == Stage.nobody and route.found.refusal == Verdict.allowed:
+            return None
+        route.plan = self
+        return route
+
+    def resolve(self, str number not None) -> tuple:
+        """Return every decision that `match` takes, for `engine.numbers.explain`."""
+        check_number(number)
+        cdef Resolution found
+        self.plan.get().resolve(utf8(number), found)
+        self.plan.get().classify(found)
+        return (
+            <int>found.stage,
+            found.index,
+            text(found.number),
+            text(found.spelled),
+            found.rewrite,
+            text(found.e164),
+            found.converter,
+            found.classifier,
+            found.asked_e164,
+            tuple([self.hop_decision(hop) for hop in found.hops]),
+            tuple([
+                (*self.hop_decision(drop.hop), <int>drop.refusal, drop.by)
+                for drop in found.dropped
+            ]),
+            <int>found.refusal,
+            found.refused_by,
+            text(found.refused),
+            tuple([self.hop_decision(hop) for hop in self.plan.get().offers(found)]),
+        )
+
+    cdef tuple hop_decision(self, const CppHop& hop):
+        return hop.source, hop.rule, text(hop.number)
+
+    def would_rewrite(self, int rule, str number not None) -> bool:
+        """Tell whether the rewrite rule at an index takes a number and leaves something to dial."""
+        if not 0 <= rule < len(self.rewrites):
+            raise IndexError(f"there is no rewrite rule {rule}")
+        check_number(number)
+        return self.plan.get().would_rewrite(rule, utf8(number))
+
+
+@cython.final
+@cython.freelist(16)
+@cython.no_gc
+cdef class Route:
+    """Where a number goes; immutable, made by `DialPlan.match`.
+
+    Equal routes lead to the same place by the same rule. Fields are made when they are read.
+    """
+
+    cdef CompiledPlan plan
+    cdef Resolution found
+
+    def __init__(self, *args, **kwargs):
+        raise TypeError("routes are made by DialPlan.match")
+
+    @property
+    def kind(self):
+        """Return the `RouteKind`."""
+        if self.found.refusal != Verdict.allowed:
+            return RouteKind.REFUSED
+        return RouteKind.EXTENSION if self.found.hops.empty() else RouteKind.GATEWAY
+
+    @property
+    def endpoint_type(self) -> str | None:
+        """Return "device" or "user" for an extension, else None."""
+        if self.found.stage == Stage.extension:
+            return self.plan.extensions.rules[self.found.index].endpoint_type
+        return None
+
+    @property
+    def id(self) -> str:
+        """Return the device or user id, or the first carrier's resource id; "" when refused."""
+        if self.found.stage == Stage.extension:
+            return self.plan.extensions.rules[self.found.index].endpoint_id
+        return self.hop_id(self.found.hops[0]) if self.found.hops.size() else ""
+
+    @property
+    def number(self) -> str:
+        """Return the number to dial there first; of a refused number what had become of it."""
+        if self.found.hops.size():
+            return text(self.found.hops[0].number)
+        return text(self.found.number if self.found.dialled.empty() else self.found.dialled)
+
+    @property
+    def rule(self) -> str:
+        """Return which rules decided, in words."""
+        if self.found.refusal != Verdict.allowed:
+            words = self.refuser()
+        elif self.found.stage == Stage.extension:
+            words = wording.extension(self.plan.extensions.rules[self.found.index])
+        else:
+            words = self.hop_rule(self.found.hops[0])
+        if self.found.rewrite < 0:
+            return words
+        rewrite = self.plan.rewrites[self.found.rewrite]
+        return f"{wording.rewrite(self.found.rewrite, rewrite)}, then {words}"
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """Return the carriers to try, in hunt order; empty unless the kind is GATEWAY."""
+        return tuple([
+            Hop(
+                self.hop_id(hop), text(hop.number), hop.priority, hop.weight, hop.length,
+                self.hop_rule(hop),
+            )
+            for hop in self.found.hops
+        ])
+
+    @property
+    def refusal(self) -> str:
+        """Return "blocked", "restricted" or "" when the number is not refused."""
+        if self.found.refusal == Verdict.allowed:
+            return ""
+        return "blocked" if self.found.refusal == Verdict.blocked else "restricted"
+
+    @property
+    def reason(self) -> str:
+        """Return why the number is refused, in words; "" when it is not."""
+        if self.found.refusal == Verdict.allowed:
+            return ""
+        return wording.refused(text(self.found.refused), self.refuser())
+
+    @property
+    def e164(self) -> str:
+        """Return the E.164 form of the number, or the number itself when it has none."""
+        self.plan.plan.get().classify(self.found)
+        return text(self.found.e164)
+
+    @property
+    def classification(self) -> str:
+        """Return the name of the classifier that takes the number; "" when none does."""
+        self.plan.plan.get().classify(self.found)
+        found = self.found.classifier
+        return self.plan.numbering.classifiers[found].name if found >= 0 else ""
+
+    cdef str hop_id(self, const CppHop& hop):
+        return self.plan.carriers.rules[hop.source].resource_id
+
+    cdef str hop_rule(self, const CppHop& hop):
+        return wording.carrier(self.plan.carriers.rules[hop.source], hop.rule)
+
+    cdef str refuser(self):
+        if self.found.refusal == Verdict.blocked:
+            return wording.blocklist(self.plan.blocked.names[self.found.refused_by])
+        return wording.classifier(self.plan.numbering.classifiers[self.found.refused_by])
+
+    cdef tuple values(self):
+        return (
+            self.kind, self.endpoint_type, self.id, self.number, self.rule, self.hops,
+            self.refusal, self.reason, self.e164, self.classification,
+        )
+
+    def __eq__(self, other):
+        return self.values() == (<Route>other).values() if type(other) is Route else NotImplemented
+
+    def __hash__(self):
+        return hash(self.values())
+
+    def __repr__(self):
+        return (
+            f"Route(kind={self.kind}, endpoint_type={self.endpoint_type!r}, id={self.id!r}, "
+            f"number={self.number!r}, rule={self.rule!r}, hops={self.hops!r}, "
+            f"refusal={self.refusal!r}, reason={self.reason!r}, e164={self.e164!r}, "
+            f"classification={self.classification!r})"
+        )

@@ -1,179 +1,211 @@
-// One account's dial plan: built once, then only read, from any number of threads.
+// A dial plan: parts compiled once, asked in one order of precedence (docs/dial_plan.md).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "pattern.hpp"
+#include "carriers.hpp"
+#include "number_index.hpp"
+#include "numbering.hpp"
+#include "resolution.hpp"
+#include "rewrites.hpp"
 
 namespace quickcall::numbers {
 
-inline constexpr std::int64_t none = -1;
-
-// One carrier willing to take the number, and what to dial there.
-struct Hop {
-    std::int64_t carrier;
-    std::int64_t rule;
-    std::string number;
+// What plans share; a null part has no rules, but numbering is always there.
+struct PlanParts {
+    std::shared_ptr<const NumberIndex> extensions;  // number -> extension
+    std::shared_ptr<const Carriers> carriers;
+    std::shared_ptr<const Numbering> numbering;
+    std::shared_ptr<const NumberIndex> blocked;     // number -> blocklist
 };
 
-// Every decision taken for a number; indices are those of the order of adding.
-struct Resolution {
-    std::int64_t rewrite = none;
-    std::int64_t extension = none;
-    std::string number;      // what extensions and carriers were asked for in the end
-    std::vector<Hop> hops;   // in hunt order; empty when an extension was found
-};
-
+// Filled by the add functions, closed by prepare(), then only read, from any number of threads.
 class Plan {
 public:
-    // False when the number is there already.
-    bool add_extension(std::string_view number) {
-        const auto index = static_cast<std::int64_t>(extensions_.size());
-        return extensions_.try_emplace(std::string(number), index).second;
-    }
+    explicit Plan(PlanParts parts) : parts_(std::move(parts)) {}
 
-    // False when RE2 refuses the pattern; then nothing is added.
+    // False when RE2 refuses the regex; then nothing is added.
     bool add_rewrite(std::string_view regex, std::string_view prefix, std::string_view suffix) {
-        auto pattern = std::make_unique<Pattern>(regex);
-        if (!pattern->ok()) {
-            return false;
-        }
-        rewrites_.push_back({std::move(pattern), std::string(prefix), std::string(suffix)});
-        return true;
+        return rewrites_.add(regex, prefix, suffix);
     }
 
-    // Carriers are hunted in the order of adding.
-    void add_carrier(std::string_view prefix, std::string_view suffix) {
-        carriers_.push_back({{}, std::string(prefix), std::string(suffix)});
+    // Numbers of a class that is denied are not sent to carriers.
+    void deny(std::int32_t classifier) {
+        denied_.resize(std::max(denied_.size(), static_cast<std::size_t>(classifier) + 1));
+        denied_[static_cast<std::size_t>(classifier)] = true;
     }
 
-    // Adds to the last carrier. False when there is none or RE2 refuses the pattern.
-    bool add_carrier_rule(std::string_view regex) {
-        auto pattern = std::make_unique<Pattern>(regex);
-        if (carriers_.empty() || !pattern->ok()) {
-            return false;
-        }
-        carriers_.back().rules.push_back(std::move(pattern));
-        return true;
-    }
+    void prepare() { rewrites_.prepare(); }
 
-    // Exact extension, else the first rewrite that matches, extension again, else carriers.
-    Resolution resolve(std::string_view number) const {
-        Resolution found;
+    // Fills a fresh resolution.
+    void resolve(std::string_view number, Resolution& found) const {
+        Groups groups;
         found.number = number;
-        if (number.empty()) {
-            return found;
+        if (number.empty() || is_blocked(found.number, found) || ring_extension(found)) {
+            return;
         }
-        found.extension = extension(number);
-        if (found.extension != none) {
-            return found;
+        found.rewrite = rewrites_.apply(found.number, groups);
+        if (found.rewrite >= 0 && ring_extension(found)) {
+            return;
         }
-        std::vector<re2::StringPiece> groups;
-        rewrite(groups, found);
-        if (found.rewrite != none) {
-            found.extension = extension(found.number);
+        normalise(found, groups);
+        if (is_blocked(found.number, found) || is_blocked(found.e164, found)) {
+            return;
         }
-        if (found.extension == none) {
-            hunt(groups, found);
+        if (parts_.carriers) {
+            parts_.carriers->offer(found.e164, found.number, groups, found.hops);
+            leave(Stage::carriers, found, groups);
         }
-        return found;
+    }
+
+    // Whether a rewrite rule matches a number and leaves something to dial.
+    bool would_rewrite(std::int32_t rule, std::string_view number) const {
+        Groups groups;
+        return !rewrites_.rewritten(rule, number, groups).empty();
+    }
+
+    // Everything that carriers would dial for the number of a resolution, allowed or not.
+    std::vector<Hop> offers(const Resolution& found) const {
+        Groups groups;
+        std::vector<Hop> hops;
+        if (parts_.carriers) {
+            parts_.carriers->offer(found.e164, found.number, groups, hops);
+        }
+        return hops;
+    }
+
+    // Completes a resolution that ended before it needed the E.164 form or the classifier.
+    void classify(Resolution& found) const {
+        Groups groups;
+        if (!found.has_e164) {
+            normalise(found, groups);
+        }
+        if (found.classifier < 0) {
+            find_class(found, groups);
+        }
     }
 
 private:
-    struct Rewrite {
-        std::unique_ptr<Pattern> pattern;
-        std::string prefix;
-        std::string suffix;
-    };
+    // The list that a number is on, or -1.
+    std::int32_t blocklist(std::string_view number) const {
+        return parts_.blocked ? parts_.blocked->find(number) : -1;
+    }
 
-    struct Carrier {
-        std::vector<std::unique_ptr<Pattern>> rules;
-        std::string prefix;
-        std::string suffix;
-    };
-
-    // Lets the map be asked with a string_view, without building a string for every look-up.
-    struct TextHash {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view text) const {
-            return std::hash<std::string_view>{}(text);
+    bool is_blocked(const std::string& number, Resolution& found) const {
+        const std::int32_t list = blocklist(number);
+        if (list >= 0) {
+            refuse(Verdict::blocked, list, number, found);
         }
-    };
-
-    static std::string join(std::string_view prefix, re2::StringPiece root,
-                            std::string_view suffix) {
-        std::string joined;
-        joined.reserve(prefix.size() + root.size() + suffix.size());
-        joined.append(prefix).append(root.data(), root.size()).append(suffix);
-        return joined;
+        return list >= 0;
     }
 
-    std::int64_t extension(std::string_view number) const {
-        const auto found = extensions_.find(number);
-        return found == extensions_.end() ? none : found->second;
+    static void refuse(Verdict why, std::int32_t by, const std::string& number,
+                       Resolution& found) {
+        found.refusal = why;
+        found.refused_by = by;
+        found.refused = number;
     }
 
-    // Kazoo's root: the last group that took part, or the whole match. A rule with alternatives
-    // ("^011(\d+)$|^00(\d+)$") leaves the groups of the losing side unset.
-    void rewrite(std::vector<re2::StringPiece>& groups, Resolution& found) const {
-        for (std::size_t index = 0; index < rewrites_.size(); ++index) {
-            const Rewrite& rule = rewrites_[index];
-            if (!rule.pattern->search(found.number, rule.pattern->groups(), groups)) {
-                continue;
-            }
-            std::size_t last = groups.size() - 1;
-            while (last > 0 && groups[last].data() == nullptr) {
-                --last;
-            }
-            std::string joined = join(rule.prefix, groups[last], rule.suffix);
-            if (!joined.empty()) {
-                found.number = std::move(joined);
-                found.rewrite = static_cast<std::int64_t>(index);
-                return;
-            }
+    bool ring_extension(Resolution& found) const {
+        found.index = parts_.extensions ? parts_.extensions->find(found.number) : -1;
+        if (found.index < 0) {
+            return false;
+        }
+        found.stage = Stage::extension;
+        found.dialled = found.number;
+        return true;
+    }
+
+    // Keypad letters become digits, then the E.164 form is made.
+    void normalise(Resolution& found, Groups& groups) const {
+        if (is_vanity(found.number)) {
+            found.spelled = found.number;
+            press_keys(found.number);
+        }
+        found.e164 = found.number;
+        found.converter = parts_.numbering->convert(found.e164, groups);
+        found.has_e164 = true;
+    }
+
+    // The first classifier that takes the E.164 form, else the first that takes the number.
+    void find_class(Resolution& found, Groups& groups) const {
+        found.classifier = parts_.numbering->classify(found.e164, groups);
+        found.class_of_e164 = found.classifier >= 0;
+        if (!found.class_of_e164) {
+            found.classifier = parts_.numbering->classify(found.number, groups);
         }
     }
 
-    void hunt(std::vector<re2::StringPiece>& groups, Resolution& found) const {
-        for (std::size_t index = 0; index < carriers_.size(); ++index) {
-            offer(carriers_[index], static_cast<std::int64_t>(index), groups, found);
+    // The number leaves through carriers, unless its class is denied. A hop is dropped when what it
+    // would send is of a class denied or on a blocklist.
+    void leave(Stage stage, Resolution& found, Groups& groups) const {
+        if (found.hops.empty()) {
+            return;
+        }
+        found.stage = stage;
+        find_class(found, groups);
+        if (is_denied(found.classifier)) {
+            found.hops.clear();
+            refuse(Verdict::restricted, found.classifier, found.e164, found);
+            return;
+        }
+        drop_refused(found, groups);
+        if (found.hops.empty()) {
+            const Dropped& first = found.dropped.front();
+            refuse(first.refusal, first.by, first.hop.number, found);
         }
     }
 
-    // The carrier's first rule that matches decides: its first group that took part is dialled, or
-    // the whole number when the rule has no such group.
-    static void offer(const Carrier& carrier, std::int64_t index,
-                      std::vector<re2::StringPiece>& groups, Resolution& found) {
-        for (std::size_t rule = 0; rule < carrier.rules.size(); ++rule) {
-            const Pattern& pattern = *carrier.rules[rule];
-            if (!pattern.search(found.number, pattern.groups(), groups)) {
-                continue;
-            }
-            re2::StringPiece root = piece(found.number);
-            for (std::size_t group = 1; group < groups.size(); ++group) {
-                if (groups[group].data() != nullptr) {
-                    root = groups[group];
-                    break;
-                }
-            }
-            std::string joined = join(carrier.prefix, root, carrier.suffix);
-            if (!joined.empty()) {
-                found.hops.push_back({index, static_cast<std::int64_t>(rule), std::move(joined)});
-                return;
+    void drop_refused(Resolution& found, Groups& groups) const {
+        std::size_t kept = 0;
+        for (std::size_t at = 0; at < found.hops.size(); ++at) {
+            const auto [refusal, by] = judge(found.hops[at].number, found, groups);
+            if (refusal != Verdict::allowed) {
+                found.dropped.push_back({std::move(found.hops[at]), refusal, by});
+            } else if (kept++ != at) {
+                found.hops[kept - 1] = std::move(found.hops[at]);
             }
         }
+        found.hops.resize(kept);
     }
 
-    std::unordered_map<std::string, std::int64_t, TextHash, std::equal_to<>> extensions_;
-    std::vector<Rewrite> rewrites_;
-    std::vector<Carrier> carriers_;
+    // Why a carrier may not be sent a number.
+    std::pair<Verdict, std::int32_t> judge(const std::string& number, const Resolution& found,
+                                           Groups& groups) const {
+        if (number == found.e164) {
+            return {Verdict::allowed, -1};  // judged already
+        }
+        std::string e164 = number;
+        parts_.numbering->convert(e164, groups);
+        for (const std::string_view form : {std::string_view(number), std::string_view(e164)}) {
+            if (const std::int32_t list = blocklist(form); list >= 0) {
+                return {Verdict::blocked, list};
+            }
+        }
+        if (e164 == found.e164 && found.class_of_e164) {
+            return {Verdict::allowed, -1};
+        }
+        std::int32_t classifier = parts_.numbering->classify(e164, groups);
+        if (classifier < 0) {
+            classifier = parts_.numbering->classify(number, groups);
+        }
+        return {is_denied(classifier) ? Verdict::restricted : Verdict::allowed, classifier};
+    }
+
+    bool is_denied(std::int32_t classifier) const {
+        return classifier >= 0 && static_cast<std::size_t>(classifier) < denied_.size() &&
+               denied_[static_cast<std::size_t>(classifier)];
+    }
+
+    PlanParts parts_;
+    Rewrites rewrites_;
+    std::vector<bool> denied_;
 };
 
 }  // namespace quickcall::numbers

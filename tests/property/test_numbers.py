@@ -1,19 +1,12 @@
-"""Both modules against slow, obvious Python, and against whatever a user may type."""
+"""Number filters against slow, obvious Python, and against whatever a user may type."""
 
 import re
 import unicodedata
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.numbers.dialplan import (
-    CarrierRule,
-    DialPlan,
-    ExtensionRule,
-    RewriteRule,
-)
 from engine.numbers.number_filter import NumberFilter, NumberFilterError
 from engine.numbers.pattern import find_fault
 
@@ -144,111 +137,3 @@ def test_any_pattern_is_either_applied_or_refused_with_its_place(pattern: str, n
     # single byte, which RE2 itself would take.
     before = find_fault(pattern[: fault.position])
     assert before is None or re.search("is not closed|single byte", before.reason)
-
-
-@dataclass
-class ObviousPlan:
-    """The documented precedence, read out loud."""
-
-    extensions: list[ExtensionRule]
-    rewrites: list[RewriteRule]
-    carriers: list[CarrierRule]
-
-    def match(self, number: str) -> tuple[str, list[tuple[str, str]]] | None:
-        if not number:
-            return None
-        rewritten = number
-        found = self.extension(number)
-        if found is None:
-            rewritten = self.rewrite(number)
-            found = self.extension(rewritten)
-        if found is not None:
-            return rewritten, [(found.endpoint_id, rewritten)]
-        hops = [
-            (carrier.resource_id, offer)
-            for carrier in sorted(self.carriers, key=lambda each: each.weight_cost)
-            if (offer := self.offer(carrier, rewritten))
-        ]
-        return (hops[0][1], hops) if hops else None
-
-    def extension(self, number: str) -> ExtensionRule | None:
-        return next((rule for rule in self.extensions if rule.number == number), None)
-
-    def rewrite(self, number: str) -> str:
-        for rule in self.rewrites:
-            if found := re.search(rule.regex, number):
-                taking_part = [group for group in found.groups() if group is not None]
-                root = taking_part[-1] if taking_part else found[0]
-                if joined := rule.prefix + root + rule.suffix:
-                    return joined
-        return number
-
-    def offer(self, carrier: CarrierRule, number: str) -> str:
-        for regex in carrier.rules:
-            if found := re.search(regex, number):
-                taking_part = [group for group in found.groups() if group is not None]
-                root = taking_part[0] if taking_part else number
-                if joined := carrier.prefix + root + carrier.suffix:
-                    return joined
-        return ""
-
-
-AFFIXES = st.sampled_from(["", "0", "+1", "é"])
-EXTENSIONS = st.lists(
-    st.builds(
-        ExtensionRule,
-        DIGITS.filter(bool),
-        st.sampled_from(["device", "user"]),
-        st.sampled_from(["d1", "d2", "u1"]),
-    ),
-    max_size=8,
-    unique_by=lambda rule: rule.number,
-)
-REWRITES = st.lists(st.builds(RewriteRule, patterns(), AFFIXES, AFFIXES), max_size=3)
-CARRIERS = st.lists(
-    st.builds(
-        CarrierRule,
-        st.sampled_from(["r1", "r2", "r3"]),
-        st.just("carrier"),
-        st.lists(patterns(), max_size=3).map(tuple),
-        st.integers(1, 3),
-        AFFIXES,
-        AFFIXES,
-    ),
-    max_size=3,
-)
-
-
-@UNTIMED
-@given(EXTENSIONS, REWRITES, CARRIERS, st.lists(DIGITS, min_size=1, max_size=8))
-def test_dial_plan_equals_obvious_python(
-    extensions: list[ExtensionRule],
-    rewrites: list[RewriteRule],
-    carriers: list[CarrierRule],
-    numbers: list[str],
-) -> None:
-    plan = DialPlan.compile(extensions, rewrites, carriers)
-    obvious = ObviousPlan(extensions, rewrites, carriers)
-    for number in [*numbers, *(rule.number for rule in extensions)]:
-        route, expected = plan.match(number), obvious.match(number)
-        if route is None or expected is None:
-            assert route is None
-            assert expected is None
-            continue
-        hops = list(zip(route.carriers, route.carrier_numbers, strict=True))
-        assert (route.number, hops or [(route.id, route.number)]) == expected
-        assert route.id == expected[1][0][0]
-
-
-@UNTIMED
-@given(NUMBERS, REWRITES, CARRIERS)
-def test_any_text_is_routed_and_explained(
-    number: str, rewrites: list[RewriteRule], carriers: list[CarrierRule]
-) -> None:
-    plan = DialPlan.compile([], rewrites, carriers)
-    route, steps = plan.match(number), plan.explain(number)
-    if route is None:
-        assert steps[-1].endswith("no route")
-    else:
-        assert steps[-len(route.carriers)].startswith("hunt 1: ")
-        assert steps[-len(route.carriers)].endswith(f"dials {route.number!r}")
