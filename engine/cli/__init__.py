@@ -6,6 +6,7 @@ wrong option answer at once.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,11 +23,20 @@ app = typer.Typer(
 )
 token_app = typer.Typer(no_args_is_help=True)
 app.add_typer(token_app, name="token", help="Tokens of the HTTP API.")
+routes_app = typer.Typer(no_args_is_help=True)
+app.add_typer(routes_app, name="routes", help="The route table of an account (docs/routes.md).")
 app.command("phone")(phone)
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="TOML file (docs/configuration.md).")
 ]
+Account = Annotated[
+    str,
+    typer.Option(help="Account id; may be left out if there is one.", envvar="QUICKCALL_ACCOUNT"),
+]
+Url = Annotated[str, typer.Option(help="Address of the HTTP API.", envvar="QUICKCALL_URL")]
+Token = Annotated[str, typer.Option(help="API token.", envvar="QUICKCALL_TOKEN")]
+URL = "http://127.0.0.1:8000"
 
 
 @app.command()
@@ -66,16 +76,9 @@ def call(
     user: Annotated[
         bool, typer.Option("--user", help="ENDPOINT is a user: ring all devices.")
     ] = False,
-    account: Annotated[
-        str,
-        typer.Option(
-            help="Account id; may be left out if there is one.", envvar="QUICKCALL_ACCOUNT"
-        ),
-    ] = "",
-    url: Annotated[
-        str, typer.Option(help="Address of the HTTP API.", envvar="QUICKCALL_URL")
-    ] = "http://127.0.0.1:8000",
-    token: Annotated[str, typer.Option(help="API token.", envvar="QUICKCALL_TOKEN")] = "",
+    account: Account = "",
+    url: Url = URL,
+    token: Token = "",
     auto_answer: Annotated[
         bool, typer.Option("--auto-answer", help="Ask the phone to answer by itself.")
     ] = False,
@@ -93,6 +96,7 @@ def call(
     Exit status: 0 the two were connected, 1 they were not, 2 the call could not be placed.
     """
     from engine.cli.calling import CallOrder, run_call  # noqa: PLC0415
+    from engine.cli.client import Api  # noqa: PLC0415
 
     options: dict[str, object] = {
         "auto_answer": auto_answer,
@@ -103,9 +107,7 @@ def call(
         "number_filter": number_filter,
     }
     order = CallOrder(
-        url=url.rstrip("/"),
-        token=token,
-        account=account,
+        api=Api(url.rstrip("/"), token, account),
         kind="users" if user else "devices",
         endpoint=endpoint,
         number=number,
@@ -132,6 +134,58 @@ def check(
     raise typer.Exit(run_check(config, destinations or []))
 
 
+class TableFormat(StrEnum):
+    """How a file holds a route table."""
+
+    CSV = "csv"
+    JSON = "json"
+
+
+Format = Annotated[
+    TableFormat | None,
+    typer.Option("--format", help="csv or json; without it the file's name says: .json, or CSV."),
+]
+
+
+@routes_app.command("import")
+def import_routes(
+    file: Annotated[Path, typer.Argument(help="CSV file, or JSON array of rows.")],
+    file_format: Format = None,
+    account: Account = "",
+    url: Url = URL,
+    token: Token = "",
+) -> None:
+    """Replace the route table of an account by a file; calls go on meanwhile.
+
+    A table with a fault is refused whole, and the old one stays. Exit status: 0 imported, 1 the
+    table has a fault, 2 it could not be read or sent.
+    """
+    from engine.cli.client import Api  # noqa: PLC0415
+    from engine.cli.route_tables import TableFile, run_import  # noqa: PLC0415
+
+    table = TableFile(file, _is_json(file, file_format))
+    raise typer.Exit(run_import(Api(url.rstrip("/"), token, account), table))
+
+
+@routes_app.command("export")
+def export_routes(
+    file: Annotated[Path, typer.Argument(help="File to write; one that is there is replaced.")],
+    file_format: Format = None,
+    account: Account = "",
+    url: Url = URL,
+    token: Token = "",
+) -> None:
+    """Write the route table of an account into a file.
+
+    Exit status: 0 written, 2 not.
+    """
+    from engine.cli.client import Api  # noqa: PLC0415
+    from engine.cli.route_tables import TableFile, run_export  # noqa: PLC0415
+
+    table = TableFile(file, _is_json(file, file_format))
+    raise typer.Exit(run_export(Api(url.rstrip("/"), token, account), table))
+
+
 @token_app.command("create")
 def create_token(
     account: Annotated[
@@ -142,6 +196,11 @@ def create_token(
     from engine.cli.serving import print_new_token  # noqa: PLC0415
 
     print_new_token(account)
+
+
+def _is_json(file: Path, file_format: TableFormat | None) -> bool:
+    named = TableFormat.JSON if file.suffix.lower() == ".json" else TableFormat.CSV
+    return (file_format or named) is TableFormat.JSON
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

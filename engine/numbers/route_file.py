@@ -244,8 +244,11 @@ def _of_item(line: int, item: msgspec.Raw) -> RouteFields:
         row = _decode_item(item)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$.")
-        field = path.rstrip("`") if path in {f"{name}`" for name in COLUMNS} else "line"
-        raise RouteFileError(line, field, _text_of(item), reason) from None
+        field = path.rstrip("`")
+        if field in COLUMNS:
+            given = msgspec.json.decode(item)[field]
+            raise RouteFileError(line, field, str(given), reason) from None
+        raise RouteFileError(line, "line", _text_of(item), reason) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RouteFileError(line, "line", _text_of(item), f"not JSON: {error}") from None
     for name in ("priority", "weight", "strip"):

@@ -172,6 +172,11 @@ def test_a_fault_in_json_has_its_item(text: bytes, item: int, field: str, words:
     assert item_of(text, found.line) == item
 
 
+def test_a_value_of_the_wrong_type_is_shown_alone() -> None:
+    found = json_fault(b'[{"kind":"a","match":["b"],"to":"c","id":"d"}]')
+    assert (found.field, found.value) == ("match", "['b']")
+
+
 def test_line_ends_in_json_become_those_of_the_stored_form() -> None:
     text = b'[{"kind":"a","match":"b","to":"c","id":"d","description":"x\\r\\ny\\rz"}]'
     row = next(row for _, row in read_json(text) if row is not None)
