@@ -6,8 +6,10 @@ from typing import Protocol
 
 from engine.control.auth import Tokens
 from engine.control.feed import Feed
+from engine.control.route_report import RouteReport
 from engine.core.values import (
     Endpoint,
+    EndpointType,
     LegSnapshot,
     OriginateId,
     OriginateRequest,
@@ -82,6 +84,22 @@ class EngineFace(Protocol):
 
     def stats(self) -> SipStats:
         """Return the counters of the SIP stack."""
+        ...
+
+    def explain_route(
+        self,
+        account_id: str,
+        number: str,
+        *,
+        endpoint_type: EndpointType | None = None,
+        endpoint_id: str = "",
+        number_filter: bool | str | None = None,
+    ) -> RouteReport:
+        """Return what would become of a number dialled for a device or user, sending nothing.
+
+        Without an endpoint: what the account's dial plan alone makes of it. Raises `NotFound`
+        (account, user, device), `RequestInvalid` (number, number filter).
+        """
         ...
 
     def check_number_filter(self, spec: bool | str | None, number: str) -> FilterResult:

@@ -23,7 +23,15 @@ from engine.control.http_context import (
     on_fault,
     on_http_error,
 )
-from engine.control.http_directory import Accounts, Devices, Resources, Users
+from engine.control.http_dial_plans import SharedDialPlans, list_account_dial_plans
+from engine.control.http_directory import (
+    Accounts,
+    Blacklists,
+    Blocklists,
+    Devices,
+    Resources,
+    Users,
+)
 from engine.control.http_quickcall import quickcall, quickcall_and_wait
 from engine.control.http_routes import delete_routes, replace_routes, show_routes
 from engine.control.openapi import openapi_config
@@ -59,6 +67,10 @@ def make_app(face: EngineFace) -> Litestar:
             show_routes,
             replace_routes,
             delete_routes,
+            Blocklists,
+            Blacklists,
+            SharedDialPlans,
+            list_account_dial_plans,
             list_channels,
             show_channel,
             act_on_channel,

@@ -1,4 +1,4 @@
-"""Directory routes: accounts, users, devices and carriers in Kazoo's document shapes.
+"""Directory routes: accounts and what is in them, in Kazoo's document shapes.
 
 PUT on a collection creates, POST replaces, PATCH merges. Passwords are shown to nobody but who just
 sent them.
@@ -16,8 +16,8 @@ from litestar.params import FromPath
 from engine.control.auth import ROOT
 from engine.control.http_context import HttpRequest, open_call
 from engine.control.openapi import operation
-from engine.store.document_rules import SECRETS, without_secrets
-from engine.store.documents import Device, Kind, Resource, User
+from engine.store.document_rules import BLOCKLIST_LIMIT, SECRETS, without_secrets
+from engine.store.documents import Blocklist, Device, Kind, Resource, User
 from engine.store.location import static_contacts
 
 _READ = operation(errors=(400, 401, 403, 404))
@@ -29,8 +29,13 @@ _SUMMARY: dict[Kind, tuple[str, ...]] = {
     "user": ("id", "first_name", "last_name", "username", "email", "enabled", "presence_id"),
     "device": ("id", "name", "owner_id", "enabled", "device_type", "mac_address"),
     "resource": ("id", "name", "enabled", "weight_cost", "flags"),
+    "blocklist": ("id", "name", "enabled"),
+    "dial_plan": ("id",),
 }
 """Fields that a list shows, as Kazoo's list views do."""
+
+MAX_BLOCKLIST_BODY = BLOCKLIST_LIMIT + 1024 * 1024
+"""Longest request body for a blocklist, bytes: one that is too long is told so in its terms."""
 
 
 class Accounts(Controller):
@@ -107,10 +112,11 @@ class Documents(Controller):
         """List what there is, a few fields of each."""
         call = await open_call(request, account_id)
         directory = call.face.directory
-        lists: dict[Kind, Callable[[str], Sequence[User | Device | Resource]]] = {
+        lists: dict[Kind, Callable[[str], Sequence[User | Device | Resource | Blocklist]]] = {
             "user": directory.users,
             "device": directory.devices,
             "resource": directory.resources,
+            "blocklist": directory.blocklists,
         }
         listed = lists[self.kind](account_id)
         documents = [directory.document(self.kind, account_id, one.id) for one in listed]
@@ -193,6 +199,21 @@ class Resources(Documents):
     path = "/v2/accounts/{account_id:str}/resources"
     tags = ("Resource",)
     kind = "resource"
+
+
+class Blocklists(Documents):
+    """Blocklists of an account."""
+
+    path = "/v2/accounts/{account_id:str}/blocklists"
+    tags = ("Blocklist",)
+    kind = "blocklist"
+    request_max_body_size = MAX_BLOCKLIST_BODY
+
+
+class Blacklists(Blocklists):
+    """The same under Kazoo's name."""
+
+    path = "/v2/accounts/{account_id:str}/blacklists"
 
 
 async def _show(

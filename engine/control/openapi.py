@@ -173,6 +173,8 @@ def _schemas() -> dict[str, Schema]:
         schema = schemas[struct.__name__]
         schema["required"] = [name for name in schema["required"] if name != "id"]
         schema["properties"]["id"]["readOnly"] = True
+    # As a document it is nothing but its rules.
+    schemas["SharedDialPlan"] = schemas["SharedDialPlan"]["properties"]["dial_plan"]
     schemas["Success"] = _envelope("success", {})
     schemas["Error"] = _envelope(
         "error", {"error": {"type": "string"}, "message": {"type": "string"}}

@@ -23,7 +23,7 @@ class NotFound(EngineError):
     """A directory object or a channel is not there (HTTP 404, Kazoo `bad identifier`)."""
 
     def __init__(self, kind: str, name: str) -> None:
-        """Name the kind (`account`, `user`, `device`, `resource`, `channel`, `cdr`) and the id."""
+        """Name the id and the kind: that of a document, `channel` or `cdr`."""
         super().__init__(f"no {kind} {name!r}")
         self.kind = kind
         self.name = name

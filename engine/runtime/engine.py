@@ -17,16 +17,20 @@ from engine.control.feed import Feed, Subscription
 from engine.control.kazoo import Switch
 from engine.control.kazoo_keys import gregorian
 from engine.control.kazoo_request import MAX_TIMEOUT, MIN_TIMEOUT
+from engine.control.route_report import RouteReport
 from engine.core.control import CallControl
 from engine.core.errors import Conflict, EngineUnavailable, NotFound, RequestInvalid
 from engine.core.events import SipMessageSeen
 from engine.core.uri import header_text
-from engine.core.values import LegSnapshot, OriginateId, OriginateRequest, Outcome
+from engine.core.values import EndpointType, LegSnapshot, OriginateId, OriginateRequest, Outcome
 from engine.numbers.number_filter import FilterResult, NumberFilter, NumberFilterError
+from engine.numbers.route_table import RouteTable
 from engine.numbers.text import NumberError
 from engine.runtime.calls import Call
 from engine.runtime.clock import Clock
 from engine.runtime.driver import Driver
+from engine.runtime.explain import Explainer
+from engine.runtime.plans import Plans
 from engine.runtime.publisher import Publisher
 from engine.runtime.resolve import Resolver
 from engine.runtime.settings import call_settings, registrar_settings, sip_config
@@ -94,6 +98,7 @@ class Engine:
         self._control: CallControl
         self._driver: Driver
         self._resolver: Resolver
+        self._explainer: Explainer
         self._housekeeping: asyncio.TimerHandle | None = None
 
     # --- life -------------------------------------------------------------------------------------
@@ -155,7 +160,9 @@ class Engine:
         self._exit.push_async_callback(asyncio.to_thread, self._sip.close)
         settings = await call_settings(config, self._sip.listeners)
         self._control = CallControl(settings, _new_call_id)
-        self._resolver = Resolver(self.directory, self.location)
+        plans = Plans(self.directory, self._route_table)
+        self._resolver = Resolver(self.directory, self.location, plans, secrets.randbelow)
+        self._explainer = Explainer(self._resolver, settings)
         first = self._sip.listeners[0]
         publisher = Publisher(self.feed, self.journal, Switch(self.node, _address(first)))
         self._calls = publisher.calls
@@ -242,7 +249,8 @@ class Engine:
     def start(self, request: OriginateRequest) -> Call:
         """Accept a request, send its INVITEs and return its handle at once.
 
-        Exactly one terminal event follows, even when nobody is registered. Raises `NotFound`
+        Exactly one terminal event follows, even when nobody is registered or the number is blocked
+        or barred and nobody is rung. Raises `NotFound`
         (account, user, device), `RequestInvalid` (a value out of bounds, a bad number filter),
         `Conflict` (a live request has this `request_id`), `EngineUnavailable` (not open, closing,
         overloaded: try again later).
@@ -267,6 +275,7 @@ class Engine:
             now,
             self._resolver.owner_caller_id(request, number),
             filter_note=filtered.note or "",
+            refusal=self._resolver.refusal(request, number),
         )
         call = Call(originate_id, request, filtered, endpoints, self._end)
         call.planned = self._control.planned(originate_id)
@@ -336,6 +345,35 @@ class Engine:
     def trace(self, call_id: str) -> tuple[SipMessageSeen, ...]:
         """Return the SIP messages of a Call-ID, oldest first; none unless `trace` is set."""
         return self._trace.of(call_id)
+
+    def explain_route(
+        self,
+        account_id: str,
+        number: str,
+        *,
+        endpoint_type: EndpointType | None = None,
+        endpoint_id: str = "",
+        number_filter: bool | str | None = None,
+    ) -> RouteReport:
+        """Return what would become of a number dialled for a device or user, sending nothing.
+
+        Without an endpoint: what the account's dial plan alone makes of it. Raises `NotFound`
+        (account, user, device), `RequestInvalid` as `check_number_filter`.
+        """
+        filtered = self.check_number_filter(number_filter, number)
+        request = OriginateRequest(
+            account_id,
+            endpoint_type or EndpointType.DEVICE,
+            endpoint_id,
+            number,
+            number_filter=number_filter,
+        )
+        return self._explainer.report(
+            request, filtered, self._clock.now(), endpoint=endpoint_type is not None
+        )
+
+    def _route_table(self, account_id: str) -> RouteTable | None:
+        return None
 
     def check_number_filter(self, spec: bool | str | None, number: str) -> FilterResult:
         """Return the filtered number, and a note when a regex left it as it was.

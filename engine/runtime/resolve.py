@@ -1,17 +1,17 @@
 """From the directory's documents to endpoints that call control can dial.
 
-Order of a dialled number: extensions of the account, then the rewrite rules of device, user and
-account (`dial_plan`, in Kazoo's order), then extensions again, then carriers by weight cost;
-docs/dial_plan.md has the whole of it. No rule takes the number: NO_ROUTE_DESTINATION. The
-extension's device is not registered: its endpoint has no contact and call control ends the call
-with DESTINATION_OUT_OF_ORDER, the cause Kazoo gives when it finds nobody to ring.
+A dialled number goes the way docs/dial_plan.md describes: to a device or a user of the account, or
+to carriers to hunt; or it is refused, by a blocklist or a call restriction. No rule takes the
+number: NO_ROUTE_DESTINATION. The extension's device is not registered: its endpoint has no contact
+and call control ends the call with DESTINATION_OUT_OF_ORDER, the cause Kazoo gives when it finds
+nobody to ring.
 """
 
 from __future__ import annotations
 
-import logging
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from engine.core.commands import ResolveDestination
 from engine.core.errors import NotFound
@@ -26,53 +26,56 @@ from engine.core.values import (
     OriginateRequest,
     Refusal,
 )
-from engine.numbers.dialplan import (
-    CarrierRules,
-    DialPlan,
-    DialPlanError,
-    ExtensionIndex,
-    Route,
-    RouteKind,
-)
-from engine.numbers.rules import CarrierRule, ExtensionRule, RewriteRule
+from engine.numbers.dialplan import DialPlan, Route, RouteKind
+from engine.numbers.hunt import hunt_order
 from engine.numbers.text import NumberError
+from engine.runtime.plans import Offer, Plans
 from engine.store.directory import Directory
-from engine.store.documents import Account, CallerIds, Device, Gateway, Resource, User
-from engine.store.documents import DialPlan as DialPlanDocument
+from engine.store.documents import CallerIds, Device, User
 from engine.store.location import Location, static_contacts
 
-PLANS_PER_ACCOUNT = 256
-"""Compiled dial plans kept for one account: one for each different set of rewrite rules in use."""
-
 NO_ROUTE = "NO_ROUTE_DESTINATION"
+BLOCKED = "NUMBER_BLOCKED"
+BARRED = "OUTGOING_CALL_BARRED"
+
+BEFORE_INVITE = frozenset({BLOCKED, BARRED})
+"""Causes of a refusal that comes before anybody is rung."""
+
+_REFUSED = {"blocked": BLOCKED, "restricted": BARRED}
+"""Causes of what a dial plan refuses."""
 
 # Kazoo's `reconcilable`: numbers of the outside world, as against extensions (knm_converter_regex).
 _OUTSIDE = re.compile(r"(\+?1)?\d{10}|\+[2-9]\d{7,}|011\d*|00\d*", re.ASCII)
 
-_log = logging.getLogger(__name__)
 
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a number goes."""
 
-@dataclass(slots=True)
-class _AccountPlans:
-    """What is compiled for one revision of an account."""
-
-    revision: int
-    extensions: tuple[ExtensionRule, ...]
-    carriers: tuple[CarrierRule, ...]
-    gateways: dict[str, tuple[Resource, Gateway]]
-    """By the key that stands for a gateway in carrier rules."""
-    by_rewrites: dict[tuple[RewriteRule, ...], DialPlan | None] = field(default_factory=dict)
-    """None: the rules do not compile."""
+    number: str
+    """What is dialled there."""
+    endpoints: tuple[Endpoint, ...]
+    """In hunt order; empty when there is a refusal."""
+    rule: str
+    """What matched, and what was passed over, in words."""
+    refusal: Refusal | None = None
 
 
 class Resolver:
     """Answers whom a request rings and where a number goes, from memory, at once."""
 
-    def __init__(self, directory: Directory, location: Location) -> None:
-        """Read from this directory and these bindings."""
+    def __init__(
+        self, directory: Directory, location: Location, plans: Plans, draw: Callable[[int], int]
+    ) -> None:
+        """Read from this directory, these bindings and these dial plans.
+
+        `draw(n)` returns an even 0 <= value < n: carriers share calls by weight.
+        """
         self._directory = directory
         self._location = location
-        self._plans: dict[str, _AccountPlans] = {}
+        self._draw = draw
+        self.plans = plans
+        """The dial plans, compiled."""
 
     # --- the rung side ----------------------------------------------------------------------------
 
@@ -110,84 +113,69 @@ class Resolver:
         chosen = [_caller_id(ids, number) for ids in candidates]
         return next((found for found in chosen if found.number), chosen[0])
 
+    def account_caller_id(self, account_id: str, number: str) -> CallerId:
+        """Return the caller id of an account. Raises `NotFound`."""
+        return _caller_id(self._directory.account(account_id).caller_id, number)
+
     # --- the dialled side -------------------------------------------------------------------------
+
+    def refusal(self, request: OriginateRequest, number: str) -> Refusal | None:
+        """Return why a number may not be dialled for whom a request rings, None when it may.
+
+        A number without a route is no such case: a route may be there when A answers. Raises
+        `NotFound` for the account, user or device.
+        """
+        plan = self.plans.plan_for(request.account_id, request.endpoint_type, request.endpoint_id)
+        route = _route(plan, number)
+        if plan is None or route is None or route.kind is RouteKind.EXTENSION:
+            return None
+        refusal = self._way_out(request.account_id, plan, route, self._draw).refusal
+        return refusal if refusal and refusal.cause in BEFORE_INVITE else None
 
     def destination(self, asked: ResolveDestination, now: float) -> DestinationResolved:
         """Return where the number of an answered originate goes. Never raises for what a user did.
 
         The account, or whoever rang, may have been deleted since: no route.
         """
+        request = asked.request
         try:
-            route = self._route(asked)
-            if route is None:
-                return _nowhere(asked, "no rule takes the number")
-            if route.kind is RouteKind.REFUSED:
-                return _nowhere(asked, route.reason)
-            if route.kind is RouteKind.EXTENSION:
-                endpoints = self._extension(asked.request.account_id, route, now)
-            else:
-                endpoints = self._carriers(asked.request, route)
-        except (NotFound, NumberError) as error:
-            return _nowhere(asked, str(error))
+            plan = self.plans.plan_for(
+                request.account_id, request.endpoint_type, request.endpoint_id
+            )
+            found = self.find(request.account_id, plan, asked.number, now)
+        except NotFound as error:
+            found = _nowhere(asked.number, str(error))
         return DestinationResolved(
             originate_id=asked.originate_id,
-            number=route.number,
-            endpoints=endpoints,
-            rule=route.rule,
+            number=found.number,
+            endpoints=found.endpoints,
+            rule=found.rule,
+            refusal=found.refusal,
         )
 
-    def _route(self, asked: ResolveDestination) -> Route | None:
-        plan = self.plan_for(asked.request)
-        return None if plan is None else plan.match(asked.number)
+    def find(
+        self,
+        account_id: str,
+        plan: DialPlan | None,
+        number: str,
+        now: float,
+        draw: Callable[[int], int] | None = None,
+    ) -> Destination:
+        """Return where a dial plan of an account leads a number. Raises `NotFound` (the account).
 
-    def plan_for(self, request: OriginateRequest) -> DialPlan | None:
-        """Return the dial plan of whoever a request rings, None when it does not compile.
-
-        Raises `NotFound`. Compiled once for every revision of the account and set of rewrite rules.
+        `plan` None: it does not compile, and leads nowhere. `draw`: instead of the resolver's.
         """
-        account = self._directory.account(request.account_id)
-        plans = self._account_plans(account)
-        rewrites = self._rewrites(account, request)
-        if rewrites not in plans.by_rewrites:
-            if len(plans.by_rewrites) >= PLANS_PER_ACCOUNT:
-                del plans.by_rewrites[next(iter(plans.by_rewrites))]
-            plans.by_rewrites[rewrites] = _compile(account.id, plans, rewrites)
-        return plans.by_rewrites[rewrites]
-
-    def _account_plans(self, account: Account) -> _AccountPlans:
-        revision = self._directory.revision(account.id)
-        plans = self._plans.get(account.id)
-        if plans is None or plans.revision != revision:
-            carriers, gateways = _carrier_rules(self._directory.resources(account.id))
-            extensions = tuple(ExtensionRule(*e) for e in self._directory.extensions(account.id))
-            plans = self._plans[account.id] = _AccountPlans(
-                revision, extensions, carriers, gateways
-            )
-        return plans
-
-    def _rewrites(self, account: Account, request: OriginateRequest) -> tuple[RewriteRule, ...]:
-        documents: list[DialPlanDocument] = [account.dial_plan]
-        owner = self._owner(request)
-        if owner is not None:
-            documents.insert(0, owner.dial_plan)
-        if request.endpoint_type is EndpointType.DEVICE:
-            device = self._directory.device(request.account_id, request.endpoint_id)
-            documents.insert(0, device.dial_plan)
-        return tuple(
-            RewriteRule(regex, rule.prefix, rule.suffix, rule.description)
-            for document in documents
-            for regex, rule in document.items()
-            if not isinstance(rule, tuple)
-        )
-
-    def _owner(self, request: OriginateRequest) -> User | None:
-        """Return the user a request rings, or who owns the device it rings."""
-        if request.endpoint_type is EndpointType.USER:
-            return self._directory.user(request.account_id, request.endpoint_id)
-        device = self._directory.device(request.account_id, request.endpoint_id)
-        return (
-            self._directory.user(request.account_id, device.owner_id) if device.owner_id else None
-        )
+        route = _route(plan, number)
+        if plan is None or route is None:
+            broken = plan is None
+            return _nowhere(number, "the dial plan is broken" if broken else "no rule takes it")
+        if route.kind is not RouteKind.EXTENSION:
+            return self._way_out(account_id, plan, route, draw or self._draw)
+        try:
+            endpoints = self._extension(account_id, route, now)
+        except NotFound as error:
+            return _nowhere(number, f"{route.rule}: {error}")
+        return Destination(route.number, endpoints, route.rule)
 
     def _extension(self, account_id: str, route: Route, now: float) -> tuple[Endpoint, ...]:
         if route.endpoint_type == "device":
@@ -200,10 +188,46 @@ class Resolver:
         # while an empty list would mean that the number leads nowhere.
         return endpoints or (Endpoint(id=route.id, kind=str(route.endpoint_type), contacts=()),)
 
-    def _carriers(self, request: OriginateRequest, route: Route) -> tuple[Endpoint, ...]:
-        gateways = self._account_plans(self._directory.account(request.account_id)).gateways
-        return tuple(
-            _carrier_endpoint(*gateways[hop.resource_id], hop.number) for hop in route.hops
+    def _way_out(
+        self, account_id: str, plan: DialPlan, route: Route, draw: Callable[[int], int]
+    ) -> Destination:
+        """Return the carriers of a route in hunt order, or why there is none."""
+        if route.kind is RouteKind.REFUSED:
+            refusal = Refusal(_REFUSED[route.refusal], route.reason)
+            return Destination(route.number, (), route.rule, refusal)
+        endpoints: list[Endpoint] = []
+        barred = ""
+        passed: list[str] = []
+        for hop in hunt_order(route.hops, draw):
+            offers = self.plans.offers(account_id, hop)
+            if not offers:
+                passed.append(self._why_no_offer(account_id, hop.resource_id))
+            for offer in offers:
+                # The plan has looked at what it says is dialled; a gateway may change that.
+                found = "" if offer.sent == hop.number else _barred(plan, offer.sent)
+                barred = barred or found
+                if found:
+                    passed.append(f"carrier {offer.to.resource.id} {found}")
+                else:
+                    endpoints.append(_carrier_endpoint(offer))
+        rule = "; passed over: ".join([route.rule, *([", ".join(passed)] if passed else [])])
+        if endpoints:
+            return Destination(endpoints[0].number, tuple(endpoints), rule)
+        if barred:
+            return Destination(route.number, (), rule, Refusal(BARRED, barred))
+        return _nowhere(route.number, rule)
+
+    def _why_no_offer(self, account_id: str, resource_id: str) -> str:
+        there = self._directory.has("resource", account_id, resource_id)
+        return f"carrier {resource_id} {'is disabled' if there else 'is not there'}"
+
+    def _owner(self, request: OriginateRequest) -> User | None:
+        """Return the user a request rings, or who owns the device it rings."""
+        if request.endpoint_type is EndpointType.USER:
+            return self._directory.user(request.account_id, request.endpoint_id)
+        device = self._directory.device(request.account_id, request.endpoint_id)
+        return (
+            self._directory.user(request.account_id, device.owner_id) if device.owner_id else None
         )
 
     def _endpoints(
@@ -239,59 +263,28 @@ def _caller_id(ids: CallerIds, number: str) -> CallerId:
     return CallerId(chosen.name or other.name, chosen.number or other.number)
 
 
-def _nowhere(asked: ResolveDestination, why: str) -> DestinationResolved:
-    return DestinationResolved(
-        originate_id=asked.originate_id,
-        number=asked.number,
-        endpoints=(),
-        rule=why,
-        refusal=Refusal(NO_ROUTE, why),
-    )
-
-
-def _compile(
-    account_id: str, plans: _AccountPlans, rewrites: tuple[RewriteRule, ...]
-) -> DialPlan | None:
+def _route(plan: DialPlan | None, number: str) -> Route | None:
     try:
-        return DialPlan.compile(
-            extensions=ExtensionIndex.compile(plans.extensions),
-            rewrites=rewrites,
-            carriers=CarrierRules.compile(plans.carriers),
-        )
-    except DialPlanError as error:
-        # Calls must not fail one by one without a word; this is said once for each revision of the
-        # account.
-        _log.error("the dial plan of account %s cannot be used: %s", account_id, error)
+        return None if plan is None else plan.match(number)
+    except NumberError:
         return None
 
 
-def _carrier_rules(
-    resources: tuple[Resource, ...],
-) -> tuple[tuple[CarrierRule, ...], dict[str, tuple[Resource, Gateway]]]:
-    """One rule for each gateway, because prefix and suffix are the gateway's."""
-    rules: list[CarrierRule] = []
-    gateways: dict[str, tuple[Resource, Gateway]] = {}
-    for resource in resources:
-        if not resource.enabled:
-            continue
-        for index, gateway in enumerate(resource.gateways):
-            if gateway.enabled:
-                key = f"{resource.id}/{index}"
-                gateways[key] = (resource, gateway)
-                rules.append(
-                    CarrierRule(
-                        resource_id=key,
-                        name=resource.name,
-                        rules=resource.rules,
-                        weight_cost=resource.weight_cost,
-                        prefix=gateway.prefix,
-                        suffix=gateway.suffix,
-                    )
-                )
-    return tuple(rules), gateways
+def _nowhere(number: str, why: str) -> Destination:
+    return Destination(number, (), why, Refusal(NO_ROUTE, f"no route for {number}: {why}"))
 
 
-def _carrier_endpoint(resource: Resource, gateway: Gateway, number: str) -> Endpoint:
+def _barred(plan: DialPlan, number: str) -> str:
+    """Return why a carrier may not be sent a number, empty when it may."""
+    numbering = plan.numbering
+    name = numbering.classify(numbering.e164(number))
+    return (
+        f"would be sent {number!r}, of class {name}, which is denied" if name in plan.denied else ""
+    )
+
+
+def _carrier_endpoint(offer: Offer) -> Endpoint:
+    resource, gateway = offer.to.resource, offer.to.gateway
     address = f"{gateway.server}:{gateway.port}" if gateway.port else gateway.server
     parameters = "" if gateway.transport == "udp" else f";transport={gateway.transport}"
     credentials = None
@@ -300,11 +293,11 @@ def _carrier_endpoint(resource: Resource, gateway: Gateway, number: str) -> Endp
     return Endpoint(
         id=resource.id,
         kind="resource",
-        contacts=(Contact(uri=sip_uri(number, address, parameters)),),
+        contacts=(Contact(uri=sip_uri(offer.number, address, parameters)),),
         realm=gateway.realm,
         invite_format=gateway.invite_format,
         codecs=gateway.codecs,
         headers=tuple(gateway.custom_sip_headers.items()),
         credentials=credentials,
-        number=number,
+        number=offer.number,
     )

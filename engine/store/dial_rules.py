@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from engine.core.errors import RequestInvalid
 from engine.numbers.dialplan import (
     CarrierRule,
@@ -10,11 +12,19 @@ from engine.numbers.dialplan import (
     DialPlanError,
     RewriteRule,
 )
-from engine.store.documents import DialPlan as DialPlanDocument
-from engine.store.documents import DialPlanRule, Document, Resource
+from engine.store.documents import (
+    Account,
+    Blocklist,
+    Device,
+    DialPlanRule,
+    Document,
+    Resource,
+    SharedDialPlan,
+    User,
+)
 
 
-def rewrite_rules(plan: DialPlanDocument) -> tuple[RewriteRule, ...]:
+def rewrite_rules(plan: Mapping[str, DialPlanRule | tuple[str, ...]]) -> tuple[RewriteRule, ...]:
     """Return the rules of a `dial_plan` in their order; shared plans are not looked up."""
     return tuple(
         RewriteRule(regex, rule.prefix, rule.suffix, rule.description)
@@ -29,10 +39,13 @@ def check_patterns(document: Document) -> None:
     Raises `RequestInvalid` naming the field, and in what is allowed the fault and its position.
     """
     try:
-        if isinstance(document, Resource):
-            CarrierRules.compile([CarrierRule(document.id, document.name, document.rules)])
-        else:
-            DialPlan.compile(rewrites=rewrite_rules(document.dial_plan))
+        match document:
+            case Resource():
+                CarrierRules.compile([CarrierRule(document.id, document.name, document.rules)])
+            case Account() | User() | Device() | SharedDialPlan():
+                DialPlan.compile(rewrites=rewrite_rules(document.dial_plan))
+            case Blocklist():
+                pass
     except DialPlanError as error:
         at = "" if error.position is None else f"at position {error.position}: "
         field = f"rules[{error.index}]" if isinstance(document, Resource) else "dial_plan"

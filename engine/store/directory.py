@@ -1,4 +1,4 @@
-"""Accounts, users, devices and resources: held in memory, written through to the database.
+"""Every document of every account: held in memory, written through to the database.
 
 Reading is a look-up in a dict, so call control may do it for every call. A change is checked, made
 durable, and only then visible; changes are made one after the other, because each is checked
@@ -11,6 +11,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,20 +20,33 @@ from sqlalchemy import delete, insert, select
 from engine.core.errors import Conflict, NotFound, RequestInvalid
 from engine.store.database import Database
 from engine.store.document_rules import merged, read_document
-from engine.store.documents import Account, Device, Document, Kind, Resource, User
+from engine.store.documents import (
+    Account,
+    Blocklist,
+    Device,
+    Document,
+    Kind,
+    Resource,
+    SharedDialPlan,
+    User,
+)
 from engine.store.extensions import Extension, Extensions
+from engine.store.number_rules import NumberRules
 from engine.store.sip_index import SipIndex
 from engine.store.tables import documents, route_tables
 
 _Key = tuple[Kind, str, str]
 """Kind, account id, id. The id of an account is its account id too."""
 
+SHARED = ""
+"""Account id of the documents that belong to no account: the shared dial plans."""
+
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
 class Directory:
-    """Every account, user, device and resource. Made by `open`; used from one event loop."""
+    """Every document of every account. Made by `open`; used from one event loop."""
 
     def __init__(self, database: Database) -> None:
         """Use `open` instead."""
@@ -45,7 +59,8 @@ class Directory:
         self._owned: dict[tuple[str, str], dict[str, Device]] = {}
         self._resources: dict[str, dict[str, Resource]] = {}
         self._extensions: dict[str, Extensions] = {}
-        self._revisions: dict[str, int] = {}
+        self._rules = NumberRules()
+        self._revisions: dict[str, int] = {SHARED: 0}
         self._sip = SipIndex()
         self._account_deleted: list[Callable[[str], None]] = []
 
@@ -112,6 +127,26 @@ class Directory:
             sorted(_sorted(self._resources[account_id]), key=lambda resource: resource.weight_cost)
         )
 
+    def blocklists(self, account_id: str) -> tuple[Blocklist, ...]:
+        """Return the blocklists of an account, by id, disabled ones included."""
+        self.account(account_id)
+        return _sorted(self._rules.blocklists[account_id])
+
+    def applied_blocklists(self, account_id: str) -> tuple[Blocklist, ...]:
+        """Return the blocklists that numbers dialled in an account are looked up in, by id.
+
+        Those the account names, else every enabled one. Raises `NotFound`.
+        """
+        return self._rules.applied(self.account(account_id))
+
+    def shared_dial_plan(self, name: str) -> SharedDialPlan:
+        """Return a dial plan that others name under `system`. Raises `NotFound`."""
+        return _found("dial_plan", self._rules.plans, name, name)
+
+    def shared_dial_plans(self) -> tuple[SharedDialPlan, ...]:
+        """Return every shared dial plan, by name."""
+        return _sorted(self._rules.plans)
+
     def extensions(self, account_id: str) -> tuple[Extension, ...]:
         """Return what the short numbers of an account reach. Raises `NotFound`."""
         self.account(account_id)
@@ -144,13 +179,16 @@ class Directory:
         return (device.sip.password or None) if allowed else None
 
     def revision(self, account_id: str) -> int:
-        """Return a number that grows with every change in an account. Raises `NotFound`."""
+        """Return a number that grows with every change that an account can notice.
+
+        So with every change in it, and of a shared dial plan. Raises `NotFound`.
+        """
         self.account(account_id)
-        return self._revisions[account_id]
+        return self._revisions[account_id] + self._revisions[SHARED]
 
     def document(self, kind: Kind, account_id: str, document_id: str) -> Mapping[str, Any]:
         """Return a document whole, unknown fields and passwords included. Raises `NotFound`."""
-        if kind != "account":
+        if kind not in ("account", "dial_plan"):
             self.account(account_id)
         return _found(kind, self._wholes, (kind, account_id, document_id), document_id)
 
@@ -177,9 +215,10 @@ class Directory:
         """Create or replace a document and return it whole.
 
         `id` empty: a new one of 32 hex digits is made. For an account `id` is its account id and
-        `account_id` is not looked at. Raises `NotFound` (the account), `RequestInvalid` (a field,
-        docs/directory.md lists the rules), `Conflict` (a realm, a SIP username or an extension that
-        somebody else has).
+        `account_id` is not looked at; a shared dial plan has its name as `id` and the account id
+        `SHARED`. Raises `NotFound` (the account), `RequestInvalid` (a field, docs/directory.md
+        lists the rules), `Conflict` (a realm, a SIP username or an extension that somebody else
+        has).
         """
         async with self._changes:
             return await self._put(kind, account_id, document_id or secrets.token_hex(16), raw)
@@ -195,12 +234,14 @@ class Directory:
     async def delete(self, kind: Kind, account_id: str, document_id: str) -> Mapping[str, Any]:
         """Delete a document and return what it was; an account goes with everything in it.
 
-        Raises `NotFound`, and `Conflict` for a user who still owns devices.
+        Raises `NotFound`, and `Conflict` for a user who still owns devices, a blocklist its account
+        names, a shared dial plan that is named anywhere.
         """
         async with self._changes:
             whole = self.document(kind, account_id, document_id)
             if kind == "user" and (owned := self.devices_of(account_id, document_id)):
                 raise Conflict("owner_id", document_id, f"device {owned[0].id}")
+            self._check_unused(kind, account_id, document_id)
             queries = [delete(documents).where(documents.c.account_id == account_id)]
             if kind == "account":
                 queries.append(delete(route_tables).where(route_tables.c.account_id == account_id))
@@ -218,7 +259,10 @@ class Directory:
         self, kind: Kind, account_id: str, document_id: str, raw: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         document, whole = read_document(kind, raw, document_id)
-        account_id = document_id if kind == "account" else self.account(account_id).id
+        if kind == "account":
+            account_id = document_id
+        elif kind != "dial_plan":
+            self.account(account_id)
         self._check(account_id, document)
         encoded = msgspec.json.encode(whole)
         key = {"kind": kind, "account_id": account_id, "id": document_id}
@@ -232,18 +276,34 @@ class Directory:
         """Refuse a document that clashes with what the rest of the directory holds."""
         match document:
             case Account():
+                self._rules.check(document)
                 self._sip.check_account(document, self._devices.get(account_id, {}).values())
             case User():
+                self._rules.check(document)
                 self._extensions[account_id].check(document)
             case Device():
+                self._rules.check(document)
                 if document.owner_id and document.owner_id not in self._users[account_id]:
                     raise RequestInvalid(
                         "owner_id", document.owner_id, "the id of a user of the account"
                     )
                 self._sip.check_device(self._accounts[account_id], document)
                 self._extensions[account_id].check(document)
-            case Resource():
+            case Resource() | Blocklist() | SharedDialPlan():
                 pass
+
+    def _check_unused(self, kind: Kind, account_id: str, document_id: str) -> None:
+        if kind == "blocklist":
+            blocklist = self._rules.blocklists[account_id][document_id]
+            self._rules.check_unused(blocklist, [self.account(account_id)])
+        elif kind == "dial_plan":
+            tables: list[Mapping[str, User] | Mapping[str, Device]] = [
+                *self._users.values(),
+                *self._devices.values(),
+            ]
+            members = (member for table in tables for member in table.values())
+            everybody = chain(self._accounts.values(), members)
+            self._rules.check_unused(self.shared_dial_plan(document_id), everybody)
 
     # --- memory
     # ----------------------------------------------------------------------------------------
@@ -256,7 +316,12 @@ class Directory:
             case Account():
                 self._accounts[document_id] = document
                 self._extensions.setdefault(document_id, Extensions())
-                for table in (self._users, self._devices, self._resources):
+                for table in (
+                    self._users,
+                    self._devices,
+                    self._resources,
+                    self._rules.blocklists,
+                ):
                     table.setdefault(document_id, {})
                 self._sip.keep_account(document, self._devices[document_id].values())
             case User():
@@ -270,6 +335,10 @@ class Directory:
                 self._extensions[account_id].keep(document)
             case Resource():
                 self._resources[account_id][document_id] = document
+            case Blocklist():
+                self._rules.blocklists[account_id][document_id] = document
+            case SharedDialPlan():
+                self._rules.plans[document_id] = document
 
     def _forget(self, key: _Key) -> None:
         kind, account_id, document_id = key
@@ -283,6 +352,10 @@ class Directory:
             self._sip.forget_device(account_id, document_id)
         elif kind == "resource":
             del self._resources[account_id][document_id]
+        elif kind == "blocklist":
+            del self._rules.blocklists[account_id][document_id]
+        elif kind == "dial_plan":
+            del self._rules.plans[document_id]
         else:
             self._forget_account(account_id)
 
@@ -305,6 +378,7 @@ class Directory:
             self._devices,
             self._resources,
             self._extensions,
+            self._rules.blocklists,
         ):
             table.pop(account_id)
         self._sip.forget_account(account_id)

@@ -6,13 +6,37 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
+import msgspec
+
 from engine.core.errors import RequestInvalid
+from engine.numbers.dialplan import AFFIX_LIMIT
+from engine.numbers.numbering import DEFAULT_NUMBERING
 from engine.sip.uri import is_host, parse_uri
-from engine.store.documents import Account, Device, DeviceSip, Document, Gateway, Resource, User
+from engine.store.documents import (
+    SYSTEM,
+    Account,
+    Blocklist,
+    Device,
+    DeviceSip,
+    Document,
+    Gateway,
+    Resource,
+    SharedDialPlan,
+    User,
+)
 
 _USERNAME = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/#]{1,128}", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+", re.ASCII)
 _CODEC = re.compile(r"[A-Za-z0-9\-._]{1,32}(?:[@/][0-9]{1,6}[hi]?)?", re.ASCII)
+
+_BLOCKED = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
+
+NAME_LIMIT = 128
+"""Characters in the name of a blocklist (Kazoo's schema)."""
+BLOCKED_NUMBERS_LIMIT = 100_000
+"""Numbers in one blocklist."""
+CLASSIFIERS = tuple(classifier.name for classifier in DEFAULT_NUMBERING.classifiers)
+"""Names of the classes of numbers that a `call_restriction` may speak of."""
 
 # Headers that make up the request itself, short forms included: a document that set them could
 # break dialogs or forge identities.
@@ -31,12 +55,19 @@ def check_document(document: Document) -> None:
     match document:
         case Account():
             _check_host("realm", document.realm)
+            _check_numbering(document)
         case User():
             _check_presence(document.presence_id)
+            _check_numbering(document)
         case Device():
             _check_device(document)
+            _check_numbering(document)
         case Resource():
             _check_resource(document)
+        case Blocklist():
+            _check_blocklist(document)
+        case SharedDialPlan():
+            pass
 
 
 def _check_host(field: str, value: str) -> None:
@@ -91,6 +122,31 @@ def _check_device(device: Device) -> None:
             raise RequestInvalid(field, name, "in, out, or a header with a text", "enum")
 
 
+def _check_numbering(document: Account | User | Device) -> None:
+    """Check what an account, a user or a device says about the numbers dialled for it."""
+    for key, rule in document.dial_plan.items():
+        if (key == SYSTEM) != isinstance(rule, tuple):
+            allowed = "names of shared plans under system, a rule under any other key"
+            raise RequestInvalid(f"dial_plan.{key}", msgspec.to_builtins(rule), allowed, "type")
+    for name in document.call_restriction:
+        if name not in CLASSIFIERS:
+            allowed = ", ".join(CLASSIFIERS)
+            raise RequestInvalid("call_restriction", name, allowed, "propertyNames")
+
+
+def _check_blocklist(blocklist: Blocklist) -> None:
+    if not 1 <= len(blocklist.name) <= NAME_LIMIT:
+        allowed = f"1 to {NAME_LIMIT} characters"
+        raise RequestInvalid("name", blocklist.name[:32], allowed, "maxLength")
+    if len(blocklist.numbers) > BLOCKED_NUMBERS_LIMIT:
+        allowed = f"at most {BLOCKED_NUMBERS_LIMIT} numbers in a list"
+        raise RequestInvalid("numbers", len(blocklist.numbers), allowed, "maxProperties")
+    for number in blocklist.numbers:
+        if _BLOCKED.fullmatch(number) is None:
+            allowed = "numbers of 1 to 128 characters without control characters"
+            raise RequestInvalid("numbers", number[:32], allowed, "propertyNames")
+
+
 def _check_address(sip: DeviceSip) -> None:
     if sip.ip or sip.method == "ip":
         try:
@@ -120,5 +176,9 @@ def _check_gateway(path: str, gateway: Gateway) -> None:
         raise RequestInvalid(f"{path}.port", gateway.port, "1 to 65535", "maximum")
     if gateway.realm:
         _check_host(f"{path}.realm", gateway.realm)
+    for field, value in (("prefix", gateway.prefix), ("suffix", gateway.suffix)):
+        if len(value) > AFFIX_LIMIT:
+            allowed = f"at most {AFFIX_LIMIT} characters"
+            raise RequestInvalid(f"{path}.{field}", value[:32], allowed, "maxLength")
     _check_codecs(f"{path}.codecs", gateway.codecs)
     _check_headers(f"{path}.custom_sip_headers", gateway.custom_sip_headers)

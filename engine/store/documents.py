@@ -1,4 +1,4 @@
-"""Accounts, users, devices and resources in the shapes of Kazoo's documents.
+"""Accounts, users, devices, resources, blocklists and dial plans in Kazoo's shapes.
 
 Each struct holds the fields the engine reads, by Kazoo's names. A document may have any others: the
 directory keeps and returns them, it does not look at them.
@@ -6,11 +6,11 @@ directory keeps and returns them, it does not look at them.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-Kind = Literal["account", "user", "device", "resource"]
+Kind = Literal["account", "user", "device", "resource", "blocklist", "dial_plan"]
 """Kinds of documents, the words of `engine.core.errors.NotFound`."""
 
 InviteFormat = Literal["contact", "username", "e164", "npan", "1npan", "strip_plus", "route"]
@@ -43,8 +43,28 @@ class DialPlanRule(msgspec.Struct, frozen=True):
     suffix: str = ""
 
 
+SYSTEM = "system"
+"""The key of a `dial_plan` that holds the names of shared plans."""
+
 DialPlan = dict[str, DialPlanRule | tuple[str, ...]]
-"""Regular expression to rule, in order. The key `system` holds names of shared plans."""
+"""Regular expression to rule, in order; under `system` the names of shared plans."""
+
+
+def shared_plans(plan: DialPlan) -> tuple[str, ...]:
+    """Return the names of the shared plans that a `dial_plan` refers to."""
+    names = plan.get(SYSTEM, ())
+    return names if isinstance(names, tuple) else ()
+
+
+class CallRestriction(msgspec.Struct, frozen=True):
+    """Whether numbers of one class may leave through a carrier."""
+
+    action: Literal["allow", "deny", "inherit"] = "inherit"
+    """`inherit`: as the owner, then the account, then the default says."""
+
+
+CallRestrictions = dict[str, CallRestriction]
+"""By the name of the number's class (a classifier)."""
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -57,6 +77,16 @@ class Account(msgspec.Struct, frozen=True):
     enabled: bool = True
     caller_id: CallerIds = CallerIds()
     dial_plan: DialPlan = {}
+    call_restriction: CallRestrictions = {}
+    blocklists: tuple[str, ...] | None = None
+    """Ids of the blocklists that apply, whatever others there are; None: `blacklists`."""
+    blacklists: tuple[str, ...] | None = None
+    """Kazoo's name of `blocklists`; None: every enabled list of the account applies."""
+
+    @property
+    def chosen_blocklists(self) -> tuple[str, ...] | None:
+        """Ids of the blocklists that apply, None: every one that is enabled."""
+        return self.blacklists if self.blocklists is None else self.blocklists
 
 
 class User(msgspec.Struct, frozen=True):
@@ -70,6 +100,7 @@ class User(msgspec.Struct, frozen=True):
     caller_id: CallerIds = CallerIds()
     presence_id: str = ""
     dial_plan: DialPlan = {}
+    call_restriction: CallRestrictions = {}
 
 
 class _HidesPassword(msgspec.Struct, frozen=True):
@@ -159,6 +190,7 @@ class Device(msgspec.Struct, frozen=True):
     caller_id: CallerIds = CallerIds()
     media: DeviceMedia = DeviceMedia()
     dial_plan: DialPlan = {}
+    call_restriction: CallRestrictions = {}
     presence_id: str = ""
     do_not_disturb: DoNotDisturb = DoNotDisturb()
 
@@ -203,12 +235,35 @@ class Resource(msgspec.Struct, frozen=True):
     flags: tuple[str, ...] = ()
 
 
-Document = Account | User | Device | Resource
+class Blocklist(msgspec.Struct, frozen=True):
+    """Numbers that nobody of the account may be connected to."""
+
+    id: str
+    name: str
+    """1 to 128 characters."""
+    numbers: dict[str, dict[str, Any]] = {}
+    """By number, as it was typed; what stands under one is free."""
+    enabled: bool = True
+
+
+class SharedDialPlan(msgspec.Struct, frozen=True):
+    """A `dial_plan` that those of accounts, users and devices name under `system`.
+
+    As a document it is the rules themselves, and `id`, its name.
+    """
+
+    id: str
+    dial_plan: dict[str, DialPlanRule] = {}
+
+
+Document = Account | User | Device | Resource | Blocklist | SharedDialPlan
 
 STRUCTS: dict[Kind, type[Document]] = {
     "account": Account,
     "user": User,
     "device": Device,
     "resource": Resource,
+    "blocklist": Blocklist,
+    "dial_plan": SharedDialPlan,
 }
 """The struct of each kind."""

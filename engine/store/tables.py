@@ -28,7 +28,7 @@ documents = Table(
     Column("id", Text, primary_key=True),
     Column("document", LargeBinary, nullable=False),
 )
-"""Accounts, users, devices and resources as JSON. The directory keeps them free of clashes."""
+"""Documents of every kind as JSON. The directory keeps them free of clashes."""
 
 bindings = Table(
     "bindings",

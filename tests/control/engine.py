@@ -12,8 +12,10 @@ from typing import TypeVar
 from engine.control.auth import ROOT, Tokens
 from engine.control.feed import Feed
 from engine.control.kazoo import Switch, channel_event, quickcall_end
+from engine.control.route_report import RouteReport
 from engine.core.errors import EngineUnavailable, NotFound, RequestInvalid
 from engine.core.events import ChannelNotice
+from engine.core.settings import CallSettings
 from engine.core.values import (
     Endpoint,
     EndpointType,
@@ -24,6 +26,9 @@ from engine.core.values import (
     PlannedAttempt,
 )
 from engine.numbers.number_filter import FilterResult, NumberFilter
+from engine.runtime.explain import Explainer
+from engine.runtime.plans import Plans
+from engine.runtime.resolve import Resolver
 from engine.sip.port import SipStats
 from engine.store.database import Database
 from engine.store.directory import Directory
@@ -137,6 +142,28 @@ class ScriptedEngine:
                 "number_filter", spec, "a pattern; position 0: missing )", "pattern"
             )
         return NumberFilter.compile(spec).apply(number)
+
+    def explain_route(
+        self,
+        account_id: str,
+        number: str,
+        *,
+        endpoint_type: EndpointType | None = None,
+        endpoint_id: str = "",
+        number_filter: bool | str | None = None,
+    ) -> RouteReport:
+        """Return what the real one does, for an account without a route table."""
+        plans = Plans(self.directory, lambda _: None)
+        resolver = Resolver(self.directory, self.location, plans, lambda _: 0)
+        request = OriginateRequest(
+            account_id, endpoint_type or EndpointType.DEVICE, endpoint_id, number
+        )
+        return Explainer(resolver, CallSettings("192.0.2.254")).report(
+            request,
+            self.check_number_filter(number_filter, number),
+            1443672757.0,
+            endpoint=endpoint_type is not None,
+        )
 
     def notice(self, name: str, **changes: object) -> int:
         """Publish and journal an event of a leg, as the runtime does; return its sequence."""

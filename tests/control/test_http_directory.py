@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.control.http_directory import with_secrets_of
+from engine.control.http_directory import MAX_BLOCKLIST_BODY, with_secrets_of
 from tests.control.conftest import Tenant, create
 from tests.control.engine import ScriptedEngine, scripted_engine
 
@@ -103,6 +103,9 @@ def test_secrets_stay_with_their_server() -> None:
         ("devices", {"owner_id": "0" * 32}, "owner_id"),
         ("users", {"caller_id": {"internal": {"name": 7}}}, "caller_id.internal.name"),
         ("resources", {"name": "x", "gateways": []}, "gateways"),
+        ("blocklists", {"numbers": {}}, "name"),
+        ("devices", {"call_restriction": {"premium": {}}}, "call_restriction"),
+        ("devices", {"dial_plan": {"system": ["us"]}}, "dial_plan.system"),
     ],
 )
 async def test_a_bad_field_is_named(
@@ -174,3 +177,89 @@ async def test_the_directory_survives_a_restart(tmp_path: Path) -> None:
         made = await engine.directory.put("account", "", {"name": "A", "realm": "a.example.org"})
     async with scripted_engine(tmp_path) as engine:
         assert engine.directory.account(made["id"]).realm == "a.example.org"
+
+
+SEED: dict[str, Any] = {"name": "Main Blacklist", "numbers": {"+14154846048": {}}}
+"""The payload of the quickcall document."""
+
+
+@pytest.mark.parametrize("collection", ["blocklists", "blacklists"])
+async def test_a_blocklist_has_two_names_and_one_life(
+    root: httpx.AsyncClient, tenant: Tenant, collection: str
+) -> None:
+    blocklist = await create(root, f"{tenant.url}/{collection}", SEED)
+    for name in ("blocklists", "blacklists"):
+        url = f"{tenant.url}/{name}"
+        listed = (await root.get(url)).json()["data"]
+        assert listed == [{"id": blocklist, "name": "Main Blacklist", "enabled": True}]
+        shown = (await root.get(f"{url}/{blocklist}")).json()["data"]
+        assert shown == {**SEED, "id": blocklist}
+    one = f"{tenant.url}/{collection}/{blocklist}"
+    changes = {"numbers": {"+14154846048": None, "1002": {"name": "Bob"}}}
+    changed = (await root.patch(one, json={"data": changes})).json()["data"]
+    assert changed["numbers"] == {"1002": {"name": "Bob"}}
+    replaced = await root.post(one, json={"data": {"name": "Other", "enabled": False}})
+    assert replaced.json()["data"] == {"name": "Other", "enabled": False, "id": blocklist}
+    assert (await root.delete(one)).status_code == 200
+    assert (await root.get(one)).json()["data"]["kind"] == "blocklist"
+
+
+async def test_a_long_blocklist_is_taken_and_one_too_long_told_so(
+    root: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    numbers: dict[str, Any] = {f"+1415{place:07}": {} for place in range(100_000)}
+    url = f"{tenant.url}/blocklists"
+    blocklist = await create(root, url, {"name": "Long", "numbers": numbers})
+    shown = (await root.get(f"{url}/{blocklist}")).json()["data"]
+    assert shown["numbers"] == numbers
+    numbers["+1"] = {}
+    response = await root.put(url, json={"data": {"name": "Longer", "numbers": numbers}})
+    assert response.status_code == 400
+    assert response.json()["data"]["numbers"]["maxProperties"]["cause"] == 100_001
+    response = await root.put(url, content=b"x" * (MAX_BLOCKLIST_BODY + 1))
+    assert response.status_code == 413
+
+
+async def test_a_shared_dial_plan_lives_under_its_name(
+    root: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    url = "/v2/dial_plans/us"
+    rules = {"^(\\d{7})$": {"prefix": "+1415", "description": "local"}}
+    created = await root.put(url, json={"data": rules})
+    assert (created.status_code, created.json()["data"]) == (201, {**rules, "id": "us"})
+    assert (await root.put(url, json={"data": {}})).status_code == 409
+    assert (await root.get(url)).json()["data"] == {**rules, "id": "us"}
+    assert (await root.get("/v2/dial_plans")).json()["data"] == [{"id": "us"}]
+    changes = {"^(\\d{7})$": {"prefix": "+1212"}, "^9(.*)$": {}}
+    changed = (await root.patch(url, json={"data": changes})).json()["data"]
+    assert changed["^(\\d{7})$"] == {"prefix": "+1212", "description": "local"}
+    replaced = await root.post(url, json={"data": {"^8(.*)$": {}}})
+    assert replaced.json()["data"] == {"^8(.*)$": {}, "id": "us"}
+    used = {"data": {"dial_plan": {"system": ["us"]}}}
+    assert (await root.patch(tenant.url, json=used)).status_code == 200
+    assert (await root.delete(url)).status_code == 409
+    assert (await root.patch(tenant.url, json={"data": {"dial_plan": None}})).status_code == 200
+    assert (await root.delete(url)).status_code == 200
+    for method in ("GET", "POST", "PATCH", "DELETE"):
+        response = await root.request(method, url, json={"data": {}})
+        assert (response.status_code, response.json()["data"]["kind"]) == (404, "dial_plan")
+
+
+async def test_a_shared_plan_that_names_others_is_refused(root: httpx.AsyncClient) -> None:
+    response = await root.put("/v2/dial_plans/us", json={"data": {"system": ["eu"]}})
+    assert response.status_code == 400
+    assert list(response.json()["data"]) == ["system"]
+
+
+async def test_accounts_see_shared_plans_and_only_root_has_hands_on_them(
+    client: httpx.AsyncClient, root: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    await root.put("/v2/dial_plans/us", json={"data": {"^9(.*)$": {"prefix": "+"}}})
+    own = {"X-Auth-Token": tenant.token}
+    shown = await client.get(f"{tenant.url}/dialplans", headers=own)
+    assert shown.json()["data"] == {"us": {"^9(.*)$": {"prefix": "+"}, "name": "us"}}
+    assert (await client.get("/v2/dial_plans", headers=own)).status_code == 403
+    for method in ("GET", "PUT", "POST", "PATCH", "DELETE"):
+        response = await client.request(method, "/v2/dial_plans/us", headers=own, json={"data": {}})
+        assert response.status_code == 403, method
+    assert (await root.get("/v2/accounts/none/dialplans")).status_code == 404

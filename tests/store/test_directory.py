@@ -9,7 +9,7 @@ import pytest
 
 from engine.core.errors import Conflict, NotFound, RequestInvalid
 from engine.store.database import Database
-from engine.store.directory import Directory
+from engine.store.directory import SHARED, Directory
 from engine.store.documents import Kind
 
 
@@ -274,3 +274,96 @@ async def test_of_two_changes_at_once_only_one_gets_the_name(directory: Director
     )
     assert sum(isinstance(one, Conflict) for one in both) == 4
     assert len(directory.devices("acme")) == 1
+
+
+# --- numbers: blocklists, shared dial plans
+
+
+async def test_blocklists_and_shared_plans_are_there_for_the_next_process(url: str) -> None:
+    database = await Database.open(url)
+    first = await Directory.open(database)
+    await first.put("account", "", {"name": "Acme", "realm": "acme.example"}, "acme")
+    await first.put("blocklist", "acme", {"name": "Main", "numbers": {"+1": {}}}, "b1")
+    await first.put("dial_plan", SHARED, {"^9(.*)$": {"prefix": "+"}}, "us")
+    seen = (first.blocklists("acme"), first.shared_dial_plans())
+    await database.close()
+
+    database = await Database.open(url)
+    second = await Directory.open(database)
+    assert (second.blocklists("acme"), second.shared_dial_plans()) == seen
+    assert second.shared_dial_plan("us").dial_plan["^9(.*)$"].prefix == "+"
+    await database.close()
+
+
+async def test_every_enabled_list_applies_unless_the_account_names_some(
+    directory: Directory,
+) -> None:
+    for list_id, enabled in (("b1", True), ("b2", False), ("b3", True)):
+        await directory.put("blocklist", "acme", {"name": list_id, "enabled": enabled}, list_id)
+
+    def applied() -> list[str]:
+        return [one.id for one in directory.applied_blocklists("acme")]
+
+    assert applied() == ["b1", "b3"]
+    await directory.patch("account", "acme", "acme", {"blacklists": ["b3", "b2"]})
+    assert applied() == ["b3"]
+    await directory.patch("account", "acme", "acme", {"blocklists": []})
+    assert applied() == []
+    await directory.patch("account", "acme", "acme", {"blocklists": None, "blacklists": None})
+    assert applied() == ["b1", "b3"]
+    assert directory.applied_blocklists("beta") == ()
+
+
+@pytest.mark.parametrize("field", ["blocklists", "blacklists"])
+async def test_an_account_names_only_lists_of_its_own(directory: Directory, field: str) -> None:
+    await directory.put("blocklist", "beta", {"name": "theirs"}, "b1")
+    with pytest.raises(RequestInvalid) as caught:
+        await directory.patch("account", "acme", "acme", {field: ["b1"]})
+    assert (caught.value.field, caught.value.value) == (field, "b1")
+
+
+async def test_a_list_its_account_names_cannot_be_deleted(directory: Directory) -> None:
+    await directory.put("blocklist", "acme", {"name": "Main"}, "b1")
+    await directory.patch("account", "acme", "acme", {"blocklists": ["b1"]})
+    with pytest.raises(Conflict, match="account acme"):
+        await directory.delete("blocklist", "acme", "b1")
+    await directory.patch("account", "acme", "acme", {"blocklists": None})
+    await directory.delete("blocklist", "acme", "b1")
+    assert directory.blocklists("acme") == ()
+
+
+@pytest.mark.parametrize("kind", ["account", "user", "device"])
+async def test_a_dial_plan_names_only_shared_plans_there_are(
+    directory: Directory, kind: Kind
+) -> None:
+    names: dict[str, Any] = {"dial_plan": {"system": ["us"]}}
+    document: dict[str, Any] = {"name": "x", "realm": "gamma.example"} | names
+    with pytest.raises(RequestInvalid) as caught:
+        await directory.put(kind, "acme", document, "x1")
+    assert (caught.value.field, caught.value.value) == ("dial_plan.system", "us")
+    await directory.put("dial_plan", SHARED, {}, "us")
+    await directory.put(kind, "acme", document, "x1")
+    with pytest.raises(Conflict, match=f"{kind} x1"):
+        await directory.delete("dial_plan", SHARED, "us")
+    await directory.delete(kind, "x1" if kind == "account" else "acme", "x1")
+    await directory.delete("dial_plan", SHARED, "us")
+    with pytest.raises(NotFound):
+        directory.shared_dial_plan("us")
+
+
+async def test_a_change_of_a_shared_plan_is_a_change_of_every_account(
+    directory: Directory,
+) -> None:
+    before = [directory.revision(account) for account in ("acme", "beta")]
+    await directory.put("dial_plan", SHARED, {}, "us")
+    after = [directory.revision(account) for account in ("acme", "beta")]
+    assert all(new > old for new, old in zip(after, before, strict=True))
+
+
+async def test_the_blocklists_of_an_account_go_with_it(directory: Directory) -> None:
+    await directory.put("blocklist", "acme", {"name": "Main"}, "b1")
+    await directory.delete("account", "acme", "acme")
+    await directory.put("account", "", {"name": "Acme", "realm": "acme.example"}, "acme")
+    assert directory.blocklists("acme") == ()
+    with pytest.raises(NotFound):
+        directory.document("blocklist", "acme", "b1")

@@ -9,8 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.errors import RequestInvalid
-from engine.store.document_rules import DOCUMENT_LIMIT, merged, read_document, without_secrets
-from engine.store.documents import Account, Device, Kind, Resource
+from engine.store.document_checks import BLOCKED_NUMBERS_LIMIT
+from engine.store.document_rules import (
+    BLOCKLIST_LIMIT,
+    DOCUMENT_LIMIT,
+    merged,
+    read_document,
+    without_secrets,
+)
+from engine.store.documents import (
+    Account,
+    Blocklist,
+    Device,
+    Kind,
+    Resource,
+    SharedDialPlan,
+)
 
 GATEWAY = {"server": "sip.carrier.example"}
 
@@ -53,6 +67,29 @@ def test_a_dial_plan_keeps_its_order_and_its_shared_plans() -> None:
     assert list(account.dial_plan) == list(plan)
 
 
+def test_a_list_of_a_hundred_thousand_numbers_is_taken_and_one_more_is_not() -> None:
+    numbers: dict[str, Any] = {f"+1415{place:07}": {} for place in range(BLOCKED_NUMBERS_LIMIT)}
+    blocklist, whole = read_document("blocklist", {"name": "Main", "numbers": numbers}, "b")
+    assert isinstance(blocklist, Blocklist)
+    assert len(blocklist.numbers) == len(whole["numbers"]) == 100_000
+    numbers["one more"] = {}
+    with pytest.raises(RequestInvalid, match="at most 100000 numbers in a list"):
+        read_document("blocklist", {"name": "Main", "numbers": numbers}, "b")
+
+
+def test_a_shared_dial_plan_is_its_rules() -> None:
+    rules: dict[str, Any] = {"^9(.*)$": {"prefix": "+"}, "^(.{4})$": {"suffix": "0"}}
+    plan, whole = read_document("dial_plan", rules, "us")
+    assert isinstance(plan, SharedDialPlan)
+    assert list(plan.dial_plan) == list(rules)
+    assert whole == {**rules, "id": "us"}
+
+
+def test_an_unknown_class_of_numbers_is_refused_with_those_there_are() -> None:
+    with pytest.raises(RequestInvalid, match="tollfree_us, toll_us, emergency, caribbean"):
+        read_document("user", {"call_restriction": {"premium": {}}}, "u")
+
+
 INVALID: list[tuple[Kind, dict[str, Any], str]] = [
     ("account", {"realm": "a"}, "name"),
     ("account", {"name": "A"}, "realm"),
@@ -87,6 +124,24 @@ INVALID: list[tuple[Kind, dict[str, Any], str]] = [
     ("device", {"media": {"audio": {"codecs": [1]}}}, "media.audio.codecs[0]"),
     ("device", {"media": {"bypass_media": "maybe"}}, "media.bypass_media"),
     ("device", {"dial_plan": {"^(": {}}}, "dial_plan"),
+    ("device", {"dial_plan": {"^1": ["us"]}}, "dial_plan.^1"),
+    ("account", {"name": "A", "realm": "a", "dial_plan": {"system": {}}}, "dial_plan.system"),
+    ("user", {"call_restriction": {"premium": {"action": "deny"}}}, "call_restriction"),
+    ("user", {"call_restriction": {"toll_us": {"action": "no"}}}, "call_restriction[...].action"),
+    ("account", {"name": "A", "realm": "a", "blocklists": "x"}, "blocklists"),
+    ("blocklist", {"numbers": {}}, "name"),
+    ("blocklist", {"name": ""}, "name"),
+    ("blocklist", {"name": "x" * 129}, "name"),
+    ("blocklist", {"name": "a\nb"}, "name"),
+    ("blocklist", {"name": "x", "numbers": ["1"]}, "numbers"),
+    ("blocklist", {"name": "x", "numbers": {"": {}}}, "numbers"),
+    ("blocklist", {"name": "x", "numbers": {"1" * 129: {}}}, "numbers"),
+    ("blocklist", {"name": "x", "numbers": {"1\r2": {}}}, "numbers"),
+    ("blocklist", {"name": "x", "y": "y" * BLOCKLIST_LIMIT}, "data"),
+    ("dial_plan", {"^(": {}}, "dial_plan"),
+    ("dial_plan", {"^1": {"prefix": 1}}, "dial_plan[...].prefix"),
+    ("dial_plan", {"system": {}}, "system"),
+    ("dial_plan", {"system": ["us"]}, "system"),
     ("resource", {"name": "R", "gateways": []}, "gateways"),
     ("resource", {"name": "R", "gateways": [{}]}, "gateways[0].server"),
     ("resource", {"name": "R", "gateways": [{"server": "a", "port": 65536}]}, "gateways[0].port"),

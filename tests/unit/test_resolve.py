@@ -20,6 +20,9 @@ from engine.core.values import (
     OriginateId,
     OriginateRequest,
 )
+from engine.numbers.dialplan import DialPlan
+from engine.numbers.route_table import RouteTable
+from engine.runtime.plans import Plans
 from engine.runtime.resolve import Resolver
 from engine.sip.bindings import Binding
 from engine.store.database import Database
@@ -35,8 +38,18 @@ class House:
     def __init__(self, directory: Directory, location: Location) -> None:
         self.directory = directory
         self.location = location
-        self.resolver = Resolver(directory, location)
+        self.table: RouteTable | None = None
+        self.draws: list[int] = []
+        self.plans = Plans(directory, lambda _: self.table)
+        self.resolver = Resolver(directory, location, self.plans, self._draw)
         self.account = ""
+
+    def _draw(self, total: int) -> int:
+        """Take what the test has laid down, else the first."""
+        return self.draws.pop(0) if self.draws else 0
+
+    def plan_of(self, device_id: str) -> DialPlan | None:
+        return self.plans.plan_for(self.account, EndpointType.DEVICE, device_id)
 
     async def put(self, kind: Any, document: dict[str, Any], endpoint_id: str) -> None:
         await self.directory.put(kind, self.account, document, endpoint_id)
@@ -276,15 +289,15 @@ async def test_plans_are_compiled_once_and_shared(house: House) -> None:
     for device in ("d1", "d2"):
         await house.device(device)
     await house.device("d3", dial_plan={"^1$": {"prefix": "x"}})
-    plans = [house.resolver.plan_for(house.request(d)) for d in ("d1", "d2", "d3", "d1")]
+    plans = [house.plan_of(d) for d in ("d1", "d2", "d3", "d1")]
     assert plans[0] is plans[1] is plans[3]
     assert plans[2] is not plans[0]
 
 
 async def test_compiled_plans_are_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.runtime.resolve.PLANS_PER_ACCOUNT", 2)
+    monkeypatch.setattr("engine.runtime.plans.PLANS_PER_ACCOUNT", 2)
     for place in range(3):
         await house.device(f"d{place}", dial_plan={f"^{place}$": {"prefix": "x"}})
-    plans = [house.resolver.plan_for(house.request(f"d{place}")) for place in range(3)]
-    assert house.resolver.plan_for(house.request("d2")) is plans[2]
-    assert house.resolver.plan_for(house.request("d0")) is not plans[0]
+    plans = [house.plan_of(f"d{place}") for place in range(3)]
+    assert house.plan_of("d2") is plans[2]
+    assert house.plan_of("d0") is not plans[0]
