@@ -24,7 +24,6 @@ from engine.core.events import SipMessageSeen
 from engine.core.uri import header_text
 from engine.core.values import EndpointType, LegSnapshot, OriginateId, OriginateRequest, Outcome
 from engine.numbers.number_filter import FilterResult, NumberFilter, NumberFilterError
-from engine.numbers.route_table import RouteTable
 from engine.numbers.text import NumberError
 from engine.runtime.calls import Call
 from engine.runtime.clock import Clock
@@ -160,7 +159,7 @@ class Engine:
         self._exit.push_async_callback(asyncio.to_thread, self._sip.close)
         settings = await call_settings(config, self._sip.listeners)
         self._control = CallControl(settings, _new_call_id)
-        plans = Plans(self.directory, self._route_table)
+        plans = Plans(self.directory, self.route_tables.table)
         self._resolver = Resolver(self.directory, self.location, plans, secrets.randbelow)
         self._explainer = Explainer(self._resolver, settings)
         first = self._sip.listeners[0]
@@ -371,9 +370,6 @@ class Engine:
         return self._explainer.report(
             request, filtered, self._clock.now(), endpoint=endpoint_type is not None
         )
-
-    def _route_table(self, account_id: str) -> RouteTable | None:
-        return None
 
     def check_number_filter(self, spec: bool | str | None, number: str) -> FilterResult:
         """Return the filtered number, and a note when a regex left it as it was.

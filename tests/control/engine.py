@@ -152,8 +152,8 @@ class ScriptedEngine:
         endpoint_id: str = "",
         number_filter: bool | str | None = None,
     ) -> RouteReport:
-        """Return what the real one does, for an account without a route table."""
-        plans = Plans(self.directory, lambda _: None)
+        """Return what the real one does."""
+        plans = Plans(self.directory, self.route_tables.table)
         resolver = Resolver(self.directory, self.location, plans, lambda _: 0)
         request = OriginateRequest(
             account_id, endpoint_type or EndpointType.DEVICE, endpoint_id, number
