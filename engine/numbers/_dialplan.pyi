@@ -3,6 +3,7 @@ from typing import Self, final
 from typing_extensions import disjoint_base
 
 from engine.numbers.numbering import Classifier, Converter
+from engine.numbers.route_table import RouteTable
 from engine.numbers.rules import (
     CarrierRule,
     EndpointType,
@@ -55,6 +56,7 @@ class CompiledPlan:
         cls,
         extensions: CompiledExtensions | None,
         rewrites: tuple[RewriteRule, ...],
+        table: RouteTable | None,
         carriers: CompiledCarriers | None,
         numbering: CompiledNumbering,
         blocked: CompiledBlocklists | None,
@@ -64,6 +66,8 @@ class CompiledPlan:
     def extensions(self) -> CompiledExtensions | None: ...
     @property
     def rewrites(self) -> tuple[RewriteRule, ...]: ...
+    @property
+    def table(self) -> RouteTable | None: ...
     @property
     def carriers(self) -> CompiledCarriers | None: ...
     @property
@@ -81,10 +85,12 @@ class CompiledPlan:
         str,
         str,
         int,
+        bool,
         str,
         int,
         int,
         bool,
+        str,
         tuple[tuple[int, int, str], ...],
         tuple[tuple[int, int, str, int, int], ...],
         int,

@@ -12,8 +12,9 @@ from engine.numbers._dialplan import (
     CompiledPlan,
     Route,
 )
-from engine.numbers.explain import Explanation, Step, explain
+from engine.numbers.explain import explain
 from engine.numbers.numbering import DEFAULT_DENIED, DEFAULT_NUMBERING, Numbering
+from engine.numbers.route_table import RouteTable
 from engine.numbers.rule_checks import check_affixes, check_number, check_regex
 from engine.numbers.rules import (
     AFFIX_LIMIT,
@@ -25,6 +26,7 @@ from engine.numbers.rules import (
     RewriteRule,
     RouteKind,
 )
+from engine.numbers.steps import Explanation, Step
 from engine.numbers.text import HALF_PAIR, find_half_pair
 
 __all__ = [
@@ -141,6 +143,7 @@ class DialPlan(CompiledPlan):
         *,
         extensions: ExtensionIndex | None = None,
         rewrites: Iterable[RewriteRule] = (),
+        table: RouteTable | None = None,
         carriers: CarrierRules | None = None,
         numbering: Numbering = DEFAULT_NUMBERING,
         blocked: BlockedNumbers | None = None,
@@ -163,6 +166,7 @@ class DialPlan(CompiledPlan):
         return cls(
             extensions,
             listed,
+            table,
             carriers,
             numbering,
             blocked,

@@ -5,92 +5,23 @@ for afterwards.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import islice
-from typing import Literal
 
 from engine.numbers import wording
-from engine.numbers._dialplan import CompiledPlan, Route
-
-STEP_LIMIT = 64
-"""The most steps told of one number."""
-
-Stage = Literal[
-    "blocklist",
-    "extension",
-    "rewrite",
-    "keypad",
-    "e164",
-    "pattern",
-    "prefix",
-    "regex",
-    "carrier",
-    "classifier",
-]
-"""What a step asks, in the order of precedence."""
-
-Outcome = Literal["matched", "lost", "passed", "refused"]
-"""matched: it decided; lost: it would have matched, but was not taken; passed: nothing matched, or
-nothing is to be said against the number; refused: the number goes nowhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a number through a dial plan.
-
-    Fields: `stage`; `input`, the number asked for; `output`, what it is afterwards or what would
-    be dialled, the same when nothing changed; `outcome`; `rule`, in words, "" when there is none;
-    `why`, in words.
-    """
-
-    stage: Stage
-    input: str
-    output: str
-    outcome: Outcome
-    rule: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """A number on its way through a dial plan.
-
-    Fields: `number`, as given; `steps`, in order, at most 64; `route`, what `match` returns.
-    """
-
-    number: str
-    steps: tuple[Step, ...]
-    route: Route | None
-
-
-# Enough to see why; a long list of rules that lost must not hide what decided.
-_LOST_LIMIT = 5
-_HOPS_LIMIT = 12
-
-# As in ext/numbers/resolution.hpp.
-_NOBODY, _EXTENSION, _CARRIERS = 0, 1, 6
-_BLOCKED = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Resolution:
-    """What the compiled plan decided: `CompiledPlan.resolve`; -1 is none."""
-
-    stage: int
-    index: int
-    number: str
-    spelled: str
-    rewrite: int
-    e164: str
-    converter: int
-    classifier: int
-    asked_e164: bool
-    hops: tuple[tuple[int, int, str], ...]
-    dropped: tuple[tuple[int, int, str, int, int], ...]
-    refusal: int
-    refused_by: int
-    refused: str
-    offers: tuple[tuple[int, int, str], ...]
+from engine.numbers._dialplan import CompiledPlan
+from engine.numbers.explain_rows import extension_row, matched_row, row_steps
+from engine.numbers.steps import (
+    BLOCKED,
+    HOPS_LIMIT,
+    LOST_LIMIT,
+    STEP_LIMIT,
+    Decided,
+    Explanation,
+    Outcome,
+    Resolution,
+    Step,
+)
 
 
 def explain(plan: CompiledPlan, number: str) -> Explanation:
@@ -110,34 +41,35 @@ class _Walk:
     def __init__(self, plan: CompiledPlan, number: str) -> None:
         self.plan = plan
         self.number = number
-        self.found = _Resolution(*plan.resolve(number))
+        self.found = Resolution(*plan.resolve(number))
         # After the rewrite, before letters became digits.
         self.rewritten = self.found.spelled or self.found.number
-        self.decided = self.found.stage == _EXTENSION
+        self.rung = self.found.stage in (Decided.EXTENSION, Decided.EXTENSION_ROW)
 
     def steps(self) -> Iterator[Step]:
+        found = self.found
         yield from self.blocklist(self.number)
-        if self.found.refusal == _BLOCKED and self.found.refused == self.number:
+        if found.blocked and found.refused == self.number:
             return
-        yield from self.extension(self.number, self.decided and self.found.rewrite < 0)
+        yield from self.extension(self.number, self.rung and found.rewrite < 0)
         yield from self.rewrites()
-        if self.found.rewrite >= 0:
-            yield from self.extension(self.rewritten, self.decided)
-        if not self.decided:
+        if found.rewrite >= 0:
+            yield from self.extension(self.rewritten, self.rung)
+        if found.normalised:
             yield from self.normal_form()
-            for number in dict.fromkeys((self.found.number, self.found.e164)):
+            for number in dict.fromkeys((found.number, found.e164)):
                 if number != self.number:
                     yield from self.blocklist(number)
-            if self.found.refusal == _BLOCKED and self.found.stage == _NOBODY:
-                return
-        yield from self.carriers()
-        yield from self.classes()
+        if not found.blocked:
+            yield from row_steps(self.plan, found)
+            yield from self.carriers()
+            yield from self.classes()
 
     def blocklist(self, number: str) -> Iterator[Step]:
         blocked = self.plan.blocked
         if blocked is None:
             return
-        if self.found.refusal == _BLOCKED and self.found.refused == number:
+        if self.found.blocked and self.found.refused == number:
             rule = wording.blocklist(blocked.names[self.found.refused_by])
             yield Step("blocklist", number, number, "refused", rule, "the number is on the list")
         else:
@@ -145,11 +77,18 @@ class _Walk:
             yield Step("blocklist", number, number, "passed", "", why)
 
     def extension(self, number: str, matched: bool) -> Iterator[Step]:
-        extensions = self.plan.extensions
-        if matched and extensions is not None:
+        extensions, matched = self.plan.extensions, matched and not self.found.blocked
+        row = extension_row(self.plan, number)
+        if matched and extensions is not None and self.found.stage == Decided.EXTENSION:
             rule = extensions.rules[self.found.index]
             why = f"rings {rule.endpoint_type} {rule.endpoint_id}"
             yield Step("extension", number, number, "matched", wording.extension(rule), why)
+            if row:
+                yield replace(row, why="an extension of the account comes first")
+        elif matched:
+            yield from matched_row(self.plan, self.found, "extension", number)
+        elif row:
+            yield row
         else:
             yield Step("extension", number, number, "passed", "", "is no extension")
 
@@ -169,7 +108,7 @@ class _Walk:
             first = "an extension comes first"
         others = (index for index in range(len(rules)) if index != applied)
         lost = (index for index in others if self.plan.would_rewrite(index, self.number))
-        told = list(islice(lost, _LOST_LIMIT))
+        told = list(islice(lost, LOST_LIMIT))
         for index in told:
             rule = wording.rewrite(index, rules[index])
             yield Step("rewrite", self.number, self.number, "lost", rule, first)
@@ -194,13 +133,13 @@ class _Walk:
         carriers = self.plan.carriers
         offers = self.found.offers
         if carriers is None or not offers:
-            if self.found.stage == _NOBODY:
+            if self.found.stage == Decided.NOBODY:
                 count = 0 if carriers is None else len(carriers)
                 why = f"none of {count} carriers takes it: no route"
                 yield Step("carrier", self.found.e164, self.found.e164, "passed", "", why)
             return
-        decided = self.found.stage == _CARRIERS
-        for source, rule, dialled in offers[: _HOPS_LIMIT if decided else _LOST_LIMIT]:
+        decided = self.found.stage == Decided.CARRIERS
+        for source, rule, dialled in offers[: HOPS_LIMIT if decided else LOST_LIMIT]:
             chosen = carriers.rules[source]
             words = wording.carrier(chosen, rule)
             why = f"weight_cost {chosen.weight_cost}" if decided else "another rule comes first"
@@ -210,7 +149,7 @@ class _Walk:
     def classes(self) -> Iterator[Step]:
         """What is to be said against what leaves through a carrier."""
         found, classifiers = self.found, self.plan.numbering.classifiers
-        if found.stage in (_NOBODY, _EXTENSION):
+        if found.stage == Decided.NOBODY or not (found.hops or found.dropped or found.refusal):
             return
         rule = wording.classifier(classifiers[found.classifier]) if found.classifier >= 0 else ""
         if found.refusal and not found.dropped:
@@ -218,9 +157,9 @@ class _Walk:
             return
         why = "the class is allowed" if rule else "no classifier matches"
         yield Step("classifier", found.e164, found.e164, "passed", rule, why)
-        for _, _, dialled, refusal, by in found.dropped[:_HOPS_LIMIT]:
+        for _, _, dialled, refusal, by in found.dropped[:HOPS_LIMIT]:
             why = "the carrier is not sent this number"
-            if refusal == _BLOCKED and self.plan.blocked is not None:
+            if refusal == BLOCKED and self.plan.blocked is not None:
                 rule = wording.blocklist(self.plan.blocked.names[by])
                 yield Step("blocklist", dialled, dialled, "refused", rule, why)
             else:

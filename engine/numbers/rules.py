@@ -95,8 +95,8 @@ class Hop:
     Fields: `resource_id`, the id in the row of the route table, or `CarrierRule.resource_id`;
     `number`, what is dialled there; `priority`, lower is tried first (`weight_cost` of a
     `CarrierRule`); `weight`, the share among equals, 0 for a `CarrierRule`: those keep their order;
-    `length`, digits of the prefix that matched, longer is tried first, 0 when it was no prefix;
-    `rule`, what matched, in words.
+    `length`, how many characters of the number a prefix matched, longer is tried first (all for
+    the other rows of a route table, 0 for a `CarrierRule`); `rule`, what matched, in words.
     """
 
     resource_id: str

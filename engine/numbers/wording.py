@@ -7,6 +7,7 @@ from engine.numbers.rules import CarrierRule, ExtensionRule, RewriteRule
 if TYPE_CHECKING:
     # numbering.py imports the compiled module, which imports this one.
     from engine.numbers.numbering import Classifier
+    from engine.numbers.route_table import RouteTable
 
 
 def extension(rule: ExtensionRule) -> str:
@@ -23,6 +24,13 @@ def rewrite(index: int, rule: RewriteRule) -> str:
 def carrier(chosen: CarrierRule, rule: int) -> str:
     r"""Return "carrier 'Acme' rule 1 ^1(\d{10})$", rules counted from 1."""
     return f"carrier {chosen.name!r} rule {rule + 1} {chosen.rules[rule]}"
+
+
+def row(table: "RouteTable", index: int) -> str:
+    """Return "line 17 pattern _NXXNXXXXXX", and the description of the row if it has one."""
+    chosen = table.row(index)
+    name = f" {chosen.description!r}" if chosen.description else ""
+    return f"line {table.line(index)}{name} {chosen.kind} {chosen.match}"
 
 
 def classifier(chosen: "Classifier") -> str:

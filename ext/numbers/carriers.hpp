@@ -126,7 +126,7 @@ private:
             // A rule that would leave nothing to dial counts as not matching.
             if (std::string joined = carrier.affixes.around(root); !joined.empty()) {
                 hops.push_back({static_cast<std::int32_t>(index), static_cast<std::int32_t>(rule),
-                                std::move(joined), carrier.cost, 0, 0});
+                                std::move(joined), carrier.cost, 0});
                 return true;
             }
         }

@@ -2,6 +2,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
 """Dial plans in C++: shared parts, the plan that asks them in order, and the routes it finds."""
 cimport cython
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int32_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport make_shared, shared_ptr, unique_ptr
@@ -12,6 +13,7 @@ from plan_parts cimport (
     CppCarriers,
     CppHop,
     CppNumbering,
+    CppTable,
     Groups,
     NumberIndex,
     Plan,
@@ -34,6 +36,13 @@ cdef int accept(cbool added, str what) except -1:
     if not added:
         raise ValueError(f"{what!r} is refused: checked rules are not")
     return 0
+
+
+cdef shared_ptr[CppTable] shared_table(object capsule) except *:
+    """Return the share of a C++ table that RouteTable.capsule() hands out."""
+    return (<shared_ptr[CppTable]*> PyCapsule_GetPointer(
+        capsule, "quickcall.numbers.RouteTable"
+    ))[0]
 
 
 cdef class CompiledExtensions:
@@ -144,6 +153,7 @@ cdef class CompiledPlan:
     cdef unique_ptr[Plan] plan
     cdef readonly CompiledExtensions extensions
     cdef readonly tuple rewrites
+    cdef readonly object table
     cdef readonly CompiledCarriers carriers
     cdef readonly CompiledNumbering numbering
     cdef readonly CompiledBlocklists blocked
@@ -153,6 +163,7 @@ cdef class CompiledPlan:
         self,
         CompiledExtensions extensions,
         tuple rewrites not None,
+        object table,
         CompiledCarriers carriers,
         CompiledNumbering numbering not None,
         CompiledBlocklists blocked,
@@ -160,6 +171,7 @@ cdef class CompiledPlan:
     ):
         self.extensions = extensions
         self.rewrites = rewrites
+        self.table = table
         self.carriers = carriers
         self.numbering = numbering
         self.blocked = blocked
@@ -168,6 +180,8 @@ cdef class CompiledPlan:
         parts.numbering = numbering.numbering
         if extensions is not None:
             parts.extensions = extensions.index
+        if table is not None:
+            parts.table = shared_table(table.capsule())
         if carriers is not None:
             parts.carriers = carriers.carriers
         if blocked is not None:
@@ -200,10 +214,11 @@ cdef class CompiledPlan:
         return route
 
     def resolve(self, str number not None) -> tuple:
-        """Return every decision that `match` takes, for `engine.numbers.explain`."""
+        """Return every decision that `match` takes: what `engine.numbers.steps.Resolution` holds."""
         check_number(number)
         cdef Resolution found
         self.plan.get().resolve(utf8(number), found)
+        normalised = found.has_e164
         self.plan.get().classify(found)
         return (
             <int>found.stage,
@@ -211,10 +226,12 @@ cdef class CompiledPlan:
             text(found.number),
             text(found.spelled),
             found.rewrite,
+            normalised,
             text(found.e164),
             found.converter,
             found.classifier,
             found.asked_e164,
+            text(found.dialled),
             tuple([self.hop_decision(hop) for hop in found.hops]),
             tuple([
                 (*self.hop_decision(drop.hop), <int>drop.refusal, drop.by)
@@ -264,13 +281,17 @@ cdef class Route:
         """Return "device" or "user" for an extension, else None."""
         if self.found.stage == Stage.extension:
             return self.plan.extensions.rules[self.found.index].endpoint_type
-        return None
+        if self.found.dialled.empty():
+            return None
+        return self.plan.table.row(self.found.index).to
 
     @property
     def id(self) -> str:
         """Return the device or user id, or the first carrier's resource id; "" when refused."""
         if self.found.stage == Stage.extension:
             return self.plan.extensions.rules[self.found.index].endpoint_id
+        if not self.found.dialled.empty():
+            return self.plan.table.row(self.found.index).id
         return self.hop_id(self.found.hops[0]) if self.found.hops.size() else ""
 
     @property
@@ -287,6 +308,8 @@ cdef class Route:
             words = self.refuser()
         elif self.found.stage == Stage.extension:
             words = wording.extension(self.plan.extensions.rules[self.found.index])
+        elif not self.found.dialled.empty():
+            words = wording.row(self.plan.table, self.found.index)
         else:
             words = self.hop_rule(self.found.hops[0])
         if self.found.rewrite < 0:
@@ -299,8 +322,8 @@ cdef class Route:
         """Return the carriers to try, in hunt order; empty unless the kind is GATEWAY."""
         return tuple([
             Hop(
-                self.hop_id(hop), text(hop.number), hop.priority, hop.weight, hop.length,
-                self.hop_rule(hop),
+                self.hop_id(hop), text(hop.number), hop.priority, hop.weight,
+                self.hop_length(hop), self.hop_rule(hop),
             )
             for hop in self.found.hops
         ])
@@ -333,9 +356,20 @@ cdef class Route:
         return self.plan.numbering.classifiers[found].name if found >= 0 else ""
 
     cdef str hop_id(self, const CppHop& hop):
+        if hop.rule < 0:
+            return self.plan.table.row(hop.source).id
         return self.plan.carriers.rules[hop.source].resource_id
 
+    cdef int hop_length(self, const CppHop& hop) except -1:
+        if self.found.stage == Stage.prefix_row:
+            return len(self.plan.table.row(hop.source).match)
+        if hop.rule >= 0:
+            return 0
+        return len(text(self.found.e164 if self.found.asked_e164 else self.found.number))
+
     cdef str hop_rule(self, const CppHop& hop):
+        if hop.rule < 0:
+            return wording.row(self.plan.table, hop.source)
         return wording.carrier(self.plan.carriers.rules[hop.source], hop.rule)
 
     cdef str refuser(self):

@@ -14,12 +14,14 @@
 #include "numbering.hpp"
 #include "resolution.hpp"
 #include "rewrites.hpp"
+#include "route_table.hpp"
 
 namespace quickcall::numbers {
 
 // What plans share; a null part has no rules, but numbering is always there.
 struct PlanParts {
     std::shared_ptr<const NumberIndex> extensions;  // number -> extension
+    std::shared_ptr<const RouteTable> table;
     std::shared_ptr<const Carriers> carriers;
     std::shared_ptr<const Numbering> numbering;
     std::shared_ptr<const NumberIndex> blocked;     // number -> blocklist
@@ -47,15 +49,16 @@ public:
     void resolve(std::string_view number, Resolution& found) const {
         Groups groups;
         found.number = number;
-        if (number.empty() || is_blocked(found.number, found) || ring_extension(found)) {
+        if (number.empty() || is_blocked(found.number, found) || ring(found, groups)) {
             return;
         }
         found.rewrite = rewrites_.apply(found.number, groups);
-        if (found.rewrite >= 0 && ring_extension(found)) {
+        if (found.rewrite >= 0 && ring(found, groups)) {
             return;
         }
         normalise(found, groups);
-        if (is_blocked(found.number, found) || is_blocked(found.e164, found)) {
+        if (is_blocked(found.number, found) || is_blocked(found.e164, found) ||
+            take_rows(found, groups)) {
             return;
         }
         if (parts_.carriers) {
@@ -112,14 +115,89 @@ private:
         found.refused = number;
     }
 
-    bool ring_extension(Resolution& found) const {
-        found.index = parts_.extensions ? parts_.extensions->find(found.number) : -1;
-        if (found.index < 0) {
+    // An extension of the account, else an extension of the route table.
+    bool ring(Resolution& found, Groups& groups) const {
+        const std::int32_t extension =
+            parts_.extensions ? parts_.extensions->find(found.number) : -1;
+        if (extension >= 0) {
+            found.stage = Stage::extension;
+            found.index = extension;
+            found.dialled = found.number;
+            return true;
+        }
+        if (!parts_.table) {
             return false;
         }
-        found.stage = Stage::extension;
-        found.dialled = found.number;
+        const std::int32_t row = parts_.table->extension(found.number);
+        return row >= 0 && take_row(Stage::extension_row, row, false, found, groups);
+    }
+
+    // The other rows of the route table. Patterns are written as people dial, so they are asked for
+    // the number as it stands first; prefixes and regexes for its E.164 form first.
+    bool take_rows(Resolution& found, Groups& groups) const {
+        if (!parts_.table) {
+            return false;
+        }
+        const RouteTable& table = *parts_.table;
+        const bool same = found.e164 == found.number;
+        const bool same_digits = without_plus(found.e164) == without_plus(found.number);
+        const auto take = [&](Stage stage, std::int32_t row, bool asked_e164) {
+            return row >= 0 && take_row(stage, row, asked_e164, found, groups);
+        };
+        return take(Stage::pattern_row, table.pattern(found.number), false) ||
+               (!same && take(Stage::pattern_row, table.pattern(found.e164), true)) ||
+               take(Stage::prefix_row, table.prefix(found.e164), true) ||
+               (!same_digits && take(Stage::prefix_row, table.prefix(found.number), false)) ||
+               take(Stage::regex_row, table.regex(found.e164), true) ||
+               (!same && take(Stage::regex_row, table.regex(found.number), false));
+    }
+
+    // A row rings a device or user, or is hunted. False when it would leave nothing to dial. Behind
+    // a carrier only carriers are hunted.
+    bool take_row(Stage stage, std::int32_t best, bool asked_e164, Resolution& found,
+                  Groups& groups) const {
+        const std::string& asked = asked_e164 ? found.e164 : found.number;
+        if (leads_to_carrier(best)) {
+            add_row_hops(best, asked, found.hops);
+        } else {
+            found.dialled = parts_.table->dialled(best, asked);
+        }
+        if (found.hops.empty() && found.dialled.empty()) {
+            return false;
+        }
+        found.index = best;
+        found.asked_e164 = asked_e164;
+        if (found.hops.empty()) {
+            found.stage = stage;
+            return true;
+        }
+        if (!found.has_e164) {
+            normalise(found, groups);
+            if (is_blocked(found.number, found) || is_blocked(found.e164, found)) {
+                found.stage = stage;
+                found.hops.clear();
+                return true;
+            }
+        }
+        leave(stage, found, groups);
         return true;
+    }
+
+    void add_row_hops(std::int32_t best, std::string_view asked, std::vector<Hop>& hops) const {
+        const RouteTable& table = *parts_.table;
+        std::vector<std::int32_t> rows;
+        table.hunt(asked, best, rows);
+        for (const std::int32_t row : rows) {
+            std::string dialled = leads_to_carrier(row) ? table.dialled(row, asked) : "";
+            if (!dialled.empty()) {
+                hops.push_back({row, -1, std::move(dialled), table.row(row).priority,
+                                table.row(row).weight});
+            }
+        }
+    }
+
+    bool leads_to_carrier(std::int32_t row) const {
+        return parts_.table->target(parts_.table->row(row)).to == "resource";
     }
 
     // Keypad letters become digits, then the E.164 form is made.

@@ -34,6 +34,11 @@ cdef extern from "carriers.hpp" namespace "quickcall::numbers" nogil:
         void prepare() except +
 
 
+cdef extern from "route_table.hpp" namespace "quickcall::numbers" nogil:
+    cdef cppclass CppTable "const quickcall::numbers::RouteTable":
+        pass
+
+
 cdef extern from "resolution.hpp" namespace "quickcall::numbers" nogil:
     cdef cppclass CppHop "quickcall::numbers::Hop":
         int32_t source
@@ -41,11 +46,14 @@ cdef extern from "resolution.hpp" namespace "quickcall::numbers" nogil:
         string number
         int32_t priority
         int32_t weight
-        int32_t length
 
     cdef enum class Stage:
         nobody
         extension
+        extension_row
+        pattern_row
+        prefix_row
+        regex_row
         carriers
 
     cdef enum class Verdict:
@@ -64,6 +72,7 @@ cdef extern from "resolution.hpp" namespace "quickcall::numbers" nogil:
         string number
         string spelled
         int32_t rewrite
+        cbool has_e164
         string e164
         int32_t converter
         int32_t classifier
@@ -79,6 +88,7 @@ cdef extern from "resolution.hpp" namespace "quickcall::numbers" nogil:
 cdef extern from "plan.hpp" namespace "quickcall::numbers" nogil:
     cdef cppclass PlanParts:
         shared_ptr[NumberIndex] extensions
+        shared_ptr[CppTable] table
         shared_ptr[CppCarriers] carriers
         shared_ptr[CppNumbering] numbering
         shared_ptr[NumberIndex] blocked

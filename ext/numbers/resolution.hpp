@@ -14,7 +14,6 @@ struct Hop {
     std::string number;
     std::int32_t priority;
     std::int32_t weight;
-    std::int32_t length;
 };
 
 // Who decided, in the order of precedence.
