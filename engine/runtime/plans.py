@@ -259,6 +259,7 @@ def _compile(account_id: str, parts: _Parts, rules: _Rules) -> DialPlan | None:
         return DialPlan.compile(
             extensions=parts.extensions,
             rewrites=rewrites,
+            table=parts.table,
             carriers=parts.carriers,
             blocked=parts.blocked,
             denied=denied,
