@@ -1,0 +1,1 @@
+"""What the benchmarks of the dial plan measure with: tables, queries, other libraries, the machine."""

@@ -1,0 +1,121 @@
+"""The libraries that find the longest key a number begins with: tries, and Python's dictionary."""
+
+from __future__ import annotations
+
+import string
+from array import array
+
+from benchmarks.numbers.chains import Chains, lengths_by_head
+from benchmarks.numbers.contender import NO_ROW, Built, Contender, from_call
+from benchmarks.numbers.table import Row
+
+
+def _dict(rows: list[Row]) -> Built:
+    chains = Chains.of(rows)
+    get, choose = chains.values.get, chains.chooser()
+    lengths = lengths_by_head(iter(chains.values))
+    lengths_of, otherwise = lengths.get, lengths[""]
+
+    def call(number: str) -> int:
+        for length in lengths_of(number[:3], otherwise):
+            value = get(number[:length])
+            if value is not None:
+                return value if value >= 0 else choose(number, value)
+        return NO_ROW
+
+    return from_call(call)
+
+
+def _exact_dict(rows: list[Row]) -> Built:
+    get = {row.match: index for index, row in enumerate(rows)}.get
+    return from_call(lambda number: get(number, NO_ROW))
+
+
+def _marisa(rows: list[Row]) -> Built:
+    import marisa_trie
+
+    chains = Chains.of(rows)
+    # One trie instead of three nested ones: a little larger, and faster to walk.
+    trie = marisa_trie.Trie(chains.values.keys(), num_tries=1)
+    values = array("i", bytes(4 * len(trie)))
+    for key, value in chains.values.items():
+        values[trie[key]] = value
+    walk, choose = trie.iter_prefixes_with_ids, chains.chooser()
+
+    def call(number: str) -> int:
+        found = -1
+        for _, found in walk(number):
+            pass
+        if found < 0:
+            return NO_ROW
+        value = values[found]
+        return value if value >= 0 else choose(number, value)
+
+    return from_call(call)
+
+
+def _exact_marisa(rows: list[Row]) -> Built:
+    import marisa_trie
+
+    trie = marisa_trie.Trie(row.match for row in rows)
+    values = array("i", bytes(4 * len(trie)))
+    for index, row in enumerate(rows):
+        values[trie[row.match]] = index
+    get = trie.get
+
+    def call(number: str) -> int:
+        found = get(number)
+        return NO_ROW if found is None else values[found]
+
+    return from_call(call)
+
+
+def _datrie(rows: list[Row]) -> Built:
+    import datrie
+
+    chains = Chains.of(rows)
+    trie = datrie.BaseTrie(string.digits)
+    # In sorted order, as they are: in random order libdatrie moves its nodes about far more often.
+    # It keeps -1 for itself, so the lowest bit says which kind of value it is.
+    for key, value in chains.values.items():
+        trie[key] = value << 1 if value >= 0 else ~value << 1 | 1
+    find, choose = trie.longest_prefix_value, chains.chooser()
+
+    def call(number: str) -> int:
+        value = find(number, NO_ROW)
+        return value >> 1 if value < 0 or not value & 1 else choose(number, ~(value >> 1))
+
+    return from_call(call)
+
+
+def _pygtrie(rows: list[Row]) -> Built:
+    import pygtrie
+
+    chains = Chains.of(rows)
+    trie = pygtrie.CharTrie(chains.values)
+    find, choose = trie.longest_prefix, chains.chooser()
+
+    def call(number: str) -> int:
+        value = find(number).value
+        if value is None:
+            return NO_ROW
+        return int(value) if value >= 0 else choose(number, value)
+
+    return from_call(call)
+
+
+DECK = (
+    Contender("dict by length", "the number's beginnings, longest first, in a dict", _dict),
+    Contender("marisa-trie", "Trie.iter_prefixes_with_ids and an array of rows", _marisa),
+    Contender("datrie", "BaseTrie.longest_prefix_value", _datrie),
+    Contender("pygtrie", "CharTrie.longest_prefix", _pygtrie),
+)
+"""For a table of prefixes and patterns."""
+
+EXACT = (
+    Contender("dict", "dict.get", _exact_dict),
+    Contender("marisa-trie", "Trie.get and an array of rows", _exact_marisa),
+    Contender("datrie", "BaseTrie.longest_prefix_value", _datrie),
+    Contender("pygtrie", "CharTrie.longest_prefix", _pygtrie),
+)
+"""For a table of exact numbers."""
