@@ -1,6 +1,15 @@
-"""What routing one number costs, by the size of the table and by the step that decides.
+"""What routing one number costs, against other libraries and against what the machine allows.
 
-python benchmarks/bench_dialplan.py [--json] [--count N] [--sizes 10,1000,100000]
+    python benchmarks/bench_dialplan.py [--json] [--sizes 1000,10000,100000,1000000] [--rounds N]
+        [--build-seconds N] [--memory-gb N] [--only look-up|plan|floor]
+
+Look-ups: a RouteTable and the libraries of benchmarks/routes/contenders.py get the same table of
+prefixes and patterns (`deck`) or of exact numbers (`sparse`, a million) and the same numbers. Every
+library has its own process; they must give the same answers, then take turns, and the least and the
+median of the rounds are shown, in CPU time. What cannot build a table and answer within
+--build-seconds and --memory-gb is left out, and said so. Floors: see benchmarks/routes/limit.py.
+Plans: DialPlan.match by the step that decides. `make bench-setup` installs the libraries;
+benchmarks/report_dialplan.py draws and tabulates what --json printed.
 """
 
 from __future__ import annotations
@@ -8,100 +17,92 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from functools import partial
-from itertools import cycle
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.bench_number_filter import machine, ns_per_call
-from engine.numbers.dialplan import (
-    CarrierRule,
-    CarrierRules,
-    DialPlan,
-    ExtensionIndex,
-    ExtensionRule,
-    RewriteRule,
-)
+try:
+    from benchmarks.routes import race
+except ImportError as error:
+    raise SystemExit(f"{error}: install it with `make bench-setup`") from None
+from benchmarks.bench_number_filter import machine
+from benchmarks.routes import floors, limit, plans, queries, table
 
-ASKED = 10_000
-"""How many different numbers are asked for in turn, so that caches of one number do not help."""
-
-
-def plan(size: int) -> DialPlan:
-    """Return a plan of `size` extensions, one rewrite rule and two carriers."""
-    return DialPlan.compile(
-        extensions=ExtensionIndex.compile(
-            ExtensionRule(str(200_000_000 + index), "device", "d") for index in range(size)
-        ),
-        rewrites=[RewriteRule(r"^(\d{7})$", prefix="1415")],
-        carriers=CarrierRules.compile(
-            [
-                CarrierRule("first", "First", (r"^\+?1(\d{10})$",), 10, "+1"),
-                CarrierRule("second", "Second", (r"^\+?(\d{8,15})$",), 20, "+"),
-            ]
-        ),
-    )
+NUMBERS = 100_000
+"""Numbers asked for in a round; more than caches can hold the answers of."""
+SPARSE = 1_000_000
+PARTS = ("look-up", "plan", "floor")
 
 
-def extensions(count: int, size: int) -> dict[str, object]:
-    """Measure a hit in the table of extensions."""
-    began = time.process_time_ns()
-    compiled = plan(size)
-    built = time.process_time_ns() - began
-    step = max(1, size // ASKED)
-    asked = cycle([str(200_000_000 + index) for index in range(0, size, step)])
-    return {
-        "case": "extension",
-        "extensions": size,
-        "ns_per_match": ns_per_call(count, lambda: compiled.match(next(asked))),
-        "ns_compile_per_extension": round(built / size, 1),
-    }
+def look_ups(kind: str, sizes: list[int], rounds: int, limits: race.Limits) -> Iterator[object]:
+    """Measure all libraries with tables of one kind, from the smallest to the largest."""
+    out: set[str] = set()
+    for size in sizes:
+        rows = table.deck(size) if kind == "deck" else table.sparse(size)
+        with TemporaryDirectory() as folder:
+            table_file = Path(folder, "rows")
+            table.save(rows, table_file)
+            asked = []
+            for name, numbers in asked_for(rows).items():
+                asked.append(Path(folder, name))
+                asked[-1].write_text("".join(f"{number}\n" for number in numbers))
+            del rows
+            run = race.gather(kind, table_file, asked, limits, out)
+            try:
+                race.run(run, asked, rounds)
+            finally:
+                race.stop(run)
+        # What gave up with a table is not tried with a larger one.
+        out |= run.given_up.keys()
+        yield from race.figures(run, size, asked)
 
 
-def rules(count: int) -> list[dict[str, object]]:
-    """Measure the numbers that no extension takes."""
-    compiled = plan(1000)
-    cases = (
-        ("two carriers", "+14154846048"),
-        ("rewrite, then two carriers", "4846048"),
-        ("no route", "12"),
-    )
-    return [
-        {"case": case, "ns_per_match": ns_per_call(count, partial(compiled.match, number))}
-        for case, number in cases
-    ]
+def asked_for(rows: list[table.Row]) -> dict[str, list[str]]:
+    """Return the numbers to ask for, by how they are drawn."""
+    return {"uniform": queries.uniform(rows, NUMBERS), "zipf": queries.zipf(rows, NUMBERS)}
 
 
-def rewrites(count: int) -> list[dict[str, object]]:
-    """Measure rewrite rules of which only the last matches: the cost of trying each."""
-    rows: list[dict[str, object]] = []
-    for size in (1, 10, 100):
-        tried = [RewriteRule(rf"^9{index}(\d+)$") for index in range(size - 1)]
-        compiled = DialPlan.compile(
-            rewrites=[*tried, RewriteRule(r"^1(\d+)$")],
-            carriers=CarrierRules.compile([CarrierRule("any", "Any", (".",))]),
-        )
-        cost = ns_per_call(count // 10 or 1, partial(compiled.match, "14154846048"))
-        rows.append({"case": "last rewrite", "rewrites": size, "ns_per_match": cost})
-    return rows
+def against_the_machine(sizes: list[int]) -> Iterator[object]:
+    """Measure what loads cost here, and compute the floors of look-ups in decks."""
+    measured = limit.measure()
+    yield from floors.curves(measured)
+    for size in sizes:
+        rows = table.deck(size)
+        yield from floors.floors(rows, asked_for(rows), measured)
+
+
+def measure(arguments: argparse.Namespace) -> Iterator[object]:
+    """Return all rows of results, each as soon as it is known."""
+    sizes = sorted(int(size) for size in arguments.sizes.split(","))
+    limits = race.Limits(arguments.build_seconds, int(arguments.memory_gb * 2**30))
+    parts = PARTS if arguments.only is None else (arguments.only,)
+    yield machine()
+    if "floor" in parts:
+        yield from against_the_machine(sizes)
+    if "plan" in parts:
+        yield from plans.measure()
+    if "look-up" in parts:
+        yield from look_ups("deck", sizes, arguments.rounds, limits)
+        yield from look_ups("sparse", [SPARSE], arguments.rounds, limits)
 
 
 def main() -> None:
-    """Print a table, or with --json one object a line."""
+    """Print a line for each result, or with --json one object a line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--count", type=int, default=100_000, help="runs per round")
-    parser.add_argument("--sizes", default="10,1000,100000", help="tables of extensions")
-    arguments = parser.parse_args()
-    sizes = [int(size) for size in arguments.sizes.split(",")]
-    rows = [machine(), *(extensions(arguments.count, size) for size in sizes)]
-    for row in [*rows, *rules(arguments.count), *rewrites(arguments.count)]:
-        if arguments.json:
-            print(json.dumps(row))
+    parser.add_argument("--sizes", default="1000,10000,100000,1000000", help="rows of the decks")
+    parser.add_argument("--rounds", type=int, default=9, help="turns each library gets")
+    parser.add_argument("--build-seconds", type=float, default=60, help="to build and answer first")
+    parser.add_argument("--memory-gb", type=float, default=4, help="address space of a library")
+    parser.add_argument("--only", choices=PARTS, help="one part of the benchmark")
+    for row in measure(parser.parse_args()):
+        assert isinstance(row, dict)
+        if parser.parse_args().json:
+            print(json.dumps(row), flush=True)
         else:
-            print("  ".join(f"{key}: {value}" for key, value in row.items()))
+            print("  ".join(f"{key}: {value}" for key, value in row.items()), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from bisect import bisect
 from itertools import accumulate
 from random import Random
 
-from benchmarks.numbers.patterns import elements
-from benchmarks.numbers.table import Row
+from benchmarks.routes.patterns import elements
+from benchmarks.routes.table import Row
 
 HITS = 0.85
 """The share of numbers made from a row; the rest is drawn at random, and most of it misses."""

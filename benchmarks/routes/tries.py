@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import string
 from array import array
+from collections.abc import Iterable
 
-from benchmarks.numbers.chains import Chains, lengths_by_head
-from benchmarks.numbers.contender import NO_ROW, Built, Contender, from_call
-from benchmarks.numbers.table import Row
+import datrie
+import marisa_trie
+import pygtrie
+
+from benchmarks.routes.chains import Chains, lengths_by_head
+from benchmarks.routes.contender import NO_ROW, Built, Contender, from_call
+from benchmarks.routes.table import Row
 
 
-def _dict(rows: list[Row]) -> Built:
+def _dict(rows: Iterable[Row]) -> Built:
     chains = Chains.of(rows)
     get, choose = chains.values.get, chains.chooser()
-    lengths = lengths_by_head(iter(chains.values))
+    lengths = lengths_by_head(chains.values)
     lengths_of, otherwise = lengths.get, lengths[""]
 
     def call(number: str) -> int:
@@ -26,14 +31,12 @@ def _dict(rows: list[Row]) -> Built:
     return from_call(call)
 
 
-def _exact_dict(rows: list[Row]) -> Built:
+def _exact_dict(rows: Iterable[Row]) -> Built:
     get = {row.match: index for index, row in enumerate(rows)}.get
     return from_call(lambda number: get(number, NO_ROW))
 
 
-def _marisa(rows: list[Row]) -> Built:
-    import marisa_trie
-
+def _marisa(rows: Iterable[Row]) -> Built:
     chains = Chains.of(rows)
     # One trie instead of three nested ones: a little larger, and faster to walk.
     trie = marisa_trie.Trie(chains.values.keys(), num_tries=1)
@@ -44,7 +47,7 @@ def _marisa(rows: list[Row]) -> Built:
 
     def call(number: str) -> int:
         found = -1
-        for _, found in walk(number):
+        for _, found in walk(number):  # noqa: B007 - the last one counts
             pass
         if found < 0:
             return NO_ROW
@@ -54,13 +57,12 @@ def _marisa(rows: list[Row]) -> Built:
     return from_call(call)
 
 
-def _exact_marisa(rows: list[Row]) -> Built:
-    import marisa_trie
-
-    trie = marisa_trie.Trie(row.match for row in rows)
+def _exact_marisa(rows: Iterable[Row]) -> Built:
+    numbers = [row.match for row in rows]
+    trie = marisa_trie.Trie(numbers, num_tries=1)
     values = array("i", bytes(4 * len(trie)))
-    for index, row in enumerate(rows):
-        values[trie[row.match]] = index
+    for index, number in enumerate(numbers):
+        values[trie[number]] = index
     get = trie.get
 
     def call(number: str) -> int:
@@ -70,9 +72,7 @@ def _exact_marisa(rows: list[Row]) -> Built:
     return from_call(call)
 
 
-def _datrie(rows: list[Row]) -> Built:
-    import datrie
-
+def _datrie(rows: Iterable[Row]) -> Built:
     chains = Chains.of(rows)
     trie = datrie.BaseTrie(string.digits)
     # In sorted order, as they are: in random order libdatrie moves its nodes about far more often.
@@ -88,9 +88,7 @@ def _datrie(rows: list[Row]) -> Built:
     return from_call(call)
 
 
-def _pygtrie(rows: list[Row]) -> Built:
-    import pygtrie
-
+def _pygtrie(rows: Iterable[Row]) -> Built:
     chains = Chains.of(rows)
     trie = pygtrie.CharTrie(chains.values)
     find, choose = trie.longest_prefix, chains.chooser()

@@ -8,12 +8,12 @@ patterns in their order, as compiled checks of what follows their literal beginn
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from benchmarks.numbers.contender import NO_ROW
-from benchmarks.numbers.patterns import rank, split
-from benchmarks.numbers.table import Row
+from benchmarks.routes.contender import NO_ROW
+from benchmarks.routes.patterns import rank, split
+from benchmarks.routes.table import Row
 
 Check = tuple[Callable[[str, int], object], int, int]
 """Whether a number matches from a position on, that position, and the row it decides for."""
@@ -27,7 +27,7 @@ class Chains:
     checked: list[tuple[tuple[Check, ...], int]]
 
     @classmethod
-    def of(cls, rows: list[Row]) -> Chains:
+    def of(cls, rows: Iterable[Row]) -> Chains:
         """Gather a table's keys; a dictionary in sorted order."""
         prefixes, patterns = _gather(rows)
         values: dict[str, int] = {}
@@ -62,7 +62,7 @@ class Chains:
         return choose
 
 
-def _gather(rows: list[Row]) -> tuple[dict[str, int], dict[str, list[Check]]]:
+def _gather(rows: Iterable[Row]) -> tuple[dict[str, int], dict[str, list[Check]]]:
     prefixes: dict[str, int] = {}
     found: dict[str, list[tuple[object, Check]]] = {}
     tails: dict[str, Callable[[str, int], object]] = {}
@@ -81,7 +81,7 @@ def _in_order(listed: list[tuple[object, Check]]) -> list[Check]:
     return [check for _, check in sorted(listed, key=lambda pair: pair[0])]  # type: ignore[arg-type,return-value]
 
 
-def lengths_by_head(keys: Iterator[str]) -> dict[str, tuple[int, ...]]:
+def lengths_by_head(keys: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """Return which key lengths to try, longest first, by the first three characters of a number.
 
     The entry "" serves numbers whose first three characters begin no key of three or more.

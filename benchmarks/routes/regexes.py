@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from benchmarks.numbers.contender import NO_ROW, Built, Contender, from_call
-from benchmarks.numbers.patterns import expression, ordered
-from benchmarks.numbers.table import Row
+import hyperscan
+import re2
+
+from benchmarks.routes.contender import NO_ROW, Built, Contender, from_call
+from benchmarks.routes.patterns import expression, ordered
+from benchmarks.routes.table import Row
 
 MEMORY = 3 << 30
-"""What RE2::Set may use for its automaton, in bytes; its default refuses a hundred thousand rows."""
+"""Bytes that RE2::Set may use for its automaton; its default refuses a hundred thousand rows."""
 
 
-def _re2_set(rows: list[Row]) -> Built:
-    import re2
-
+def _re2_set(table: Iterable[Row]) -> Built:
+    rows = list(table)
     order = ordered(rows)
     options = re2.Options()
     options.max_mem = MEMORY
@@ -35,9 +37,8 @@ def _re2_set(rows: list[Row]) -> Built:
     return from_call(call)
 
 
-def _hyperscan(rows: list[Row]) -> Built:
-    import hyperscan
-
+def _hyperscan(table: Iterable[Row]) -> Built:
+    rows = list(table)
     order = ordered(rows)
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
@@ -58,11 +59,11 @@ def _hyperscan(rows: list[Row]) -> Built:
         scan(number.encode(), match_event_handler=note)
         return order[min(found)] if found else NO_ROW
 
-    built = from_call(call)
-    return Built(built.call, built.row_of, built.bulk, own_bytes=database.size())
+    return from_call(call, index_bytes=database.size())
 
 
-def _loop(rows: list[Row]) -> Built:
+def _loop(table: Iterable[Row]) -> Built:
+    rows = list(table)
     order = ordered(rows)
     tests: list[tuple[Callable[[str], object], int]] = [
         (re.compile(expression(rows[index])).match, index) for index in order
@@ -77,7 +78,8 @@ def _loop(rows: list[Row]) -> Built:
     return from_call(call)
 
 
-def _alternation(rows: list[Row]) -> Built:
+def _alternation(table: Iterable[Row]) -> Built:
+    rows = list(table)
     order = ordered(rows)
     # The first alternative that matches wins; a group around each says which it was.
     match = re.compile("|".join(f"({expression(rows[index])})" for index in order)).match

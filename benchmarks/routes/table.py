@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Literal, cast
 
 Kind = Literal["extension", "pattern", "prefix"]
 
@@ -65,10 +65,26 @@ def sparse(size: int, seed: int = 4) -> list[Row]:
     return [Row("extension", str(number)) for number in numbers]
 
 
+def save(rows: list[Row], path: Path) -> None:
+    """Write a table for `load`."""
+    path.write_text("".join(f"{row.kind} {row.match}\n" for row in rows))
+
+
+def load(path: Path) -> Iterator[Row]:
+    """Read a table row by row, so that what a library keeps of it is all that stays in memory."""
+    with path.open() as file:
+        for line in file:
+            kind, _, match = line.rstrip("\n").partition(" ")
+            yield Row(cast(Kind, kind), match)
+
+
 def _distinct(source: Iterator[str], count: int) -> Iterator[str]:
     seen: set[str] = set()
-    fresh = (text for text in source if not (text in seen or seen.add(text)))
-    return islice(fresh, count)
+    while len(seen) < count:
+        text = next(source)
+        if text not in seen:
+            seen.add(text)
+            yield text
 
 
 def _digits(draw: Random, count: int) -> str:

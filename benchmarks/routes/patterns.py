@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from benchmarks.numbers.table import Row
+from benchmarks.routes.table import Row
 
 CLASSES = {"X": "0123456789", "Z": "123456789", "N": "23456789"}
 
@@ -32,7 +32,7 @@ def _span(found: re.Match[str]) -> str:
 
 
 def rank(pattern: str) -> Rank:
-    """Return the place of a pattern: fewest characters first, position by position; then . ! end."""
+    """Return the place of a pattern: position by position fewest characters first; . ! end."""
     wild = {".": (1,), "!": (2,)}
     listed = [wild.get(part) or (0, len(part), *map(ord, part)) for part in elements(pattern)]
     return (*listed, (3,))

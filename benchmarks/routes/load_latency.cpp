@@ -22,8 +22,8 @@ namespace {
 
 constexpr std::size_t kLine = 64;
 constexpr std::size_t kMostChains = 32;
-constexpr std::size_t kLoads = 2'000'000;
-constexpr int kRounds = 7;
+constexpr std::size_t kLoads = 1'000'000;
+constexpr int kRounds = 5;
 
 struct alignas(kLine) Line {
     const Line* next;

@@ -1,0 +1,1 @@
+"""What bench_dialplan.py measures with: tables, queries, other libraries, the machine."""
