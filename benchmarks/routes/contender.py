@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.routes.table import Row
@@ -12,8 +12,8 @@ NO_ROW = -1
 """The answer for a number that no row takes."""
 
 
-def _as_they_are(answers: array[int]) -> array[int]:
-    return answers
+def _as_they_are(answers: Sequence[int]) -> array[int]:
+    return array("i", answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Built:
     """
 
     call: Callable[[str], object]
-    bulk: Callable[[list[str]], array[int]]
-    row_numbers: Callable[[array[int]], array[int]] = _as_they_are
+    bulk: Callable[[list[str]], Sequence[int]]
+    row_numbers: Callable[[Sequence[int]], array[int]] = _as_they_are
     index_bytes: int | None = None
     total_bytes: int | None = None
 
@@ -44,4 +44,4 @@ class Contender:
 
 def from_call(call: Callable[[str], int], index_bytes: int | None = None) -> Built:
     """Return a library that answers with row numbers, one number at a time."""
-    return Built(call, lambda numbers: array("i", map(call, numbers)), index_bytes=index_bytes)
+    return Built(call, lambda numbers: list(map(call, numbers)), index_bytes=index_bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from benchmarks.routes.contender import NO_ROW, Built, Contender
 from benchmarks.routes.regexes import REGEXES
@@ -21,7 +21,7 @@ def _route_table(rows: Iterable[Row]) -> Built:
         builder.add(line, row.kind, row.match, "resource", f"carrier{line % CARRIERS}")
     table = builder.build()
 
-    def row_numbers(answers: array[int]) -> array[int]:
+    def row_numbers(answers: Sequence[int]) -> array[int]:
         return array("i", (NO_ROW if at < 0 else table.line(at) - 1 for at in answers))
 
     return Built(table.match, table.match_many, row_numbers, table.index_bytes, table.total_bytes)

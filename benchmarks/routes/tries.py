@@ -1,4 +1,7 @@
-"""The libraries that find the longest key a number begins with: tries, and Python's dictionary."""
+"""The libraries that find the longest key a number begins with: tries, and Python's dictionary.
+
+In bulk each is asked in one comprehension or loop, without a function of ours around it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import marisa_trie
 import pygtrie
 
 from benchmarks.routes.chains import Chains, lengths_by_head
-from benchmarks.routes.contender import NO_ROW, Built, Contender, from_call
+from benchmarks.routes.contender import NO_ROW, Built, Contender
 from benchmarks.routes.table import Row
 
 
@@ -28,12 +31,26 @@ def _dict(rows: Iterable[Row]) -> Built:
                 return value if value >= 0 else choose(number, value)
         return NO_ROW
 
-    return from_call(call)
+    def bulk(numbers: list[str]) -> list[int]:
+        found = []
+        for number in numbers:
+            for length in lengths_of(number[:3], otherwise):
+                value = get(number[:length])
+                if value is not None:
+                    found.append(value if value >= 0 else choose(number, value))
+                    break
+            else:
+                found.append(NO_ROW)
+        return found
+
+    return Built(call, bulk)
 
 
 def _exact_dict(rows: Iterable[Row]) -> Built:
     get = {row.match: index for index, row in enumerate(rows)}.get
-    return from_call(lambda number: get(number, NO_ROW))
+    return Built(
+        lambda number: get(number, NO_ROW), lambda numbers: [get(each, NO_ROW) for each in numbers]
+    )
 
 
 def _marisa(rows: Iterable[Row]) -> Built:
@@ -54,22 +71,32 @@ def _marisa(rows: Iterable[Row]) -> Built:
         value = values[found]
         return value if value >= 0 else choose(number, value)
 
-    return from_call(call)
+    def bulk(numbers: list[str]) -> list[int]:
+        rows_found = []
+        for number in numbers:
+            found = -1
+            for _, found in walk(number):  # noqa: B007 - the last one counts
+                pass
+            value = values[found] if found >= 0 else NO_ROW
+            decided = value >= 0 or found < 0
+            rows_found.append(value if decided else choose(number, value))
+        return rows_found
+
+    return Built(call, bulk)
 
 
 def _exact_marisa(rows: Iterable[Row]) -> Built:
     numbers = [row.match for row in rows]
     trie = marisa_trie.Trie(numbers, num_tries=1)
-    values = array("i", bytes(4 * len(trie)))
+    # Behind the last id, and so found by -1, stands what is said of no id.
+    values = array("i", [NO_ROW] * (len(trie) + 1))
     for index, number in enumerate(numbers):
         values[trie[number]] = index
     get = trie.get
-
-    def call(number: str) -> int:
-        found = get(number)
-        return NO_ROW if found is None else values[found]
-
-    return from_call(call)
+    return Built(
+        lambda number: values[get(number, -1)],
+        lambda asked: [values[get(number, -1)] for number in asked],
+    )
 
 
 def _datrie(rows: Iterable[Row]) -> Built:
@@ -80,12 +107,19 @@ def _datrie(rows: Iterable[Row]) -> Built:
     for key, value in chains.values.items():
         trie[key] = value << 1 if value >= 0 else ~value << 1 | 1
     find, choose = trie.longest_prefix_value, chains.chooser()
+    none = NO_ROW << 1
 
     def call(number: str) -> int:
-        value = find(number, NO_ROW)
-        return value >> 1 if value < 0 or not value & 1 else choose(number, ~(value >> 1))
+        value = find(number, none)
+        return choose(number, ~(value >> 1)) if value & 1 else value >> 1
 
-    return from_call(call)
+    def bulk(numbers: list[str]) -> list[int]:
+        return [
+            choose(number, ~(value >> 1)) if (value := find(number, none)) & 1 else value >> 1
+            for number in numbers
+        ]
+
+    return Built(call, bulk)
 
 
 def _pygtrie(rows: Iterable[Row]) -> Built:
@@ -99,7 +133,7 @@ def _pygtrie(rows: Iterable[Row]) -> Built:
             return NO_ROW
         return int(value) if value >= 0 else choose(number, value)
 
-    return from_call(call)
+    return Built(call, lambda numbers: list(map(call, numbers)))
 
 
 DECK = (
