@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from benchmarks.routes.limit import CHAINS, Curve, floor, reuse_distances
@@ -23,10 +24,22 @@ def curves(measured: dict[int, Curve]) -> Iterator[dict[str, object]]:
             yield {"case": "load", "walks": chains, "bytes": size, "ns_per_load": round(cost, 2)}
 
 
+def empty_call() -> dict[str, object]:
+    """Return what calling a compiled function that does nothing costs, with the loop around."""
+    numbers = [str(number) for number in range(SAMPLE)]
+    costs = []
+    for _ in range(50):
+        began = time.process_time_ns()
+        for number in numbers:
+            callable(number)
+        costs.append((time.process_time_ns() - began) / SAMPLE)
+    return {"case": "empty call", "ns_call": round(min(costs), 1)}
+
+
 def floors(
     rows: list[Row], queries: dict[str, list[str]], measured: dict[int, Curve]
 ) -> Iterator[dict[str, object]]:
-    """Return lines and floor of a look-up for each kind of queries.
+    """Return loads, lines and floor of a look-up for each kind of queries.
 
     Raises AssertionError when lines.py no longer describes the layout of the compiled table.
     """
@@ -45,7 +58,8 @@ def floors(
             "case": "floor",
             "rows": len(rows),
             "queries": name,
-            "lines": round(sum(map(len, followed)) / len(followed), 2),
+            "loads": round(sum(map(len, touched)) / len(touched), 1),
+            "lines": round(sum(len(set(lines)) for lines in touched) / len(touched), 1),
             "index_bytes": table.index_bytes,
             "touched_bytes": footprint * LINE,
             "ns_call": round(floor(measured[1], followed), 1),

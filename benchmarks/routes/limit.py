@@ -1,10 +1,10 @@
 """What the machine allows: the time of loads that wait for each other, and a look-up's share.
 
-The floor of a look-up is the sum over the cache lines it reads of what one dependent load costs
-from where that line is. Where it is follows from its reuse distance, how many other lines were
-read since it was read last: walking in a circle through that many lines is what the curve of
-load_latency.cpp measures. The floor of many look-ups at once takes the loads of `CHAINS`
-independent walks instead.
+The floor of a look-up is the sum over its loads, each of which needs the one before, of what a
+load costs from where its cache line is. Where that is follows from its reuse distance, how many
+other lines were read since it was read last: walking in a circle through that many lines is what
+the curve of load_latency.cpp measures. The floor of many look-ups at once takes the loads of
+`CHAINS` independent walks instead.
 """
 
 from __future__ import annotations

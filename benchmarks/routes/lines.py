@@ -59,12 +59,12 @@ class Layout:
         return sum(trie.lines for trie in self._tries) * LINE + len(self._lists) * LIST
 
     def touched(self, number: str, kind: str | None) -> list[Line]:
-        """Return the different lines read for a number, in order; `kind` is that of its row.
+        """Return the line of every load for a number, in order; `kind` is that of its row.
 
         The set that decides is the last to be asked.
         """
         asked = {"extension": 1, "pattern": 2}.get(kind or "", len(self._tries))
-        return list(dict.fromkeys(line for part in self._read(number, asked) for line in part))
+        return [line for part in self._read(number, asked) for line in part]
 
     def _read(self, number: str, asked: int) -> Iterator[Iterable[Line]]:
         for which, trie in enumerate(self._tries[:asked]):
