@@ -30,6 +30,8 @@ inline bool contains(const Place& place, char byte) {
 struct NaivePattern {
     std::vector<Place> places;
     char tail = 'e';  // or . or !
+    bool good = false;
+    Rank rank;
 
     bool takes(std::string_view text) const {
         for (std::size_t at = 0; at < places.size(); ++at) {
@@ -39,15 +41,6 @@ struct NaivePattern {
         }
         return tail == '!' || (tail == '.' ? text.size() > places.size()
                                            : text.size() == places.size());
-    }
-
-    Rank rank() const {
-        Rank rank;
-        for (const Place& place : places) {
-            rank.emplace_back(0, place.size(), place);
-        }
-        rank.emplace_back(tail == '.' ? 1 : tail == '!' ? 2 : 3, 0, Place());
-        return rank;
     }
 };
 
@@ -78,12 +71,7 @@ inline Place digits_from(unsigned char first) {
     return digits;
 }
 
-// False when the text is no pattern.
-inline bool read(std::string_view text, NaivePattern& pattern) {
-    if (!text.starts_with('_')) {
-        return false;
-    }
-    text.remove_prefix(1);
+inline bool read_places(std::string_view text, NaivePattern& pattern) {
     while (!text.empty()) {
         const char character = text.front();
         text.remove_prefix(1);
@@ -116,6 +104,16 @@ inline bool read(std::string_view text, NaivePattern& pattern) {
     return !pattern.places.empty();
 }
 
+inline NaivePattern read_pattern_naively(std::string_view text) {
+    NaivePattern pattern;
+    pattern.good = text.starts_with('_') && read_places(text.substr(1), pattern);
+    for (const Place& place : pattern.places) {
+        pattern.rank.emplace_back(0, place.size(), place);
+    }
+    pattern.rank.emplace_back(pattern.tail == '.' ? 1 : pattern.tail == '!' ? 2 : 3, 0, Place());
+    return pattern;
+}
+
 inline std::string_view plain(std::string_view text) {
     return text.starts_with('+') ? text.substr(1) : text;
 }
@@ -124,7 +122,7 @@ inline std::string_view plain(std::string_view text) {
 struct NaiveRow {
     char kind;  // e, p, f (prefix) or r
     std::string match;
-    std::string to, prepend;
+    std::string to, id, prepend;
     unsigned priority, weight, strip;
     std::uint32_t line;
     NaivePattern pattern;
@@ -135,7 +133,7 @@ struct NaiveRow {
             return false;
         }
         switch (kind) {
-            case 'p': return pattern.rank() == other.pattern.rank();
+            case 'p': return pattern.rank == other.pattern.rank;
             case 'f': return plain(match) == plain(other.match);
             default: return match == other.match;
         }
@@ -213,7 +211,7 @@ public:
             }
         }
         std::stable_sort(taking.begin(), taking.end(), [kind](const auto* a, const auto* b) {
-            return kind == 'p'   ? a->pattern.rank() < b->pattern.rank()
+            return kind == 'p'   ? a->pattern.rank < b->pattern.rank
                    : kind == 'f' ? plain(a->match).size() > plain(b->match).size()
                                  : false;
         });

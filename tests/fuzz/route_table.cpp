@@ -1,10 +1,6 @@
-// The compiled route table against NaiveTable. A line is a row or a number to look up:
+// The compiled route table against NaiveTable. A line is a row, as route_lines.hpp has it, or
 //
-//   e1001<TAB>d            extension to a device; d, u or r (resource)
-//   p_1NXX.<TAB>r211+49    pattern to a resource: priority 2, weight 1, strip 1, prepend +49
-//   f1415<TAB>r            prefix; what is left out is 0, 1, 0 and nothing
-//   r^9(.*)<TAB>r          regex
-//   ?14155551234           a number; without any, the rows' own texts are looked up
+//   ?14155551234    a number; without any, the rows' own texts are looked up
 #include "route_table.hpp"
 
 #include <string>
@@ -13,6 +9,7 @@
 
 #include "fuzz.hpp"
 #include "naive_routes.hpp"
+#include "route_lines.hpp"
 #include "route_table_builder.hpp"
 
 namespace {
@@ -24,43 +21,11 @@ using quickcall::fuzz::NaiveTable;
 using Lines = std::vector<std::uint32_t>;
 
 constexpr std::size_t row_limit = 40;
-constexpr std::size_t text_limit = 128;  // as the Python side has it
-
-constexpr std::string_view kinds = "epfr";  // in the order of RowKind
-
-// Reads a row's line; false when it is none that the Python side would let through.
-bool read_row(std::string_view line, std::uint32_t number, NaiveRow& row) {
-    if (line.empty() || kinds.find(line.front()) == std::string_view::npos) {
-        return false;
-    }
-    const std::vector<std::string_view> fields = quickcall::fuzz::split(line.substr(1), '\t', 2);
-    const std::string_view options = fields.size() > 1 ? fields[1] : "r";
-    const auto option = [options](std::size_t at, unsigned otherwise) {
-        return at < options.size() ? static_cast<unsigned char>(options[at]) % 10u : otherwise;
-    };
-    row.kind = line.front();
-    row.match = fields[0].substr(0, text_limit);
-    row.to = options.starts_with('d') ? "device" : options.starts_with('u') ? "user" : "resource";
-    row.priority = option(1, 0);
-    row.weight = option(2, 1);
-    row.strip = option(3, 0);
-    row.prepend = options.size() > 4 ? options.substr(4, 64) : "";
-    row.line = number;
-    if (row.kind == 'r') {
-        row.regex = std::make_shared<Pattern>(row.match);
-    }
-    const std::string_view digits = quickcall::fuzz::plain(row.match);
-    return row.kind == 'f' ? !digits.empty() && digits.front() != '+' : !row.match.empty();
-}
 
 // Adds a row to both; the builder refuses just what is no pattern.
-void add(NaiveRow& row, RouteTableBuilder& builder, std::vector<NaiveRow>& rows) {
-    const bool good = row.kind != 'p' || quickcall::fuzz::read(row.match, row.pattern);
-    const RowRefusal refusal = builder.add(
-        row.line, static_cast<RowKind>(kinds.find(row.kind)), row.match, row.to,
-        "id " + std::to_string(row.line % 5), static_cast<std::uint16_t>(row.priority),
-        static_cast<std::uint16_t>(row.weight), static_cast<std::uint8_t>(row.strip), row.prepend,
-        row.prepend);
+void add(const NaiveRow& row, RouteTableBuilder& builder, std::vector<NaiveRow>& rows) {
+    const bool good = row.kind != 'p' || row.pattern.good;
+    const RowRefusal refusal = quickcall::fuzz::add(row, builder);
     expect(refusal.field.empty() == good, "what is no pattern is refused, nothing else");
     if (good) {
         rows.push_back(row);
@@ -108,7 +73,7 @@ void check_hunt(const RouteTable& table, const NaiveTable& naive, std::string_vi
 void check_number(const RouteTable& table, const NaiveTable& naive, std::string_view number) {
     Lines all;
     std::vector<Lines> expected;
-    for (const char kind : kinds) {
+    for (const char kind : quickcall::fuzz::kinds) {
         expected.push_back(naive.winners(kind, number));
         all.insert(all.end(), expected.back().begin(), expected.back().end());
     }
@@ -131,15 +96,14 @@ void check_row(const RouteTable& table, RouteTable::Index index, const NaiveTabl
     const Row& row = table.row(index);
     NaiveRow told = naive.row(row.line);
     expect(table.target(row).to == told.to, "to");
-    expect(table.target(row).id == "id " + std::to_string(row.line % 5), "id");
+    expect(table.target(row).id == told.id, "id");
     expect(table.prepend(row) == told.prepend && table.description(row) == told.prepend, "texts");
     expect(row.priority == told.priority && row.weight == told.weight, "order");
     expect(row.strip == told.strip, "strip");
     const NaiveRow given = told;
     told.match = table.text(index);
-    told.pattern = {};
-    expect(told.kind != 'p' || quickcall::fuzz::read(told.match, told.pattern),
-           "a pattern told is a pattern");
+    told.pattern = quickcall::fuzz::read_pattern_naively(told.match);
+    expect(told.kind != 'p' || told.pattern.good, "a pattern told is a pattern");
     expect(told.same_group(given), "the text told is the text given, or one that means the same");
 }
 
@@ -164,7 +128,7 @@ void check_table(RouteTableBuilder& builder, const std::vector<NaiveRow>& rows,
         check_row(*table, static_cast<RouteTable::Index>(index), naive);
     }
     for (const std::string_view number : numbers) {
-        check_number(*table, naive, number.substr(0, text_limit));
+        check_number(*table, naive, number.substr(0, quickcall::fuzz::text_limit));
     }
 }
 
@@ -180,7 +144,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (line.starts_with('?')) {
             numbers.push_back(line.substr(1));
         } else if (rows.size() < row_limit &&
-                   read_row(line, static_cast<std::uint32_t>(rows.size() + 1), row)) {
+                   quickcall::fuzz::read_row(line, static_cast<std::uint32_t>(rows.size() + 1), row)) {
             texts.push_back(line.substr(1, row.match.size()));
             add(row, builder, rows);
         }
