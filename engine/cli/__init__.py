@@ -118,6 +118,34 @@ def call(
 
 
 @app.command()
+def route(
+    number: Annotated[str, typer.Argument(help="Number as it would be typed.")],
+    device: Annotated[
+        str, typer.Option(help="Id or name of the device that would be rung first.")
+    ] = "",
+    user: Annotated[str, typer.Option(help="Id or name of a user, instead of a device.")] = "",
+    number_filter: Annotated[str | None, typer.Option(help="true, false or a regex.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+    account: Account = "",
+    url: Url = URL,
+    token: Token = "",
+) -> None:
+    """Explain where a number would go, and show the INVITEs without sending them.
+
+    Without a device or user: what the dial plan of the account makes of it. Exit status: 0 it goes
+    somewhere, 1 it is refused or has no route, 2 the engine could not be asked.
+    """
+    from engine.cli.client import Api  # noqa: PLC0415
+    from engine.cli.routing import RouteQuestion, run_route  # noqa: PLC0415
+
+    if device and user:
+        raise typer.BadParameter("a device or a user, not both", param_hint="--user")
+    kind = "devices" if device else "users" if user else ""
+    question = RouteQuestion(number, kind, device or user, number_filter, as_json)
+    raise typer.Exit(run_route(Api(url.rstrip("/"), token, account), question))
+
+
+@app.command()
 def check(
     destinations: Annotated[
         list[str] | None,

@@ -13,15 +13,18 @@ from urllib.parse import quote
 
 import httpx
 import websockets
-from rich.console import Console
 
-from engine.cli.client import Api, ApiRefused, account_path, data_of, find_account, find_endpoint
+from engine.cli.client import (
+    NOT_ASKED,
+    Api,
+    ApiRefused,
+    account_path,
+    data_of,
+    errors,
+    find_account,
+    find_endpoint,
+)
 from engine.cli.following import Follower
-
-CANNOT_PLACE = 2
-"""Exit status when the call could not be placed."""
-
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,12 @@ def run_call(order: CallOrder) -> int:
     try:
         return asyncio.run(_call(order))
     except ApiRefused as error:
-        _err.print(f"quickcall call: {error}", markup=False)
+        errors.print(f"quickcall call: {error}", markup=False)
     except httpx.HTTPError as error:
-        _err.print(f"quickcall call: no answer from {order.api.url}: {error}", markup=False)
+        errors.print(f"quickcall call: no answer from {order.api.url}: {error}", markup=False)
     except (OSError, websockets.WebSocketException) as error:
-        _err.print(f"quickcall call: the event stream broke: {error}", markup=False)
-    return CANNOT_PLACE
+        errors.print(f"quickcall call: the event stream broke: {error}", markup=False)
+    return NOT_ASKED
 
 
 async def _call(order: CallOrder) -> int:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+from rich.console import Console
 
 from engine.core.errors import EngineError
 
 ANSWER_S = 10.0
 """How long the engine may take to answer, seconds."""
+
+NOT_ASKED = 2
+"""Exit status when the engine could not be asked, or a file could not be read or written."""
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Standard error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +49,31 @@ class Api:
 
 
 class ApiRefused(EngineError):
-    """The engine is not there, or refused what was asked.
+    """The engine refused what was asked, or is none.
 
-    Attributes: `status` of HTTP, 0 without an answer; `details`, of a refused value the field and
-    what is said about it.
+    `details`: of a refused value the field and what is said about it.
     """
 
-    def __init__(
-        self, message: str, status: int = 0, details: Mapping[str, Any] | None = None
-    ) -> None:
+    exit_status = NOT_ASKED
+
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
-        self.status = status
         self.details = details or {}
+
+
+def run(command: str, api: Api, work: Coroutine[Any, Any, int]) -> int:
+    """Run a command and return its exit status; failures are said on standard error."""
+    try:
+        return asyncio.run(work)
+    except ApiRefused as error:
+        message, status = str(error), error.exit_status
+    except httpx.HTTPError as error:
+        message = f"no answer from {api.url}: {str(error) or type(error).__name__}"
+        status = NOT_ASKED
+    except OSError as error:
+        message, status = str(error), NOT_ASKED
+    errors.print(f"quickcall {command}: {message}", markup=False)
+    return status
 
 
 async def find_account(http: httpx.AsyncClient, api: Api) -> str:
@@ -100,5 +121,5 @@ def data_of(answer: httpx.Response) -> Any:
         details = envelope.get("data")
         words = json.dumps(details, ensure_ascii=False)
         message = f"{answer.status_code} {envelope.get('message', '')}: {words}"
-        raise ApiRefused(message, answer.status_code, details if isinstance(details, dict) else {})
+        raise ApiRefused(message, details if isinstance(details, dict) else {})
     return envelope["data"]

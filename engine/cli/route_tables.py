@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-import httpx
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import (
@@ -20,7 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from engine.cli.client import Api, ApiRefused, account_path, data_of, find_account
+from engine.cli.client import Api, ApiRefused, account_path, data_of, errors, find_account, run
 from engine.numbers.route_file import (
     RouteFileError,
     item_of,
@@ -33,9 +31,6 @@ from engine.numbers.route_file import (
 REFUSED = 1
 """Exit status when the table has a fault."""
 
-NOT_ASKED = 2
-"""Exit status when the engine or the file could not be read or written."""
-
 _COMPILE_S = 600.0
 """How long the engine may take to compile a table, seconds."""
 
@@ -43,7 +38,6 @@ _BLOCK = 256 * 1024
 _CSV = {"Content-Type": "text/csv"}
 
 _out = Console(highlight=False, soft_wrap=True)
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +49,10 @@ class TableFile:
     """A JSON array of rows; else CSV."""
 
 
-class _Refused(Exception):
+class _Refused(ApiRefused):
     """The table has a fault; says where and what."""
+
+    exit_status = REFUSED
 
 
 def run_import(api: Api, file: TableFile) -> int:
@@ -64,32 +60,15 @@ def run_import(api: Api, file: TableFile) -> int:
 
     0 imported, 1 the table was refused and the old one stays, 2 it could not be sent.
     """
-    return _run("import", api, _import(api, file))
+    return run("routes import", api, _import(api, file))
 
 
 def run_export(api: Api, file: TableFile) -> int:
     """Write the route table into a file; return the exit status: 0 written, 2 not."""
-    return _run("export", api, _export(api, file))
+    return run("routes export", api, _export(api, file))
 
 
-def _run(command: str, api: Api, work: Coroutine[Any, Any, str]) -> int:
-    name = f"quickcall routes {command}"
-    try:
-        _out.print(asyncio.run(work), markup=False)
-    except _Refused as error:
-        _err.print(f"{name}: {error}", markup=False)
-        return REFUSED
-    except (ApiRefused, OSError) as error:
-        _err.print(f"{name}: {error}", markup=False)
-        return NOT_ASKED
-    except httpx.HTTPError as error:
-        why = str(error) or type(error).__name__
-        _err.print(f"{name}: no answer from {api.url}: {why}", markup=False)
-        return NOT_ASKED
-    return 0
-
-
-async def _import(api: Api, file: TableFile) -> str:
+async def _import(api: Api, file: TableFile) -> int:
     with file.path.open("rb") as opened:
         async with api.connect(_COMPILE_S) as http:
             path = f"{account_path(await find_account(http, api))}/routes"
@@ -104,7 +83,8 @@ async def _import(api: Api, file: TableFile) -> str:
             except ApiRefused as error:
                 raise sender.refusal(error) from None
     seconds, memory = told["compile_ms"] / 1000, decimal(told["memory_bytes"])
-    return f"{told['rows']:,} rows, compiled in {seconds:.1f} s, {memory} in memory"
+    _out.print(f"{told['rows']:,} rows, compiled in {seconds:.1f} s, {memory} in memory")
+    return 0
 
 
 class _Sender:
@@ -148,7 +128,7 @@ class _Sender:
         return error
 
 
-async def _export(api: Api, file: TableFile) -> str:
+async def _export(api: Api, file: TableFile) -> int:
     # Whoever reads the file meanwhile, or after a failure, must not find half a table.
     part = file.path.with_name(file.path.name + ".part")
     try:
@@ -163,7 +143,8 @@ async def _export(api: Api, file: TableFile) -> str:
         part.replace(file.path)
     finally:
         part.unlink(missing_ok=True)
-    return f"{rows:,} rows in {file.path}"
+    _out.print(f"{rows:,} rows in {file.path}", markup=False)
+    return 0
 
 
 async def _receive(api: Api, target: IO[bytes]) -> int:
@@ -212,5 +193,5 @@ def _progress() -> Progress:
         BarColumn(),
         TextColumn("{task.fields[amount]}"),
         TimeElapsedColumn(),
-        console=_err,
+        console=errors,
     )

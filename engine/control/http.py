@@ -33,7 +33,13 @@ from engine.control.http_directory import (
     Users,
 )
 from engine.control.http_quickcall import quickcall, quickcall_and_wait
-from engine.control.http_routes import delete_routes, replace_routes, show_routes
+from engine.control.http_routes import (
+    delete_routes,
+    explain_for_endpoint,
+    explain_route,
+    replace_routes,
+    show_routes,
+)
 from engine.control.openapi import openapi_config
 from engine.control.websocket import event_stream
 from engine.core.errors import EngineError
@@ -71,6 +77,8 @@ def make_app(face: EngineFace) -> Litestar:
             Blacklists,
             SharedDialPlans,
             list_account_dial_plans,
+            explain_route,
+            explain_for_endpoint,
             list_channels,
             show_channel,
             act_on_channel,

@@ -22,6 +22,7 @@ from engine.control.envelope import (
     Exchange,
     Failure,
     ParseError,
+    RouteMissing,
     failure,
     failure_of,
     request_id_of,
@@ -29,6 +30,7 @@ from engine.control.envelope import (
     system_error,
 )
 from engine.control.face import EngineFace
+from engine.control.kazoo_request import decode_number
 from engine.core.errors import EngineError, EngineUnavailable, RequestInvalid
 
 MAX_BODY = 1024 * 1024
@@ -124,6 +126,18 @@ def authorise(request: HttpRequest, account_id: str | None, body: bytes = b"") -
         scope.check(account_id)
     exchange.auth_token = token
     return Call(face, exchange, scope, query, envelope)
+
+
+def number_in(request: HttpRequest, slashes: int) -> str:
+    """Return the {NUMBER} that follows so many slashes of a URL and ends it, decoded once.
+
+    Raises `RouteMissing` when there is none, or more after it.
+    """
+    # The framework's own parameter is decoded already, slashes included.
+    *_, segment = (b"", *request.scope["raw_path"].split(b"/", slashes)[slashes:])
+    if not segment or b"/" in segment:
+        raise RouteMissing("this URL ends in one number")
+    return decode_number(segment)
 
 
 def parse_query(raw: bytes) -> dict[str, str]:

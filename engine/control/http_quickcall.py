@@ -5,18 +5,19 @@ from __future__ import annotations
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from engine.control.envelope import Failure, RouteMissing
-from engine.control.http_context import Call, HttpRequest, open_call
+from engine.control.envelope import Failure
+from engine.control.http_context import Call, HttpRequest, number_in, open_call
 from engine.control.kazoo_originate import accepted, answered, originate_request
-from engine.control.kazoo_request import decode_number, parse_quickcall
+from engine.control.kazoo_request import parse_quickcall
 from engine.control.openapi import operation, quickcall_body, quickcall_options
 from engine.core.values import EndpointType, OriginateRequest
 
-_ENDPOINTS = {"users": EndpointType.USER, "devices": EndpointType.DEVICE}
+ENDPOINTS = {"users": EndpointType.USER, "devices": EndpointType.DEVICE}
+"""What a URL calls the endpoints that can be rung."""
 
 PATHS = [
     f"/v2/accounts/{{account_id:str}}/{endpoints}/{{endpoint_id:str}}/quickcall/{{number:path}}"
-    for endpoints in _ENDPOINTS
+    for endpoints in ENDPOINTS
 ]
 
 
@@ -74,15 +75,11 @@ async def quickcall_and_wait(
 def _request(
     call: Call, request: HttpRequest, account_id: str, endpoint_id: str
 ) -> OriginateRequest:
-    # The framework's path is decoded already, slashes included; the number is decoded here, once.
-    segment = request.scope["raw_path"].partition(b"/quickcall/")[2]
-    if not segment or b"/" in segment:
-        raise RouteMissing("a quickcall takes one number")
     return parse_quickcall(
         account_id,
-        _ENDPOINTS[request.scope["path"].split("/")[4]],
+        ENDPOINTS[request.scope["path"].split("/")[4]],
         endpoint_id,
-        decode_number(segment),
+        number_in(request, 7),
         call.query,
         call.data,
         call.exchange.request_id,

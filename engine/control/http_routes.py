@@ -1,4 +1,4 @@
-"""Routes of the route table: imported and exported as CSV, or as JSON while it is small."""
+"""Where numbers go: the route table in and out, as CSV or JSON, and a route explained."""
 
 from __future__ import annotations
 
@@ -11,14 +11,29 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from engine.control.envelope import Failure
-from engine.control.http_context import MAX_BODY, Call, HttpRequest, authorise, open_call
+from engine.control.http_context import (
+    MAX_BODY,
+    Call,
+    HttpRequest,
+    authorise,
+    number_in,
+    open_call,
+)
+from engine.control.http_quickcall import ENDPOINTS
 from engine.control.kazoo_keys import gregorian
-from engine.control.openapi import CSV, Schema, operation
+from engine.control.kazoo_request import parse_quickcall
+from engine.control.openapi import CSV, Schema, operation, quickcall_options
 from engine.core.errors import RequestInvalid
+from engine.core.values import EndpointType
 from engine.numbers.route_file import JsonRow, read_csv
 from engine.store.route_tables import MAX_BYTES, RouteTableInvalid, RouteTableSummary
 
 ROUTES = "/v2/accounts/{account_id:str}/routes"
+ROUTE = "/v2/accounts/{account_id:str}/route/{number:path}"
+ENDPOINT_ROUTES = [
+    f"/v2/accounts/{{account_id:str}}/{kind}/{{endpoint_id:str}}/route/{{number:path}}"
+    for kind in ENDPOINTS
+]
 
 MAX_SHOWN = 1000
 """Rows up to which the JSON answer has the rows themselves; of more there is the CSV."""
@@ -106,6 +121,59 @@ async def delete_routes(request: HttpRequest, account_id: FromPath[str]) -> Resp
     """Delete the table and describe what it was."""
     call = await open_call(request, account_id)
     return call.succeed(_summary(await call.face.route_tables.delete(account_id)))
+
+
+_Explained = operation(query={"number_filter": quickcall_options["number_filter"]}, errors=_ERRORS)
+
+
+@get(
+    ROUTE,
+    summary="Explain what the dial plan of an account does with a number",
+    operation_class=_Explained,
+)
+async def explain_route(
+    request: HttpRequest, account_id: FromPath[str], number: FromPath[str]
+) -> Response[bytes]:
+    """Tell where a number goes, step by step, and which rules lost. Nobody is called."""
+    return _explain(await open_call(request, account_id), account_id, number_in(request, 5))
+
+
+@get(
+    ENDPOINT_ROUTES,
+    summary="Explain what a quickcall to a number would do",
+    operation_class=_Explained,
+)
+async def explain_for_endpoint(
+    request: HttpRequest,
+    account_id: FromPath[str],
+    endpoint_id: FromPath[str],
+    number: FromPath[str],
+) -> Response[bytes]:
+    """Tell where a number goes, step by step, and the INVITEs that would be sent. None is."""
+    call = await open_call(request, account_id)
+    kind = ENDPOINTS[request.scope["path"].split("/")[4]]
+    return _explain(call, account_id, number_in(request, 7), kind, endpoint_id)
+
+
+def _explain(
+    call: Call,
+    account_id: str,
+    number: str,
+    endpoint_type: EndpointType | None = None,
+    endpoint_id: str = "",
+) -> Response[bytes]:
+    # Read as a quickcall would, so that both refuse the same numbers and filters.
+    asked = parse_quickcall(
+        account_id, endpoint_type or EndpointType.DEVICE, endpoint_id, number, call.query
+    )
+    report = call.face.explain_route(
+        account_id,
+        asked.number,
+        endpoint_type=endpoint_type,
+        endpoint_id=endpoint_id,
+        number_filter=asked.number_filter,
+    )
+    return call.succeed(report)
 
 
 async def _short_body(request: HttpRequest) -> bytes:
