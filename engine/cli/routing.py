@@ -92,20 +92,19 @@ def _verdict(report: Mapping[str, Any]) -> Iterator[Text]:
     else:
         yield Text(f"{target['kind']} {target['id']} is dialled {report['dialled']}", "bold green")
         yield Text(f"  by {report['rule']}")
-    if report["classification"]:
+    if report["classification"] and (target is None or target["kind"] == "resource"):
         yield Text(f"  {report['e164']} is of class {report['classification']}")
     for endpoint in report["unreachable"]:
         yield Text(f"  {endpoint} has no contact now: nobody is registered", style="yellow")
 
 
 def _invites(report: Mapping[str, Any]) -> Iterator[Text]:
-    group = ("", 0)
+    before: Mapping[str, Any] | None = None
     for invite in report["invites"]:
         place = f"{invite['endpoint_kind']} {invite['endpoint_id']}"
-        together = (invite["leg"], invite["group"]) == group
-        group = (invite["leg"], invite["group"])
         yield Text()
-        yield Text(f"{_when(invite, together)}: {place} at {invite['destination']}", style="bold")
+        yield Text(f"{_when(invite, before)}: {place} at {invite['destination']}", style="bold")
+        before = invite
         if invite["fault"]:
             yield Text(f"  cannot be sent: {invite['fault']}", style="bold red")
             continue
@@ -114,9 +113,9 @@ def _invites(report: Mapping[str, Any]) -> Iterator[Text]:
             yield Text.assemble(f"  {name}: ", (value, "cyan"))
 
 
-def _when(invite: Mapping[str, Any], together: bool) -> str:
-    if together:
-        return "at the same time"
-    if invite["group"] > 1:
-        return "if that fails"
-    return "first" if invite["leg"] == "a" else "then"
+def _when(invite: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
+    if before is None:
+        return "first"
+    if invite["leg"] != before["leg"]:
+        return "when it has answered"
+    return "at the same time" if invite["group"] == before["group"] else "if that fails"

@@ -1,4 +1,4 @@
-"""`quickcall routes` against a real server: files in and out, faults, exit status."""
+"""`quickcall routes` and `quickcall route` against a real server: what they print, exit status."""
 
 from __future__ import annotations
 
@@ -112,3 +112,41 @@ async def test_what_cannot_be_done_is_status_2(cli: Cli, carrier: str, tmp_path:
     url = f"http://127.0.0.1:{port}"
     status, _, err = await cli.run("routes", "import", str(old), url=url)
     assert (status, f"no answer from {url}" in err) == (2, True)
+
+
+async def test_a_route_is_explained_with_its_invites(
+    cli: Cli, root: httpx.AsyncClient, tenant: Tenant, carrier: str
+) -> None:
+    static = {"username": "gate", "invite_format": "route", "route": "sip:gate@192.0.2.7"}
+    device = await create(root, f"{tenant.url}/devices", {"name": "Gate", "sip": static})
+    rules = {"name": "Acme", "rules": [r"^\+?1(\d{10})$"], "gateways": [{"server": "192.0.2.1"}]}
+    carrier = await create(root, f"{tenant.url}/resources", rules)
+    status, out, err = await cli.run("route", "1-415-555-0101", "--device", "Gate")
+    assert status == 0, err
+    words = " ".join(out.split())
+    assert "filter 1-415-555-0101 → 14155550101 matched default number filter" in words
+    assert f"resource {carrier} is dialled 4155550101 by carrier 'Acme' rule 1" in words
+    assert (
+        f"first: device {device} at sip:gate@192.0.2.7 INVITE sip:gate@192.0.2.7 SIP/2.0" in words
+    )
+    assert f"when it has answered: resource {carrier} at sip:4155550101@192.0.2.1" in words
+    status, out, _ = await cli.run("route", "1-415-555-0101", "--json")
+    told = json.loads(out)
+    assert (status, told["target"]) == (0, {"kind": "resource", "id": carrier})
+    assert [invite["leg"] for invite in told["invites"]] == ["b"]
+
+
+async def test_a_number_that_goes_nowhere_is_status_1(cli: Cli) -> None:
+    status, out, _ = await cli.run("route", "x-5-y", "--number-filter", "x-(.*)-y")
+    assert status == 1
+    assert "x-5-y → 5" in out
+    assert "NO_ROUTE_DESTINATION" in out
+
+
+async def test_a_route_that_cannot_be_asked_is_status_2(cli: Cli) -> None:
+    status, _, err = await cli.run("route", "5", "--user", "nobody")
+    assert (status, f"account {cli.account} has no user 'nobody'" in err) == (2, True)
+    status, _, err = await cli.run("route", "5", "--number-filter", "(")
+    assert (status, "number_filter" in err) == (2, True)
+    status, _, err = await cli.run("route", "5", "--user", "a", "--device", "b")
+    assert (status, "not both" in err) == (2, True)

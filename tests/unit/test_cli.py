@@ -27,7 +27,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"QUICKCALL_{name}", raising=False)
 
 
-@pytest.mark.parametrize("command", ["serve", "call", "routes", "check", "phone", "token"])
+@pytest.mark.parametrize("command", ["serve", "call", "route", "routes", "check", "phone", "token"])
 def test_every_command_has_help(command: str) -> None:
     assert command in runner.invoke(app, ["--help"]).output
     assert runner.invoke(app, [command, "--help"]).exit_code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,9 @@ from engine.numbers.route_file import (
     write_csv,
     write_json,
 )
+from engine.numbers.route_table import RouteTableBuilder
 
+SAMPLE = Path(__file__).resolve().parents[2] / "examples" / "routes.csv"
 HEADER = "kind,match,to,id\n"
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"))
@@ -181,3 +184,20 @@ def test_line_ends_in_json_become_those_of_the_stored_form() -> None:
     text = b'[{"kind":"a","match":"b","to":"c","id":"d","description":"x\\r\\ny\\rz"}]'
     row = next(row for _, row in read_json(text) if row is not None)
     assert dict(zip(COLUMNS, row, strict=True))["description"] == "x\ny\nz"
+
+
+def test_the_sample_can_be_imported() -> None:
+    text = SAMPLE.read_bytes()
+    builder = RouteTableBuilder()
+    for line, row in read_csv([text]):
+        assert row is not None
+        builder.add(line, *row)
+    found = builder.build().match("14155550101")
+    assert found is not None
+    assert [hop.number for hop in found.hunt] == ["+14155550101"] * 4
+    assert b"".join(write_csv(row for _, row in read_csv([text]))) == text
+
+
+def test_the_lines_shown_in_the_docs_are_those_of_the_sample() -> None:
+    shown = (SAMPLE.parents[1] / "docs" / "routes.md").read_text().split("```\n")[1]
+    assert set(shown.splitlines()) <= set(SAMPLE.read_text().splitlines())
