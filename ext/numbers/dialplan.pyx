@@ -136,15 +136,16 @@ cdef class CompiledBlocklists:
     cdef shared_ptr[NumberIndex] index
     cdef readonly tuple names
 
-    def __cinit__(self, tuple names not None, tuple numbers not None, CompiledNumbering numbering):
+    def __cinit__(self, tuple names not None, tuple numbers not None, CompiledNumbering numbering not None):
         cdef int32_t place
-        cdef str number
+        cdef str number, e164
         self.names = names
         self.index = make_shared[NumberIndex]()
         for place in range(<int32_t>len(names)):
             for number in numbers[place]:
                 self.index.get().add(utf8(number), place)
-                self.index.get().add(utf8(numbering.e164(number)), place)
+                e164 = numbering.e164(number)
+                self.index.get().add(utf8(e164), place)
 
 
 cdef class CompiledPlan:

@@ -83,14 +83,19 @@ public:
         return hops;
     }
 
-    // Completes a resolution that ended before it needed the E.164 form or the classifier.
+    // Completes a resolution that ended before it needed the E.164 form or the class; the number
+    // stays as it was when it ended.
     void classify(Resolution& found) const {
         Groups groups;
+        std::string number = found.number;
         if (!found.has_e164) {
-            normalise(found, groups);
+            press_keys(number);
+            found.e164 = number;
+            parts_.numbering->convert(found.e164, groups);
+            found.has_e164 = true;
         }
         if (found.classifier < 0) {
-            find_class(found, groups);
+            find_class(number, found, groups);
         }
     }
 
@@ -212,11 +217,11 @@ private:
     }
 
     // The first classifier that takes the E.164 form, else the first that takes the number.
-    void find_class(Resolution& found, Groups& groups) const {
+    void find_class(std::string_view number, Resolution& found, Groups& groups) const {
         found.classifier = parts_.numbering->classify(found.e164, groups);
         found.class_of_e164 = found.classifier >= 0;
         if (!found.class_of_e164) {
-            found.classifier = parts_.numbering->classify(found.number, groups);
+            found.classifier = parts_.numbering->classify(number, groups);
         }
     }
 
@@ -227,7 +232,7 @@ private:
             return;
         }
         found.stage = stage;
-        find_class(found, groups);
+        find_class(found.number, found, groups);
         if (is_denied(found.classifier)) {
             found.hops.clear();
             refuse(Verdict::restricted, found.classifier, found.e164, found);
