@@ -15,6 +15,7 @@ from plan_parts cimport (
     CppNumbering,
     CppTable,
     Groups,
+    Judgement,
     NumberIndex,
     Plan,
     PlanParts,
@@ -30,6 +31,12 @@ from engine.numbers.rules import Hop, RouteKind
 
 cdef inline str text(const string& utf8_text):
     return utf8_text.decode("utf-8")
+
+
+cdef str verdict_word(Verdict verdict):
+    if verdict == Verdict.allowed:
+        return ""
+    return "blocked" if verdict == Verdict.blocked else "restricted"
 
 
 cdef int accept(cbool added, str what) except -1:
@@ -209,7 +216,7 @@ cdef class CompiledPlan:
         check_number(number)
         cdef Route route = Route.__new__(Route)
         self.plan.get().resolve(utf8(number), route.found)
-        if route.found.stage == Stage.nobody and route.found.refusal == Verdict.allowed:
+        if route.found.stage == Stage.nobody and route.found.judgement.verdict == Verdict.allowed:
             return None
         route.plan = self
         return route
@@ -235,17 +242,35 @@ cdef class CompiledPlan:
             text(found.dialled),
             tuple([self.hop_decision(hop) for hop in found.hops]),
             tuple([
-                (*self.hop_decision(drop.hop), <int>drop.refusal, drop.by)
+                (*self.hop_decision(drop.hop), <int>drop.judgement.verdict, drop.judgement.by)
                 for drop in found.dropped
             ]),
-            <int>found.refusal,
-            found.refused_by,
+            <int>found.judgement.verdict,
+            found.judgement.by,
             text(found.refused),
             tuple([self.hop_decision(hop) for hop in self.plan.get().offers(found)]),
         )
 
     cdef tuple hop_decision(self, const CppHop& hop):
         return hop.source, hop.rule, text(hop.number)
+
+    def refusal_of(self, str number not None) -> tuple[str, str]:
+        """Return why a carrier may not be sent a number: "blocked" or "restricted", and the words.
+
+        Two empty texts when it may. For numbers that are changed after `match`, which has asked
+        this of what it says is dialled; any length. Raises UnicodeEncodeError for text that is
+        not Unicode.
+        """
+        cdef string sent = string(utf8(number))
+        cdef Judgement found = self.plan.get().judge(sent)
+        if found.verdict == Verdict.allowed:
+            return "", ""
+        return verdict_word(found.verdict), wording.refused(number, self.refuser(found))
+
+    cdef str refuser(self, const Judgement& found):
+        if found.verdict == Verdict.blocked:
+            return wording.blocklist(self.blocked.names[found.by])
+        return wording.classifier(self.numbering.classifiers[found.by])
 
     def would_rewrite(self, int rule, str number not None) -> bool:
         """Tell whether the rewrite rule at an index takes a number and leaves something to dial."""
@@ -273,7 +298,7 @@ cdef class Route:
     @property
     def kind(self):
         """Return the `RouteKind`."""
-        if self.found.refusal != Verdict.allowed:
+        if self.found.judgement.verdict != Verdict.allowed:
             return RouteKind.REFUSED
         return RouteKind.EXTENSION if self.found.hops.empty() else RouteKind.GATEWAY
 
@@ -305,8 +330,8 @@ cdef class Route:
     @property
     def rule(self) -> str:
         """Return which rules decided, in words."""
-        if self.found.refusal != Verdict.allowed:
-            words = self.refuser()
+        if self.found.judgement.verdict != Verdict.allowed:
+            words = self.plan.refuser(self.found.judgement)
         elif self.found.stage == Stage.extension:
             words = wording.extension(self.plan.extensions.rules[self.found.index])
         elif not self.found.dialled.empty():
@@ -332,16 +357,14 @@ cdef class Route:
     @property
     def refusal(self) -> str:
         """Return "blocked", "restricted" or "" when the number is not refused."""
-        if self.found.refusal == Verdict.allowed:
-            return ""
-        return "blocked" if self.found.refusal == Verdict.blocked else "restricted"
+        return verdict_word(self.found.judgement.verdict)
 
     @property
     def reason(self) -> str:
         """Return why the number is refused, in words; "" when it is not."""
-        if self.found.refusal == Verdict.allowed:
+        if self.found.judgement.verdict == Verdict.allowed:
             return ""
-        return wording.refused(text(self.found.refused), self.refuser())
+        return wording.refused(text(self.found.refused), self.plan.refuser(self.found.judgement))
 
     @property
     def e164(self) -> str:
@@ -372,11 +395,6 @@ cdef class Route:
         if hop.rule < 0:
             return wording.row(self.plan.table, hop.source)
         return wording.carrier(self.plan.carriers.rules[hop.source], hop.rule)
-
-    cdef str refuser(self):
-        if self.found.refusal == Verdict.blocked:
-            return wording.blocklist(self.plan.blocked.names[self.found.refused_by])
-        return wording.classifier(self.plan.numbering.classifiers[self.found.refused_by])
 
     cdef tuple values(self):
         return (

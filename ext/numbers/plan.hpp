@@ -67,6 +67,12 @@ public:
         }
     }
 
+    // Whether a carrier may be sent a number.
+    Judgement judge(const std::string& number) const {
+        Groups groups;
+        return judge(number, {}, groups);
+    }
+
     // Whether a rewrite rule matches a number and leaves something to dial.
     bool would_rewrite(std::int32_t rule, std::string_view number) const {
         Groups groups;
@@ -108,15 +114,13 @@ private:
     bool is_blocked(const std::string& number, Resolution& found) const {
         const std::int32_t list = blocklist(number);
         if (list >= 0) {
-            refuse(Verdict::blocked, list, number, found);
+            refuse({Verdict::blocked, list}, number, found);
         }
         return list >= 0;
     }
 
-    static void refuse(Verdict why, std::int32_t by, const std::string& number,
-                       Resolution& found) {
-        found.refusal = why;
-        found.refused_by = by;
+    static void refuse(Judgement judgement, const std::string& number, Resolution& found) {
+        found.judgement = judgement;
         found.refused = number;
     }
 
@@ -235,22 +239,22 @@ private:
         find_class(found.number, found, groups);
         if (is_denied(found.classifier)) {
             found.hops.clear();
-            refuse(Verdict::restricted, found.classifier, found.e164, found);
+            refuse({Verdict::restricted, found.classifier}, found.e164, found);
             return;
         }
         drop_refused(found, groups);
         if (found.hops.empty()) {
             const Dropped& first = found.dropped.front();
-            refuse(first.refusal, first.by, first.hop.number, found);
+            refuse(first.judgement, first.hop.number, found);
         }
     }
 
     void drop_refused(Resolution& found, Groups& groups) const {
         std::size_t kept = 0;
         for (std::size_t at = 0; at < found.hops.size(); ++at) {
-            const auto [refusal, by] = judge(found.hops[at].number, found, groups);
-            if (refusal != Verdict::allowed) {
-                found.dropped.push_back({std::move(found.hops[at]), refusal, by});
+            const Judgement judgement = judge(found.hops[at].number, found, groups);
+            if (judgement.verdict != Verdict::allowed) {
+                found.dropped.push_back({std::move(found.hops[at]), judgement});
             } else if (kept++ != at) {
                 found.hops[kept - 1] = std::move(found.hops[at]);
             }
@@ -258,11 +262,9 @@ private:
         found.hops.resize(kept);
     }
 
-    // Why a carrier may not be sent a number.
-    std::pair<Verdict, std::int32_t> judge(const std::string& number, const Resolution& found,
-                                           Groups& groups) const {
+    Judgement judge(const std::string& number, const Resolution& found, Groups& groups) const {
         if (number == found.e164) {
-            return {Verdict::allowed, -1};  // judged already
+            return {};  // judged already
         }
         std::string e164 = number;
         parts_.numbering->convert(e164, groups);
@@ -272,13 +274,13 @@ private:
             }
         }
         if (e164 == found.e164 && found.class_of_e164) {
-            return {Verdict::allowed, -1};
+            return {};
         }
         std::int32_t classifier = parts_.numbering->classify(e164, groups);
         if (classifier < 0) {
             classifier = parts_.numbering->classify(number, groups);
         }
-        return {is_denied(classifier) ? Verdict::restricted : Verdict::allowed, classifier};
+        return is_denied(classifier) ? Judgement{Verdict::restricted, classifier} : Judgement{};
     }
 
     bool is_denied(std::int32_t classifier) const {

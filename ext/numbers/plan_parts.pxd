@@ -61,10 +61,13 @@ cdef extern from "resolution.hpp" namespace "quickcall::numbers" nogil:
         blocked
         restricted
 
+    cdef cppclass Judgement:
+        Verdict verdict
+        int32_t by
+
     cdef cppclass Dropped:
         CppHop hop
-        Verdict refusal
-        int32_t by
+        Judgement judgement
 
     cdef cppclass Resolution:
         Stage stage
@@ -80,8 +83,7 @@ cdef extern from "resolution.hpp" namespace "quickcall::numbers" nogil:
         string dialled
         vector[CppHop] hops
         vector[Dropped] dropped
-        Verdict refusal
-        int32_t refused_by
+        Judgement judgement
         string refused
 
 
@@ -99,6 +101,7 @@ cdef extern from "plan.hpp" namespace "quickcall::numbers" nogil:
         void deny(int32_t classifier) except +
         void prepare() except +
         void resolve(string_view number, Resolution& found) except +
+        Judgement judge(const string& number) except +
         cbool would_rewrite(int32_t rule, string_view number) except +
         vector[CppHop] offers(const Resolution& found) except +
         void classify(Resolution& found) except +

@@ -29,11 +29,16 @@ enum class Stage : std::uint8_t {
 
 enum class Verdict : std::uint8_t { allowed, blocked, restricted };
 
+// Whether a carrier may be sent a number, and the blocklist or classifier that refuses it.
+struct Judgement {
+    Verdict verdict = Verdict::allowed;
+    std::int32_t by = -1;
+};
+
 // A hop that may not be dialled.
 struct Dropped {
     Hop hop;
-    Verdict refusal;
-    std::int32_t by;  // the blocklist or the classifier
+    Judgement judgement;
 };
 
 // Every decision taken for a number. Indices are those of the order of adding; -1 is none.
@@ -52,9 +57,8 @@ struct Resolution {
     std::string dialled;           // at a device or user
     std::vector<Hop> hops;         // in hunt order
     std::vector<Dropped> dropped;
-    Verdict refusal = Verdict::allowed;
-    std::int32_t refused_by = -1;  // the blocklist or the classifier
-    std::string refused;           // the number refused
+    Judgement judgement;
+    std::string refused;           // the number that is refused
 };
 
 }  // namespace quickcall::numbers

@@ -300,6 +300,21 @@ def test_carriers_that_would_send_a_refused_number_are_dropped() -> None:
     assert found("+9911", last).refusal == "blocked"
 
 
+def test_a_number_changed_after_the_match_is_judged_again() -> None:
+    rules = plan(numbering=Numbering.compile(), blocked={"Main": ["+14154846048"]})
+    assert rules.refusal_of("4154846049") == ("", "")
+    assert rules.refusal_of("911") == (
+        "restricted",
+        "'911' is refused by classifier emergency ^(911|922|933|833|811|711|999)$",
+    )
+    assert rules.refusal_of("4154846048") == (
+        "blocked",
+        "'4154846048' is refused by blocklist 'Main'",
+    )
+    assert rules.refusal_of("1" * 300) == ("", "")
+    assert rules.refusal_of("") == ("", "")
+
+
 def test_the_number_itself_is_classified_when_its_e164_form_is_not() -> None:
     numbering = Numbering.compile(classifiers=[Classifier("short", r"^\d{8}$")])
     rules = DialPlan.compile(
