@@ -10,8 +10,8 @@ nobody to ring.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from engine.core.commands import ResolveDestination
 from engine.core.errors import NotFound
@@ -26,7 +26,7 @@ from engine.core.values import (
     OriginateRequest,
     Refusal,
 )
-from engine.numbers.dialplan import DialPlan, Route, RouteKind
+from engine.numbers.dialplan import DialPlan, Hop, Route, RouteKind
 from engine.numbers.hunt import hunt_order
 from engine.numbers.text import NumberError
 from engine.runtime.plans import Offer, Plans
@@ -59,6 +59,18 @@ class Destination:
     rule: str
     """What matched, and what was passed over, in words."""
     refusal: Refusal | None = None
+
+
+@dataclass(slots=True)
+class _Hunt:
+    """What has become of the hops of a route."""
+
+    offers: list[Offer] = field(default_factory=list)
+    """Those to try, in order."""
+    passed: list[str] = field(default_factory=list)
+    """Why the others are not tried, in words."""
+    barred: str = ""
+    """Why the first of those is not tried that would be sent a denied number."""
 
 
 class Resolver:
@@ -129,8 +141,10 @@ class Resolver:
         route = _route(plan, number)
         if plan is None or route is None or route.kind is RouteKind.EXTENSION:
             return None
-        refusal = self._way_out(request.account_id, plan, route, self._draw).refusal
-        return refusal if refusal and refusal.cause in BEFORE_INVITE else None
+        if route.kind is RouteKind.REFUSED:
+            return _refused(route)
+        hunt = self._hunt(request.account_id, plan, route.hops)
+        return Refusal(BARRED, hunt.barred) if hunt.barred and not hunt.offers else None
 
     def destination(self, asked: ResolveDestination, now: float) -> DestinationResolved:
         """Return where the number of an answered originate goes. Never raises for what a user did.
@@ -193,29 +207,32 @@ class Resolver:
     ) -> Destination:
         """Return the carriers of a route in hunt order, or why there is none."""
         if route.kind is RouteKind.REFUSED:
-            refusal = Refusal(_REFUSED[route.refusal], route.reason)
-            return Destination(route.number, (), route.rule, refusal)
-        endpoints: list[Endpoint] = []
-        barred = ""
-        passed: list[str] = []
-        for hop in hunt_order(route.hops, draw):
+            return Destination(route.number, (), route.rule, _refused(route))
+        hunt = self._hunt(account_id, plan, hunt_order(route.hops, draw))
+        passed = f"; passed over: {', '.join(hunt.passed)}" if hunt.passed else ""
+        rule = f"{route.rule}{passed}"
+        if hunt.offers:
+            endpoints = tuple(_carrier_endpoint(offer) for offer in hunt.offers)
+            return Destination(hunt.offers[0].number, endpoints, rule)
+        if hunt.barred:
+            return Destination(route.number, (), rule, Refusal(BARRED, hunt.barred))
+        return _nowhere(route.number, rule)
+
+    def _hunt(self, account_id: str, plan: DialPlan, hops: Iterable[Hop]) -> _Hunt:
+        hunt = _Hunt()
+        for hop in hops:
             offers = self.plans.offers(account_id, hop)
             if not offers:
-                passed.append(self._why_no_offer(account_id, hop.resource_id))
+                hunt.passed.append(self._why_no_offer(account_id, hop.resource_id))
             for offer in offers:
                 # The plan has looked at what it says is dialled; a gateway may change that.
-                found = "" if offer.sent == hop.number else _barred(plan, offer.sent)
-                barred = barred or found
-                if found:
-                    passed.append(f"carrier {offer.to.resource.id} {found}")
+                barred = "" if offer.sent == hop.number else _barred(plan, offer.sent)
+                if barred:
+                    hunt.barred = hunt.barred or barred
+                    hunt.passed.append(f"carrier {offer.to.resource.id} {barred}")
                 else:
-                    endpoints.append(_carrier_endpoint(offer))
-        rule = "; passed over: ".join([route.rule, *([", ".join(passed)] if passed else [])])
-        if endpoints:
-            return Destination(endpoints[0].number, tuple(endpoints), rule)
-        if barred:
-            return Destination(route.number, (), rule, Refusal(BARRED, barred))
-        return _nowhere(route.number, rule)
+                    hunt.offers.append(offer)
+        return hunt
 
     def _why_no_offer(self, account_id: str, resource_id: str) -> str:
         there = self._directory.has("resource", account_id, resource_id)
@@ -268,6 +285,10 @@ def _route(plan: DialPlan | None, number: str) -> Route | None:
         return None if plan is None else plan.match(number)
     except NumberError:
         return None
+
+
+def _refused(route: Route) -> Refusal:
+    return Refusal(_REFUSED[route.refusal], route.reason)
 
 
 def _nowhere(number: str, why: str) -> Destination:
