@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.config import ConfigError, EngineConfig, load_config
     from engine.control.feed import FeedEvent, SlowConsumer, Subscription
+    from engine.control.route_report import RouteReport
     from engine.core.errors import (
         Conflict,
         EngineError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         OriginateRequest,
         Outcome,
         Party,
+        Refusal,
     )
     from engine.runtime import Call, Engine, Server, serve
 
@@ -37,6 +39,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "engine.config": ("ConfigError", "EngineConfig", "load_config"),
     "engine.control.feed": ("FeedEvent", "SlowConsumer", "Subscription"),
+    "engine.control.route_report": ("RouteReport",),
     "engine.core.errors": (
         "Conflict",
         "EngineError",
@@ -52,6 +55,7 @@ _HOMES = {
         "OriginateRequest",
         "Outcome",
         "Party",
+        "Refusal",
     ),
     "engine.runtime": ("Call", "Engine", "Server", "serve"),
 }
@@ -74,7 +78,9 @@ __all__ = [
     "OriginateRequest",
     "Outcome",
     "Party",
+    "Refusal",
     "RequestInvalid",
+    "RouteReport",
     "Server",
     "SlowConsumer",
     "Subscription",
