@@ -19,45 +19,48 @@ Check = tuple[Callable[[str, int], object], int, int]
 """Whether a number matches from a position on, that position, and the row it decides for."""
 
 
+HIDDEN = 24
+"""Bits of a key's value for the row; what is above them names a list of checks, 0 none."""
+ROW = (1 << HIDDEN) - 1
+
+
 @dataclass(frozen=True, slots=True)
 class Chains:
-    """What each key says: a row number, or ~i for `checked[i]`: checks and the row otherwise."""
+    """What each key says, as one number, below `ROW` a row; and the lists of checks."""
 
     values: dict[str, int]
-    checked: list[tuple[tuple[Check, ...], int]]
+    lists: list[tuple[Check, ...]]
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Chains:
         """Gather a table's keys; a dictionary in sorted order."""
         prefixes, patterns = _gather(rows)
         values: dict[str, int] = {}
-        checked: list[tuple[tuple[Check, ...], int]] = []
-        # The keys that begin the present one, longest last, with what they say.
-        open_keys: list[tuple[str, tuple[Check, ...], int]] = [("", (), NO_ROW)]
+        lists: list[tuple[Check, ...]] = [()]
+        # The keys that begin the present one, longest last, with their list and row.
+        open_keys: list[tuple[str, int, int]] = [("", 0, ROW)]
         for key in sorted(prefixes.keys() | patterns.keys()):
             while not key.startswith(open_keys[-1][0]):
                 open_keys.pop()
-            _, inherited, row = open_keys[-1]
-            checks = (*patterns.get(key, ()), *inherited)
+            _, checks, row = open_keys[-1]
+            if key in patterns:
+                lists.append((*patterns[key], *lists[checks]))
+                checks = len(lists) - 1
             row = prefixes.get(key, row)
             open_keys.append((key, checks, row))
-            if checks:
-                values[key] = ~len(checked)
-                checked.append((checks, row))
-            else:
-                values[key] = row
-        return cls(values, checked)
+            values[key] = checks << HIDDEN | row
+        return cls(values, lists)
 
     def chooser(self) -> Callable[[str, int], int]:
-        """Return a function from a number and its key's negative value to a row number."""
-        checked = self.checked
+        """Return a function from a number and its key's value, `ROW` or above, to a row number."""
+        lists = self.lists
 
         def choose(number: str, value: int) -> int:
-            checks, row = checked[~value]
-            for matches, start, wanted in checks:
+            for matches, start, wanted in lists[value >> HIDDEN]:
                 if matches(number, start):
                     return wanted
-            return row
+            row = value & ROW
+            return NO_ROW if row == ROW else row
 
         return choose
 

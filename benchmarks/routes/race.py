@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryFile
 
 from benchmarks.routes.contenders import CONTENDERS, OURS
 
@@ -35,13 +36,14 @@ class Entrant:
     ) -> None:
         self.name = name
         self._limits = limits
+        self._complaints = TemporaryFile()  # noqa: SIM115 - read when the process has ended
         command = [sys.executable, "-m", "benchmarks.routes.worker", table, name, str(rows)]
         self._process = subprocess.Popen(
             [*command, str(limits.memory), *map(str, queries)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if name == OURS else subprocess.DEVNULL,
+            stderr=self._complaints,
             text=True,
         )
         self.facts: dict[str, object] = {}
@@ -55,8 +57,8 @@ class Entrant:
             raise GivenUp(f"not within {self._limits.build_s:.0f} s")
         line = self._process.stdout.readline()
         if not line:
-            status = self._process.wait()
-            raise GivenUp(f"failed within {self._limits.memory / 2**30:.0f} GB (status {status})")
+            self.stop()
+            raise GivenUp(self._last_words())
         answer: dict[str, object] = json.loads(line)
         return answer
 
@@ -66,6 +68,12 @@ class Entrant:
         self._process.stdin.write(" ".join(order) + "\n")
         self._process.stdin.flush()
         return self.read()
+
+    def _last_words(self) -> str:
+        self._complaints.seek(0)
+        lines = self._complaints.read().decode(errors="replace").splitlines()
+        said = lines[-1][:200] if lines else f"status {self._process.returncode}"
+        return f"{said} (with {self._limits.memory / 2**30:.0f} GB)"
 
     def stop(self) -> None:
         """End the process."""

@@ -120,17 +120,21 @@ def _international(draw: Random, _: list[str]) -> Iterator[str]:
 
 
 def _patterns(draw: Random, areas: list[str]) -> Iterator[str]:
-    """Patterns as people write them, most for one exchange or one area code of a country."""
+    """Patterns as people write them, most for one exchange or one area code of a country.
+
+    A pattern for a whole area code hides all prefixes there, so a few areas only have one.
+    """
+    whole = areas[:20]
     while True:
         exchange = _exchange(draw, areas)
         country = draw.choices(COUNTRIES, COUNTRY_SHARES)[0]
-        area = str(draw.randrange(1, 10)) + _digits(draw, draw.randrange(3))
+        area = str(draw.randrange(1, 10)) + _digits(draw, draw.randrange(2, 5))
         low = draw.randrange(5)
         yield draw.choices(
             (
                 f"_{exchange}XXXX",
                 f"_{exchange}[{low}-{low + draw.randrange(1, 5)}]XXX",
-                f"_{exchange[:4]}NXXXXXX",
+                f"_1{draw.choice(whole)}NXXXXXX",
                 f"_{country}{area}[1-3]XXXXXX",
                 f"_{country}{area}ZXXXX.",
                 f"_011{country}{area}X.",

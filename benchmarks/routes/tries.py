@@ -13,7 +13,7 @@ import datrie
 import marisa_trie
 import pygtrie
 
-from benchmarks.routes.chains import Chains, lengths_by_head
+from benchmarks.routes.chains import ROW, Chains, lengths_by_head
 from benchmarks.routes.contender import NO_ROW, Built, Contender
 from benchmarks.routes.table import Row
 
@@ -28,7 +28,7 @@ def _dict(rows: Iterable[Row]) -> Built:
         for length in lengths_of(number[:3], otherwise):
             value = get(number[:length])
             if value is not None:
-                return value if value >= 0 else choose(number, value)
+                return value if value < ROW else choose(number, value)
         return NO_ROW
 
     def bulk(numbers: list[str]) -> list[int]:
@@ -37,7 +37,7 @@ def _dict(rows: Iterable[Row]) -> Built:
             for length in lengths_of(number[:3], otherwise):
                 value = get(number[:length])
                 if value is not None:
-                    found.append(value if value >= 0 else choose(number, value))
+                    found.append(value if value < ROW else choose(number, value))
                     break
             else:
                 found.append(NO_ROW)
@@ -57,7 +57,8 @@ def _marisa(rows: Iterable[Row]) -> Built:
     chains = Chains.of(rows)
     # One trie instead of three nested ones: a little larger, and faster to walk.
     trie = marisa_trie.Trie(chains.values.keys(), num_tries=1)
-    values = array("i", bytes(4 * len(trie)))
+    # Behind the last id, and so found by -1, stands what is said of no id.
+    values = array("q", [ROW] * (len(trie) + 1))
     for key, value in chains.values.items():
         values[trie[key]] = value
     walk, choose = trie.iter_prefixes_with_ids, chains.chooser()
@@ -66,10 +67,8 @@ def _marisa(rows: Iterable[Row]) -> Built:
         found = -1
         for _, found in walk(number):  # noqa: B007 - the last one counts
             pass
-        if found < 0:
-            return NO_ROW
         value = values[found]
-        return value if value >= 0 else choose(number, value)
+        return value if value < ROW else choose(number, value)
 
     def bulk(numbers: list[str]) -> list[int]:
         rows_found = []
@@ -77,9 +76,8 @@ def _marisa(rows: Iterable[Row]) -> Built:
             found = -1
             for _, found in walk(number):  # noqa: B007 - the last one counts
                 pass
-            value = values[found] if found >= 0 else NO_ROW
-            decided = value >= 0 or found < 0
-            rows_found.append(value if decided else choose(number, value))
+            value = values[found]
+            rows_found.append(value if value < ROW else choose(number, value))
         return rows_found
 
     return Built(call, bulk)
@@ -102,20 +100,20 @@ def _exact_marisa(rows: Iterable[Row]) -> Built:
 def _datrie(rows: Iterable[Row]) -> Built:
     chains = Chains.of(rows)
     trie = datrie.BaseTrie(string.digits)
+    # It holds 32 bits; and -1 stands for no key.
+    values = array("q", [*chains.values.values(), ROW])
     # In sorted order, as they are: in random order libdatrie moves its nodes about far more often.
-    # It keeps -1 for itself, so the lowest bit says which kind of value it is.
-    for key, value in chains.values.items():
-        trie[key] = value << 1 if value >= 0 else ~value << 1 | 1
+    for place, key in enumerate(chains.values):
+        trie[key] = place
     find, choose = trie.longest_prefix_value, chains.chooser()
-    none = NO_ROW << 1
 
     def call(number: str) -> int:
-        value = find(number, none)
-        return choose(number, ~(value >> 1)) if value & 1 else value >> 1
+        value = values[find(number, -1)]
+        return value if value < ROW else choose(number, value)
 
     def bulk(numbers: list[str]) -> list[int]:
         return [
-            choose(number, ~(value >> 1)) if (value := find(number, none)) & 1 else value >> 1
+            value if (value := values[find(number, -1)]) < ROW else choose(number, value)
             for number in numbers
         ]
 
@@ -131,7 +129,7 @@ def _pygtrie(rows: Iterable[Row]) -> Built:
         value = find(number).value
         if value is None:
             return NO_ROW
-        return int(value) if value >= 0 else choose(number, value)
+        return int(value) if value < ROW else choose(number, value)
 
     return Built(call, lambda numbers: list(map(call, numbers)))
 
