@@ -35,7 +35,6 @@ NumberedRow = tuple[int, RouteFields | None]
 
 _SHOWN = 64
 _DIGITS = 9
-_KNOWN_INTEGERS = 4096
 
 
 class RouteFileError(ValueError):
@@ -208,27 +207,26 @@ def _picker(header: list[str]) -> Callable[[list[str]], tuple[str, ...]]:
     return lambda cells: places([*cells, ""])
 
 
+_INTEGERS = {str(value): value for value in range(4096)} | {"": 0}
+"""Numbers as they are mostly written: looking one up is faster than checking and converting it."""
+
+
 def _fields(line: int, cells: tuple[str, ...]) -> RouteFields:
     kind, match, to, target, priority, weight, strip, prepend, description = cells
-    return (
-        kind,
-        match,
-        to,
-        target,
-        _integer(line, "priority", priority) if priority else 0,
-        _integer(line, "weight", weight) if weight else 1,
-        _integer(line, "strip", strip) if strip else 0,
-        prepend,
-        description,
-    )
-
-
-_integers: dict[str, int] = {str(value): value for value in range(_KNOWN_INTEGERS)}
-"""Numbers as they are mostly written; looking one up is faster than checking and converting it."""
+    weight = weight or "1"
+    try:
+        numbers = _INTEGERS[priority], _INTEGERS[weight], _INTEGERS[strip]
+    except KeyError:
+        numbers = (
+            _integer(line, "priority", priority),
+            _integer(line, "weight", weight),
+            _integer(line, "strip", strip),
+        )
+    return (kind, match, to, target, *numbers, prepend, description)
 
 
 def _integer(line: int, field: str, text: str) -> int:
-    known = _integers.get(text)
+    known = _INTEGERS.get(text)
     if known is not None:
         return known
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
