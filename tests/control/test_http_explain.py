@@ -67,6 +67,28 @@ async def test_a_blocked_number_is_told_with_its_cause(
     assert "Main" in told["refusal"]["reason"]
 
 
+async def test_the_rows_of_the_route_table_are_asked_as_soon_as_it_is_imported(
+    root: httpx.AsyncClient, tenant: Tenant, carrier: str
+) -> None:
+    url = f"{tenant.url}/route/14155550101"
+    assert (await ask(root, url))["rule"].startswith("carrier 'Acme'")
+    row: dict[str, object] = {"kind": "prefix", "match": "1415", "to": "resource", "id": carrier}
+    rows = [row | {"prepend": "+"}, row | {"match": "1", "strip": 1}]
+    await root.put(f"{tenant.url}/routes", json={"data": rows})
+    told = await ask(root, url)
+    assert (told["target"], told["dialled"]) == (
+        {"kind": "resource", "id": carrier},
+        "+14155550101",
+    )
+    assert "line 2" in told["rule"]
+    outcomes = [step["outcome"] for step in told["steps"] if step["stage"] == "carrier"]
+    assert outcomes == ["lost"]
+    dialled = [invite["request_uri"] for invite in told["invites"]]
+    assert dialled == ["sip:+14155550101@192.0.2.1", "sip:4155550101@192.0.2.1"]
+    await root.delete(f"{tenant.url}/routes")
+    assert (await ask(root, url))["rule"].startswith("carrier 'Acme'")
+
+
 async def test_number_and_filter_are_those_of_a_quickcall(
     root: httpx.AsyncClient, tenant: Tenant
 ) -> None:

@@ -153,6 +153,25 @@ async def test_a_long_body_is_taken_as_csv_only(
     assert fault(response)["field"] == "body"
 
 
+async def test_others_are_served_while_a_table_is_imported(
+    root: httpx.AsyncClient, url: str, carrier: str, engine: ScriptedEngine, tenant: Tenant
+) -> None:
+    await root.put(url, content=HEADER, headers=CSV)
+    old = engine.route_tables.table(tenant.account)
+    rows = [f"prefix,{n:06d},resource,{carrier},0,1,0,,\n" for n in range(100_000)]
+    text = (HEADER + "".join(rows)).encode()
+    importing = asyncio.create_task(root.put(url, content=text, headers=CSV))
+    served = 0
+    while not importing.done():
+        assert (await root.get(tenant.url)).status_code == 200
+        table = engine.route_tables.table(tenant.account)
+        assert table is old or (table is not None and len(table) == len(rows))
+        served += 1
+    assert (await importing).json()["data"]["rows"] == len(rows)
+    # A server that compiled in its event loop would serve one before and one after.
+    assert served > 5
+
+
 async def test_the_announced_length_is_enough_to_refuse(
     root: httpx.AsyncClient, url: str, tenant: Tenant
 ) -> None:
