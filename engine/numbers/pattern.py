@@ -1,7 +1,8 @@
 """Why a user's regex is refused, and where.
 
 Patterns are RE2's: linear time, so no back-references and no look-around. RE2 tells what it
-refuses but not where; the place is found by asking RE2 about beginnings of the pattern.
+refuses but not where. The place is found by asking RE2 about the few parts that can be meant; all
+of them together cost no more than the pattern itself, however hostile it is.
 """
 
 import re
@@ -47,13 +48,26 @@ _REASONS = {
     "group operator": "unknown or unfinished group operator",
     "group name": "bad group name",
     "too large": "pattern is too large once compiled",
-    "other": "not a valid pattern",
+    "other": "not a valid pattern, \\x{...} needs its }",
 }
 
-# One step of RE2's reading: quoted text, an escape, a character class, or one character.
+# One step of RE2's reading: quoted text, an escape, a character class, or one character. A quote or
+# a class that is not closed goes on to the end. Nothing is tried twice (possessive quantifiers).
 _STEP = re.compile(
-    r"\\Q.*?(?:\\E|\Z) | \\. | \[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\] | .", re.DOTALL | re.VERBOSE
+    r"""\\Q.*?(?:\\E|\Z) | \\[pP](?:\{[^}]*\}|.) | \\.
+      | \[\^?+\]?+(?:\[:\^?\w+:\]|\\.|[^\]\\])*+(?:\]|\\?\Z) | .""",
+    re.DOTALL | re.VERBOSE,
 )
+
+# One step inside a class.
+_CLASS_STEP = re.compile(r"\[:\^?\w+:\] | \\. | .", re.DOTALL | re.VERBOSE)
+
+# RE2 has no name for this fault.
+_UNFINISHED = re.compile(r"\\x\{[0-9A-Fa-f]*\Z")
+
+# Classes cost RE2 a thousand times what a letter costs. What may be repeated does not depend on
+# them, so a letter stands for each where only repetitions are asked about.
+_COSTLY = ("[", "\\p", "\\P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +88,20 @@ def find_fault(pattern: str) -> PatternFault | None:
     Refused beyond RE2's own rules: more than 1024 characters, and \C (one byte), which could cut
     a character in two.
     """
+    return find_text_fault(pattern) or diagnose(pattern, probe_pattern(pattern))
+
+
+def find_text_fault(pattern: str) -> PatternFault | None:
+    """Return why a pattern is refused unread: too long, or no Unicode text."""
     if len(pattern) > PATTERN_LIMIT:
         reason = f"is {len(pattern)} characters long, at most {PATTERN_LIMIT} are allowed"
         return PatternFault(PATTERN_LIMIT, reason)
     half_pair = find_half_pair(pattern)
-    if half_pair is not None:
-        return PatternFault(half_pair, HALF_PAIR)
-    refused = probe_pattern(pattern)
+    return None if half_pair is None else PatternFault(half_pair, HALF_PAIR)
+
+
+def diagnose(pattern: str, refused: tuple[str, str] | None) -> PatternFault | None:
+    """Return why RE2 refused a pattern, or why we do though RE2 took it (`refused` is None)."""
     if refused is None:
         return _find_single_byte(pattern)
     position = _locate(pattern, *refused)
@@ -103,50 +124,97 @@ def _reason(pattern: str, position: int | None, kind: str) -> str:
 
 
 def _locate(pattern: str, kind: str, offender: str) -> int | None:
-    if kind in ("too large", "other"):
-        return None
-    if kind == "trailing backslash":
-        return len(pattern) - 1
-    if kind == "missing parenthesis":
-        return _innermost_open_group(pattern)
-    if kind == "missing bracket":
-        return len(pattern) - len(offender)
-    end = _shortest_refused(pattern, kind, offender)
-    if kind == "unexpected parenthesis":
-        return end - 1
-    position = pattern.rfind(offender, 0, end)
-    return None if position < 0 else position
+    match kind:
+        case "too large":
+            return None
+        case "other":
+            unfinished = _UNFINISHED.search(pattern)
+            return unfinished.start() if unfinished else None
+        case "trailing backslash":
+            return len(pattern) - 1
+        case "missing bracket":
+            return len(pattern) - len(offender)
+        case "missing parenthesis" | "unexpected parenthesis":
+            return _unbalanced(pattern)
+        case "escape" | "class" | "range":
+            return _bad_character(pattern, (kind, offender))
+        case "group operator" | "group name":
+            return _bad_group(pattern, (kind, offender))
+    return _bad_repetition(pattern, (kind, offender))
 
 
-def _innermost_open_group(pattern: str) -> int | None:
+def _unbalanced(pattern: str) -> int | None:
+    """Return the ) that closes nothing, else the innermost ( that is not closed."""
     groups: list[int] = []
     for step in _STEP.finditer(pattern):
         if step.group() == "(":
             groups.append(step.start())
         elif step.group() == ")":
+            if not groups:
+                return step.start()
             groups.pop()
     return groups[-1] if groups else None
 
 
-def _shortest_refused(pattern: str, kind: str, offender: str) -> int:
-    """Return the length of the shortest beginning that RE2 refuses for the same fault.
+def _refused_alone(text: str, at: int, refusal: tuple[str, str], opening: str = "") -> bool:
+    r"""Tell whether RE2 refuses what stands at an offset for the same reason when it stands alone.
 
-    RE2 reads from left to right, so past the fault every beginning has it and bisection works.
+    What follows is shown too: \1 is a back-reference, but \12 is a character in octal.
     """
-    # Of a ) too many RE2 blames all that it was given.
-    blamed = None if kind == "unexpected parenthesis" else offender
+    end = at + len(refusal[1])
+    return text.startswith(refusal[1], at) and (
+        probe_pattern(opening + text[at : end + 2]) == refusal
+    )
 
-    def refused(length: int) -> bool:
-        found = probe_pattern(pattern[:length])
-        return found is not None and found[0] == kind and blamed in (None, found[1])
 
-    low, high = 0, len(pattern)
+def _bad_character(pattern: str, refusal: tuple[str, str]) -> int | None:
+    """Return the place of an escape or a class that RE2 refuses wherever it stands."""
+    for step in _STEP.finditer(pattern):
+        text, start = step.group(), step.start()
+        if text[0] == "[" and refusal[1] in text:
+            # The backslash keeps RE2 from compiling a good class; one not closed needs none.
+            more = "\\" if step.end() < len(pattern) else ""
+            if probe_pattern(text + more) == refusal:
+                return _bad_in_class(text, start, refusal)
+        if text[0] == "\\" and _refused_alone(pattern, start, refusal):
+            return start
+    return _first(pattern, refusal[1])
+
+
+def _first(text: str, part: str) -> int | None:
+    position = text.find(part)
+    return None if position < 0 else position
+
+
+def _bad_in_class(text: str, start: int, refusal: tuple[str, str]) -> int:
+    places = [step.start() for step in _CLASS_STEP.finditer(text, 1)]
+    alone = (at for at in places if _refused_alone(text, at, refusal, "["))
+    # A range that begins with - is refused for what stands before it, so not alone.
+    return start + next(alone, text.index(refusal[1], 1))
+
+
+def _bad_group(pattern: str, refusal: tuple[str, str]) -> int | None:
+    """Return the place of a group operator or name that RE2 does not know wherever it stands."""
+    groups = (step.start() for step in _STEP.finditer(pattern) if step.group() == "(")
+    return next((at for at in groups if _refused_alone(pattern, at, refusal)), None)
+
+
+def _bad_repetition(pattern: str, refusal: tuple[str, str]) -> int | None:
+    """Return the place of a repetition that RE2 refuses where it stands.
+
+    RE2 reads from left to right, so beyond the fault every beginning has it and bisection works. A
+    backslash at the end keeps RE2 from compiling the beginnings that have no fault.
+    """
+    steps = [(step.end(), step.group()) for step in _STEP.finditer(pattern)]
+    cheap = "".join(
+        "a" * len(text) if len(text) > 1 and text.startswith(_COSTLY) else text for _, text in steps
+    )
+    low, high = 0, len(steps)
     while high - low > 1:
         middle = (low + high) // 2
-        # A beginning cut inside a good group ("(?P" of "(?P<n>a)") can show the same fault by
-        # chance; one character more tells the two apart.
-        if refused(middle) and refused(middle + 1):
+        if probe_pattern(cheap[: steps[middle - 1][0]] + "\\") == refusal:
             high = middle
         else:
             low = middle
-    return high
+    position = pattern.rfind(refusal[1], 0, steps[high - 1][0])
+    return None if position < 0 else position

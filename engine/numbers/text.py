@@ -1,16 +1,22 @@
 """What is asked of a text before any rule reads it."""
 
+import re
+
+# The password of a SIP URI (RFC 3261 19.1.1), and whatever else may stand in its place.
+_PASSWORD = re.compile(r"(sips?:[^:@;]*:)[^@]*", re.IGNORECASE)
+
 
 class NumberError(ValueError):
     """A number cannot be filtered or routed.
 
-    Raised for more than 128 characters and for text that is not Unicode (half of a surrogate
-    pair). Attributes: `number`, the number as given; `reason`, what is wrong and what is allowed.
+    Raised for more than 128 characters, for text that is not Unicode (half of a surrogate pair) and
+    for malformed tel: and sip: URIs. Attributes: `number`, the number as given, but without the
+    password of a sip: URI; `reason`, what is wrong, where in characters, and what is allowed.
     """
 
     def __init__(self, number: str, reason: str) -> None:
-        super().__init__(f"number {number[:32]!r} {reason}")
-        self.number = number
+        self.number = _PASSWORD.sub(r"\1***", number)
+        super().__init__(f"number {self.number[:32]!r} {reason}")
         self.reason = reason
 
 

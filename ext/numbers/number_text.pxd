@@ -2,6 +2,10 @@
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libcpp.string_view cimport string_view
 
+cdef extern from "Python.h":
+    # A macro; faster than the method isascii().
+    bint PyUnicode_IS_ASCII(str text)
+
 cdef enum:
     # Characters. E.164 allows 15 digits; the rest is room for separators, codes and SIP users.
     number_limit = 128
@@ -10,17 +14,17 @@ cdef enum:
 cdef inline int check_number(str number) except -1:
     """Raise NumberError for a number that is too long or is not Unicode text."""
     if len(number) > number_limit:
-        _refuse(number, f"is {len(number)} characters long, at most {number_limit} are allowed")
-    if not number.isascii():
+        refuse_number(number, f"is {len(number)} characters long, at most {number_limit} are allowed")
+    if not PyUnicode_IS_ASCII(number):
         try:
             utf8(number)
         except UnicodeEncodeError:
             from engine.numbers.text import HALF_PAIR
-            _refuse(number, HALF_PAIR)
+            refuse_number(number, HALF_PAIR)
     return 0
 
 
-cdef inline int _refuse(str number, str reason) except -1:
+cdef inline int refuse_number(str number, str reason) except -1:
     from engine.numbers.text import NumberError
     raise NumberError(number, reason)
 

@@ -50,11 +50,6 @@ struct Refusal {
     std::string offender;  // the text RE2 blames, "" or the whole pattern when it blames no part
 };
 
-inline Refusal probe(std::string_view pattern) {
-    const RE2 compiled(piece(pattern), pattern_options());
-    return {refusal_kind(compiled.error_code()), compiled.error_arg()};
-}
-
 // One compiled pattern. Groups that took no part in a match have a null data().
 class Pattern {
 public:
@@ -64,6 +59,9 @@ public:
 
     bool ok() const { return compiled_.ok(); }
     int groups() const { return groups_; }
+    Refusal refusal() const {
+        return {refusal_kind(compiled_.error_code()), compiled_.error_arg()};
+    }
 
     const std::string& text() const { return compiled_.pattern(); }
 
@@ -78,9 +76,20 @@ public:
                                wanted + 1);
     }
 
+    // Search anywhere in the text for the first group alone, without taking memory.
+    bool search_first_group(std::string_view text, re2::StringPiece& group) const {
+        re2::StringPiece found[2];
+        const bool matched =
+            compiled_.Match(piece(text), 0, text.size(), RE2::UNANCHORED, found, 2);
+        group = found[1];
+        return matched;
+    }
+
 private:
     RE2 compiled_;
     int groups_;
 };
+
+inline Refusal probe(std::string_view pattern) { return Pattern(pattern).refusal(); }
 
 }  // namespace quickcall::numbers

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace quickcall::numbers {
@@ -58,19 +59,45 @@ inline constexpr bool is_separator(std::uint32_t code) {
     return range != unicode_separators.end() && range->first <= code;
 }
 
-inline constexpr auto ascii_fold = [] {
-    std::array<std::uint32_t, 0x80> table{};
-    for (std::uint32_t code = 0; code < table.size(); ++code) {
-        table[code] = is_separator(code) ? removed : code;
+// What becomes of the 128 ASCII characters, for one pass without branches.
+using AsciiKept = std::array<bool, 0x80>;
+
+inline constexpr AsciiKept ascii_not_separator = [] {
+    AsciiKept kept{};
+    for (std::uint32_t code = 0; code < kept.size(); ++code) {
+        kept[code] = !is_separator(code);
     }
-    return table;
+    return kept;
 }();
+
+inline constexpr AsciiKept ascii_alphanumeric = [] {
+    AsciiKept kept{};
+    for (std::uint32_t code = 0; code < kept.size(); ++code) {
+        kept[code] = (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') ||
+                     (code >= 'a' && code <= 'z');
+    }
+    return kept;
+}();
+
+struct AsciiCopy {
+    std::size_t length;  // characters kept
+    bool colon;          // there is a colon, without which no text is a URI
+};
+
+// Copy the characters to keep of an ASCII text. `to` has room for the whole text.
+inline AsciiCopy copy_ascii(const AsciiKept& kept, const char* from, std::size_t size, char* to) {
+    AsciiCopy copy{0, false};
+    for (std::size_t index = 0; index < size; ++index) {
+        const char character = from[index];
+        to[copy.length] = character;
+        copy.length += kept[static_cast<unsigned char>(character)];
+        copy.colon |= character == ':';
+    }
+    return copy;
+}
 
 // The character to keep in place of `code`, or `removed`.
 inline std::uint32_t fold_separator(std::uint32_t code) {
-    if (code < ascii_fold.size()) {
-        return ascii_fold[code];
-    }
     return is_separator(code) ? removed : fold_full_width(code);
 }
 

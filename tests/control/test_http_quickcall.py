@@ -171,7 +171,14 @@ async def test_a_user_rings_every_device_without_auto_answer(
 
 @pytest.mark.parametrize(
     ("segment", "number"),
-    [("%2B14155550100", "+14155550100"), ("+1", "+1"), ("1%252F", "1%2F"), ("1%2F2", "1/2")],
+    [
+        ("%2B14155550100", "+14155550100"),
+        ("%252B1", "%2B1"),
+        ("+1", "+1"),
+        ("1%252F", "1%2F"),
+        ("1%2F2", "1/2"),
+        ("sip%3A%252A97%2523@h", "sip:%2A97%23@h"),
+    ],
 )
 async def test_the_number_is_decoded_once(
     root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine, segment: str, number: str

@@ -2,6 +2,9 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
+from itertools import dropwhile
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine.numbers.number_filter import NumberFilter, NumberFilterError
 from engine.numbers.pattern import find_fault
+from engine.numbers.text import NumberError
 
 # Dense in what the rules are about, so that clashes and matches are common.
 TYPED = st.text(alphabet="0123 ,.-()+*#aZé\u00a0\u2013\u2011１＋（。²_/\u200e", max_size=16)
@@ -63,11 +67,71 @@ def obvious_separator(character: str) -> bool:
 
 
 def obvious_default(number: str) -> str:
-    return "".join(FULL_WIDTH.get(c, c) for c in number if not obvious_separator(c))
+    text = obvious_number(number)
+    return "".join(FULL_WIDTH.get(c, c) for c in text if not obvious_separator(c))
 
 
 def obvious_alphanumeric(number: str) -> str:
-    return "".join(c for c in (FULL_WIDTH.get(c, c) for c in number) if c.isalnum())
+    return "".join(c for c in (FULL_WIDTH.get(c, c) for c in obvious_number(number)) if c.isalnum())
+
+
+class Malformed(Exception):
+    """The obvious implementation's refusal of a URI."""
+
+
+def demand(condition: bool) -> None:
+    if not condition:
+        raise Malformed
+
+
+def obvious_number(text: str) -> str:
+    """Return the number inside a URI, undone of percent-encoding; other text as it is."""
+    bare = "".join(dropwhile(obvious_separator, text))
+    scheme, colon, rest = bare.partition(":")
+    if not colon or scheme.lower() not in ("tel", "sip", "sips"):
+        return text
+    demand(not has_control(text))
+    if scheme.lower() == "tel":
+        return obvious_tel(rest.partition(";")[0])
+    demand(rest.count("@") == 1)
+    userinfo, _, after = rest.partition("@")
+    host = re.split("[;?]", after)[0]
+    demand(re.fullmatch(r"[A-Za-z0-9.\-_:\[\]\x80-\U0010ffff]+", host) is not None)
+    user = re.split("[:;]", userinfo)[0]
+    allowed = r"[A-Za-z0-9\-_.!~*'()&=+$,?/#% \x80-\U0010ffff]+"
+    demand(re.fullmatch(allowed, user) is not None)
+    return decoded(user)
+
+
+def obvious_tel(digits: str) -> str:
+    number = decoded(digits)
+    demand(re.fullmatch(r"[A-Za-z0-9+*#,.\-() \x80-\U0010ffff]+", number) is not None)
+    kept = "".join(c for c in number if not obvious_separator(c))
+    demand("+" not in kept[1:])
+    return number
+
+
+def has_control(text: str) -> bool:
+    return any(unicodedata.category(character) == "Cc" for character in text)
+
+
+def decoded(text: str) -> str:
+    demand(re.fullmatch(r"(?:[^%]|%[0-9A-Fa-f]{2})*", text) is not None)
+    try:
+        number = unquote_to_bytes(text).decode()
+    except UnicodeDecodeError:
+        raise Malformed from None
+    demand(not has_control(number))
+    demand(not all(map(obvious_separator, number)))
+    return number
+
+
+def outcome(run: Callable[[str], str], number: str) -> str | None:
+    """Return the filtered number, or None for a refused URI."""
+    try:
+        return run(number)
+    except (Malformed, NumberError):
+        return None
 
 
 def test_default_filter_equals_obvious_python_on_every_character() -> None:
@@ -77,12 +141,40 @@ def test_default_filter_equals_obvious_python_on_every_character() -> None:
     assert wrong == []
 
 
+URI_TOKENS = (
+    "+ 1 23 % %2 %31 %2B %0A %C3%A9 %C3 %40 @ h h.example ; a=b : ? / - ( é １ \u2013 * # [::1]"
+)
+URI_PARTS = st.sampled_from([*URI_TOKENS.split(), " ", "\n", "\x85"])
+URIS = st.builds(
+    lambda before, scheme, parts, host: before + scheme + "".join(parts) + host,
+    st.sampled_from(["", "", " ", "\u200e", "x"]),
+    st.sampled_from(["tel:", "sip:", "sips:", "Tel:", "SIP:", "mailto:"]),
+    st.lists(URI_PARTS, max_size=10),
+    st.sampled_from(["", "@h", "@example.com:5060;a=b"]),
+)
+
+
 @UNTIMED
-@given(NUMBERS)
-def test_boolean_filters_equal_obvious_python(number: str) -> None:
-    assert NumberFilter.compile(None).apply(number).number == obvious_default(number)
-    assert NumberFilter.compile(True).apply(number).number == obvious_alphanumeric(number)
-    assert NumberFilter.compile(False).apply(number).number == number
+@given(
+    NUMBERS | URIS,
+    st.sampled_from([(None, obvious_default), (True, obvious_alphanumeric), (False, str)]),
+)
+def test_boolean_filters_equal_obvious_python(
+    number: str, way: tuple[bool | None, Callable[[str], str]]
+) -> None:
+    spec, obvious = way
+    chosen = NumberFilter.compile(spec)
+    expected = outcome(obvious, number)
+    assert outcome(lambda text: chosen.apply(text).number, number) == expected
+    assert outcome(lambda text: chosen.apply_many([text])[0], number) == expected
+
+
+@UNTIMED
+@given(URIS)
+def test_no_control_character_comes_out_of_a_uri(number: str) -> None:
+    number = outcome(lambda text: NumberFilter().apply(text).number, number) or ""
+    if re.match(r"\W*(tel|sips?):", number, re.IGNORECASE):
+        assert not has_control(number)
 
 
 @UNTIMED

@@ -4,12 +4,15 @@ import unicodedata
 
 import pytest
 
+from engine.numbers import pattern as diagnosis
+from engine.numbers._number_filter import probe_pattern
 from engine.numbers.number_filter import (
     REGEX_CACHE_SIZE,
+    FilterResult,
     NumberFilter,
     NumberFilterError,
-    _compiled,
 )
+from engine.numbers.pattern import find_fault
 from engine.numbers.text import NumberError
 
 
@@ -155,6 +158,14 @@ def test_regex_takes_the_first_group(
         (r"1[[:bogus:]]", 2, "class"),
         ("1\\", 1, "backslash"),
         (r"é\é", 1, "escape"),
+        (r"\12\1", 3, r"back-reference \1"),
+        (r"\b[0\b]", 4, "escape"),
+        (r"[\12\1", 4, "back-reference"),
+        (r"[P-\d]", 3, "escape"),
+        (r"(?P<a>1)(?P<", 8, "group operator"),
+        (r"[[:alpha:]\pL]*1**", 16, "repetition of a repetition"),
+        (r"1\x{12", 1, "escape"),
+        (r"1\x{", 1, r"\x{...}"),
         (r"(?i)1(?i", 5, "group operator"),
         (r"1(?P<n", 1, "group name"),
         ("1\ud800", 1, "surrogate"),
@@ -207,13 +218,68 @@ def test_any_character_survives_at_full_length(spec: bool | str | None) -> None:
 
 
 def test_compiled_patterns_are_shared_and_bounded() -> None:
-    _compiled.cache_clear()
-    for index in range(REGEX_CACHE_SIZE + 10):
+    first = NumberFilter.compile("(first)")
+    for index in range(REGEX_CACHE_SIZE - 1):
         NumberFilter.compile(f"({index})")
+    assert NumberFilter.compile("(first)") is first
+    for index in range(REGEX_CACHE_SIZE):
         NumberFilter.compile(f"({index})")
-    info = _compiled.cache_info()
-    assert info.currsize == REGEX_CACHE_SIZE
-    assert info.hits == info.misses == REGEX_CACHE_SIZE + 10
+    assert NumberFilter.compile("(first)") is not first
+
+
+@pytest.mark.parametrize(
+    ("spec", "equal", "other"),
+    [(None, None, False), (True, "true", None), (False, "false", True), ("(1)", "(1)", "(2)")],
+)
+def test_filters_are_values(
+    spec: bool | str | None, equal: bool | str | None, other: bool | str | None
+) -> None:
+    one, same = NumberFilter.compile(spec), NumberFilter.compile(equal)
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != NumberFilter.compile(other)
+    assert one != spec
+    assert repr(one) == f"NumberFilter.compile({one.spec!r})"
+    with pytest.raises(AttributeError):
+        one.spec = other  # type: ignore[misc]
+
+
+def test_a_filter_made_without_a_value_is_the_default() -> None:
+    assert NumberFilter() == NumberFilter.compile(None)
+    assert NumberFilter().apply("1-2") == FilterResult("12", "default", None)
+
+
+def test_results_are_values() -> None:
+    result = NumberFilter.compile("^9(.*)").apply("9411")
+    same = FilterResult(number="411", applied="regex", note=None)
+    assert result == same
+    assert hash(result) == hash(same)
+    assert result != FilterResult("411", "regex", "no match")
+    assert result != ("411", "regex", None)
+    assert repr(result) == "FilterResult(number='411', applied='regex', note=None)"
+    with pytest.raises(AttributeError):
+        result.number = "1"  # type: ignore[misc]
+    match result:
+        case FilterResult(number, applied, note):
+            assert (number, applied, note) == ("411", "regex", None)
+
+
+@pytest.mark.parametrize("spec", [None, True, False, r"(\d+)", "1"])
+def test_many_are_filtered_as_one_is(spec: bool | str | None) -> None:
+    chosen = NumberFilter.compile(spec)
+    numbers = ["+1 (415)", "", "\u20131", "tel:+1-2", "9é", "1" * 128]
+    assert chosen.apply_many(numbers) == [chosen.apply(number).number for number in numbers]
+    assert chosen.apply_many([]) == []
+    with pytest.raises(NumberError, match="129 characters"):
+        chosen.apply_many(["1", "1" * 129])
+
+
+@pytest.mark.parametrize("wrong", [None, b"1", 1])
+def test_only_text_is_filtered(wrong: object) -> None:
+    with pytest.raises(TypeError):
+        NumberFilter().apply(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        NumberFilter().apply_many(["1", wrong])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+b", "(a|aa)+b", "((a*)*)*b", "(.*)(.*)(.*)(.*)(.*)b"])
@@ -221,3 +287,34 @@ def test_catastrophic_patterns_end(pattern: str) -> None:
     # A backtracking matcher would take some 2**127 steps for the nested ones. No end anchor here:
     # it would let RE2 look at the last character first.
     assert filtered(pattern, "a" * 127 + "!")[2] == "no match"
+
+
+# Each is refused at its end, behind as much as fits of what RE2 reads slowest.
+@pytest.mark.parametrize(
+    ("part", "end"),
+    [
+        (r"\pL", r"\1"),
+        (r"\pL", "(?=1)"),
+        (r"\pL*", "(*)"),
+        (r"[\pL]", "1**"),
+        (r"[\\b\pL]", r"[\b]"),
+        (r"\12", r"\1"),
+        (r"(?P<a>1)", "(?P<a"),
+        (r"1{1000}", "1{1001}"),
+    ],
+)
+def test_diagnosis_asks_re2_about_little(
+    part: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counting(text: str) -> tuple[str, str] | None:
+        asked.append(text)
+        return probe_pattern(text)
+
+    monkeypatch.setattr(diagnosis, "probe_pattern", counting)
+    hostile = "(?i)" + part * ((1000 - len(end)) // len(part)) + end
+    assert find_fault(hostile) is not None
+    slow = [text.count(r"\pL") for text in asked]
+    assert sum(slow) <= 2 * hostile.count(r"\pL")
+    assert sum(map(len, asked)) <= 12 * len(hostile)
