@@ -2,6 +2,9 @@
 
 import re
 
+# Characters of a refused number that an error keeps: as many as a number may have.
+_KEPT = 128
+
 # The password of a SIP URI (RFC 3261 19.1.1), and whatever else may stand in its place.
 _PASSWORD = re.compile(r"(sips?:[^:@;]*:)[^@]*", re.IGNORECASE)
 
@@ -10,12 +13,12 @@ class NumberError(ValueError):
     """A number cannot be filtered or routed.
 
     Raised for more than 128 characters, for text that is not Unicode (half of a surrogate pair) and
-    for malformed tel: and sip: URIs. Attributes: `number`, the number as given, but without the
-    password of a sip: URI; `reason`, what is wrong, where in characters, and what is allowed.
+    for malformed tel: and sip: URIs. Attributes: `number`, the first 128 characters as given, but
+    without the password of a sip: URI; `reason`, what is wrong, where, and what is allowed.
     """
 
     def __init__(self, number: str, reason: str) -> None:
-        self.number = _PASSWORD.sub(r"\1***", number)
+        self.number = _PASSWORD.sub(r"\1***", number[:_KEPT])
         super().__init__(f"number {self.number[:32]!r} {reason}")
         self.reason = reason
 
