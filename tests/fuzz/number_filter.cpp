@@ -1,4 +1,4 @@
-// Separators and user regexes: a line with a pattern, then lines with numbers.
+// Separators, URIs and user regexes: a line with a pattern, then lines with numbers.
 #include "separators.hpp"
 
 #include <string>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fuzz.hpp"
+#include "number_uri.hpp"
 #include "pattern.hpp"
 
 namespace {
@@ -53,6 +54,29 @@ void check_characters(std::string_view text) {
     }
 }
 
+// A character for each byte, but for those that cannot begin UTF-8: they stand for all the rest.
+void check_uri(std::string_view scheme, std::string_view text) {
+    std::vector<std::uint32_t> typed(scheme.begin(), scheme.end());
+    for (const char byte : text) {
+        const auto code = static_cast<unsigned char>(byte);
+        typed.push_back(code < 0xF8 ? code : 0x2010u + code);
+    }
+    const Characters characters{typed.data(), typed.size()};
+    const UriStart start = uri_start(characters);
+    expect(start.scheme != Scheme::none, "a scheme is known, whatever comes behind it");
+    std::vector<std::uint32_t> number(typed.size());
+    const UriNumber found = number_of_uri(characters, start, number.data());
+    if (found.fault != nullptr) {
+        expect(found.position <= typed.size(), "a fault lies in the text");
+        return;
+    }
+    expect(found.length > 0 && found.length < typed.size(), "a number is part of its URI");
+    for (std::size_t index = 0; index < found.length; ++index) {
+        expect(!uri::is_control(number[index]), "no control character comes out of a URI");
+        expect(number[index] <= 0x10FFFF, "what comes out of a URI is Unicode");
+    }
+}
+
 bool inside(re2::StringPiece part, std::string_view whole) {
     return part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size();
 }
@@ -83,6 +107,9 @@ void check_search(const Pattern& pattern, const RE2& regex, std::string_view num
             continue;
         }
         expect(found.size() == tried.size(), "as many groups as were asked for");
+        re2::StringPiece first;
+        expect(pattern.search_first_group(number, first), "with one group as with all");
+        expect(wanted == 0 || same(first, found[1]), "the first group alone is the same");
         for (std::size_t group = 0; group < found.size(); ++group) {
             expect(same(found[group], tried[group]), "the leftmost match, and its groups");
             expect(found[group].data() == nullptr || inside(found[group], number),
@@ -130,6 +157,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::size_t line = 1; line < lines.size(); ++line) {
         numbers.push_back(lines[line].substr(0, number_limit));
         check_characters(numbers.back());
+        for (const std::string_view scheme : {"tel:", " SIP:", "sips:"}) {
+            check_uri(scheme, numbers.back());
+        }
     }
     const std::string_view pattern = lines.front().substr(0, pattern_limit);
     check_pattern(pattern, numbers);
