@@ -32,7 +32,7 @@ cdef extern from "separators.hpp" namespace "quickcall::numbers" nogil:
     uint32_t fold_full_width(uint32_t code)
 
     cdef cppclass AsciiKept:
-        pass
+        cbool operator[](size_t code)
 
     cdef struct AsciiCopy:
         size_t length
@@ -318,12 +318,16 @@ cdef str _without_separators_or_uri(str number, Way way):
             folded = fold_separator(text.data[index])
         else:
             folded = fold_full_width(text.data[index])
-            folded = folded if (<Py_UCS4>folded).isalnum() else removed
+            folded = folded if _is_alphanumeric(folded) else removed
         changed |= folded != text.data[index]
         if folded != removed:
             kept[length] = folded
             length += 1
     return PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, kept, length) if changed else number
+
+
+cdef inline bint _is_alphanumeric(uint32_t code):
+    return ascii_alphanumeric[code] if code < 0x80 else (<Py_UCS4>code).isalnum()
 
 
 cdef Characters _inside_uri(
