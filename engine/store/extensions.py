@@ -45,10 +45,15 @@ class Extensions:
 
     def keep(self, endpoint: User | Device) -> None:
         """Take over the claims of a new or changed device or user, checked before."""
-        claimant, holder = _who(endpoint), _holder(endpoint)
+        claimant, holder, claimed = _who(endpoint), _holder(endpoint), _claimed(endpoint)
+        if self._numbers.get(claimant) == claimed and all(
+            self._claims[number][claimant] == holder for number in claimed
+        ):
+            # The list stays the one it is, and whoever has compiled it need not do so again.
+            return
         self.forget(endpoint)
-        self._numbers[claimant] = _claimed(endpoint)
-        for number in self._numbers[claimant]:
+        self._numbers[claimant] = claimed
+        for number in claimed:
             self._claims.setdefault(number, {})[claimant] = holder
 
     def forget(self, endpoint: User | Device) -> None:

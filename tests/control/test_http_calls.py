@@ -103,6 +103,10 @@ async def test_the_openapi_document_describes_every_route(client: httpx.AsyncCli
         f"{account}/devices/{{document_id}}": {"get", "post", "patch", "delete"},
         f"{account}/channels/{{call_id}}": {"get", "post", "delete"},
         f"{account}/cdrs/{{cdr_id}}": {"get"},
+        f"{account}/blocklists/{{document_id}}": {"get", "post", "patch", "delete"},
+        f"{account}/blacklists": {"get", "put"},
+        f"{account}/dialplans": {"get"},
+        "/v2/dial_plans/{name}": {"get", "put", "post", "patch", "delete"},
     }.items():
         assert methods <= set(paths[path]), path
     post = paths[f"{account}/devices/{{endpoint_id}}/quickcall/{{number}}"]["post"]
@@ -113,7 +117,11 @@ async def test_the_openapi_document_describes_every_route(client: httpx.AsyncCli
     assert {"timeout", "cid-name", "number_filter", "target_call_id"} <= names
     references = {r.rsplit("/", 1)[1] for r in _references(document)}
     assert references <= set(document["components"]["schemas"])
-    assert "id" not in document["components"]["schemas"]["Device"]["required"]
+    schemas = document["components"]["schemas"]
+    assert "id" not in schemas["Device"]["required"]
+    assert schemas["Blocklist"]["required"] == ["name"]
+    rule = {"$ref": "#/components/schemas/DialPlanRule"}
+    assert schemas["SharedDialPlan"]["additionalProperties"] == rule
 
 
 def _references(value: object) -> list[str]:

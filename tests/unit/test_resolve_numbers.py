@@ -248,6 +248,7 @@ async def test_only_what_has_changed_is_compiled_again(house: House) -> None:
     assert first is not None
     assert second is not None
     assert first is not second
+    assert first.extensions is second.extensions
     assert first.blocked is second.blocked
     assert first.carriers is second.carriers
     await house.directory.patch("resource", house.account, "r1", {"weight_cost": 2})
@@ -257,6 +258,11 @@ async def test_only_what_has_changed_is_compiled_again(house: House) -> None:
     assert third.extensions is second.extensions
     assert third.blocked is not second.blocked
     assert third.carriers is not second.carriers
+    await house.device("d2")
+    fourth = house.plan_of("d1")
+    assert fourth is not None
+    assert fourth.extensions is not third.extensions
+    assert fourth.carriers is third.carriers
 
 
 async def test_parts_are_shared_by_the_plans_of_an_account(house: House) -> None:
