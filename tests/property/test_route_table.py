@@ -1,5 +1,6 @@
 """The compiled route table against an oracle that tries every row for every number."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -171,6 +172,37 @@ def test_what_is_no_pattern_is_refused(text: str) -> None:
     error = caught.value
     assert (error.line, error.field, error.value) == (1, "match", text)
     assert error.position is None or 0 <= error.position <= len(text)
+
+
+def test_a_large_table_answers_like_dictionaries() -> None:
+    """Tens of thousands of rows fill many blocks of each set; dictionaries find the same rows."""
+    draw = random.Random(20)
+    extensions = {f"{draw.randrange(10**7)}" for _ in range(20_000)}
+    prefixes = {f"{draw.randrange(10 ** draw.randint(1, 8))}" for _ in range(20_000)}
+    beginnings = {f"{draw.randrange(10**5, 10**6)}" for _ in range(10_000)}
+    rows = [RouteRow("extension", text, "device", "desk") for text in sorted(extensions)]
+    rows += [RouteRow("prefix", text, "resource", "acme") for text in sorted(prefixes)]
+    rows += [RouteRow("pattern", f"_{text}NX", "resource", "acme") for text in sorted(beginnings)]
+    draw.shuffle(rows)
+    lines = {(row.kind, row.match): line for line, row in enumerate(rows, start=1)}
+
+    def obvious(number: str) -> int | None:
+        if ("extension", number) in lines:
+            return lines["extension", number]
+        if len(number) == 8 and number[6] in "23456789" and number[:6] in beginnings:
+            return lines["pattern", f"_{number[:6]}NX"]
+        for size in range(len(number), 0, -1):
+            if ("prefix", number[:size]) in lines:
+                return lines["prefix", number[:size]]
+        return None
+
+    numbers = [row.match.strip("_NX") + tail for row in rows for tail in ("", "21", "07")]
+    numbers += [f"{draw.randrange(10 ** draw.randint(1, 9))}" for _ in range(20_000)]
+    table = RouteTable.compile(rows)
+    found = table.match_many(numbers)
+    told = [table.line(index) if index >= 0 else None for index in found]
+    assert told == [obvious(number) for number in numbers]
+    assert len(set(told)) > 40_000
 
 
 BROKEN = st.sampled_from(
