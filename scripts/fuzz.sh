@@ -34,7 +34,7 @@ compile() {
 fuzz() {
     local home=$out/$1 dictionary=()
     [ ! -f "$source/$1.dict" ] || dictionary=("-dict=$source/$1.dict")
-    exec "$home/fuzz" "${dictionary[@]}" -max_total_time="$seconds" -max_len=2048 -timeout=20 -rss_limit_mb=1024 \
+    exec "$home/fuzz" "${dictionary[@]}" -max_total_time="$seconds" -max_len=2048 -timeout=20 -rss_limit_mb=2048 \
         -print_final_stats=1 -artifact_prefix="$home/" "$home/corpus" "$source/corpus/$1" >"$home/log" 2>&1
 }
 

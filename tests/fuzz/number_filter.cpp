@@ -1,12 +1,12 @@
-// Separators, URIs and user regexes: a line with a pattern, then lines with numbers.
+// Separators and user regexes: a line with a pattern, then lines with numbers.
 #include "separators.hpp"
 
+#include <cctype>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "fuzz.hpp"
-#include "number_uri.hpp"
 #include "pattern.hpp"
 
 namespace {
@@ -54,26 +54,29 @@ void check_characters(std::string_view text) {
     }
 }
 
-// A character for each byte, but for those that cannot begin UTF-8: they stand for all the rest.
-void check_uri(std::string_view scheme, std::string_view text) {
-    std::vector<std::uint32_t> typed(scheme.begin(), scheme.end());
+// The pass over ASCII against one character at a time.
+void check_ascii(std::string_view text) {
+    std::string ascii;
     for (const char byte : text) {
-        const auto code = static_cast<unsigned char>(byte);
-        typed.push_back(code < 0xF8 ? code : 0x2010u + code);
+        ascii.push_back(static_cast<char>(byte & 0x7F));
     }
-    const Characters characters{typed.data(), typed.size()};
-    const UriStart start = uri_start(characters);
-    expect(start.scheme != Scheme::none, "a scheme is known, whatever comes behind it");
-    std::vector<std::uint32_t> number(typed.size());
-    const UriNumber found = number_of_uri(characters, start, number.data());
-    if (found.fault != nullptr) {
-        expect(found.position <= typed.size(), "a fault lies in the text");
-        return;
+    std::string kept, alphanumeric;
+    for (const char byte : ascii) {
+        if (!listed(static_cast<unsigned char>(byte))) {
+            kept.push_back(byte);
+        }
+        if (std::isalnum(static_cast<unsigned char>(byte)) != 0) {
+            alphanumeric.push_back(byte);
+        }
     }
-    expect(found.length > 0 && found.length < typed.size(), "a number is part of its URI");
-    for (std::size_t index = 0; index < found.length; ++index) {
-        expect(!uri::is_control(number[index]), "no control character comes out of a URI");
-        expect(number[index] <= 0x10FFFF, "what comes out of a URI is Unicode");
+    const bool colon = ascii.find(':') != std::string::npos;
+    for (const bool all : {true, false}) {
+        std::string copied(ascii.size(), ' ');
+        const AsciiCopy copy = copy_ascii(all ? ascii_not_separator : ascii_alphanumeric,
+                                          ascii.data(), ascii.size(), copied.data());
+        copied.resize(copy.length);
+        expect(copied == (all ? kept : alphanumeric), "ASCII is filtered like any character");
+        expect(copy.colon == colon, "what may be a URI is seen");
     }
 }
 
@@ -98,6 +101,11 @@ bool search_by_trying(const RE2& regex, std::string_view text,
 }
 
 void check_search(const Pattern& pattern, const RE2& regex, std::string_view number) {
+    std::vector<re2::StringPiece> first(2);
+    re2::StringPiece first_group;
+    expect(pattern.search_first_group(number, first_group) == search_by_trying(regex, number, first),
+           "a first group is looked for where there is a match");
+    expect(same(first_group, first[1]), "the first group of the leftmost match");
     for (const int wanted : {0, 1, pattern.groups()}) {
         std::vector<re2::StringPiece> found;
         const bool matched = pattern.search(number, wanted, found);
@@ -107,9 +115,6 @@ void check_search(const Pattern& pattern, const RE2& regex, std::string_view num
             continue;
         }
         expect(found.size() == tried.size(), "as many groups as were asked for");
-        re2::StringPiece first;
-        expect(pattern.search_first_group(number, first), "with one group as with all");
-        expect(wanted == 0 || same(first, found[1]), "the first group alone is the same");
         for (std::size_t group = 0; group < found.size(); ++group) {
             expect(same(found[group], tried[group]), "the leftmost match, and its groups");
             expect(found[group].data() == nullptr || inside(found[group], number),
@@ -157,9 +162,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::size_t line = 1; line < lines.size(); ++line) {
         numbers.push_back(lines[line].substr(0, number_limit));
         check_characters(numbers.back());
-        for (const std::string_view scheme : {"tel:", " SIP:", "sips:"}) {
-            check_uri(scheme, numbers.back());
-        }
+        check_ascii(numbers.back());
     }
     const std::string_view pattern = lines.front().substr(0, pattern_limit);
     check_pattern(pattern, numbers);
