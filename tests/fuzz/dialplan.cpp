@@ -173,7 +173,8 @@ void check_number(const Plan& plan, const RouteTable& table, const NaivePlan& na
     expect(found.rewrite == answer.rewrite, "the rewrite rule");
     expect(!found.has_e164 || found.e164 == answer.e164, "the E.164 form");
     expect(found.dialled == answer.dialled, "what is dialled at an endpoint");
-    expect(found.refusal == answer.refusal && found.refused_by == answer.refused_by &&
+    const Judgement& judgement = found.judgement;
+    expect(judgement.verdict == answer.refusal && judgement.by == answer.refused_by &&
                found.refused == answer.refused,
            "what is refused, and why");
     std::vector<NaiveHop> hops, dropped;
@@ -191,6 +192,7 @@ void check_number(const Plan& plan, const RouteTable& table, const NaivePlan& na
         expect(static_cast<int>(table.row(found.index).line) == answer.index, "the row");
     }
     plan.classify(found);
+    expect(found.number == answer.number, "an explanation leaves the number alone");
     expect(found.has_e164, "a resolution is completed for an explanation");
 }
 

@@ -143,8 +143,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         NaiveRow row;
         if (line.starts_with('?')) {
             numbers.push_back(line.substr(1));
-        } else if (rows.size() < row_limit &&
-                   quickcall::fuzz::read_row(line, static_cast<std::uint32_t>(rows.size() + 1), row)) {
+            continue;
+        }
+        const auto next = static_cast<std::uint32_t>(rows.size() + 1);
+        if (next <= row_limit && quickcall::fuzz::read_row(line, next, row)) {
             texts.push_back(line.substr(1, row.match.size()));
             add(row, builder, rows);
         }
