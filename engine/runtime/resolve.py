@@ -69,8 +69,8 @@ class _Hunt:
     """Those to try, in order."""
     passed: list[str] = field(default_factory=list)
     """Why the others are not tried, in words."""
-    barred: str = ""
-    """Why the first of those is not tried that would be sent a denied number."""
+    refusal: Refusal | None = None
+    """Why the first of those is not tried that would be sent a number that may not be dialled."""
 
 
 class Resolver:
@@ -144,7 +144,7 @@ class Resolver:
         if route.kind is RouteKind.REFUSED:
             return _refused(route)
         hunt = self._hunt(request.account_id, plan, route.hops)
-        return Refusal(BARRED, hunt.barred) if hunt.barred and not hunt.offers else None
+        return None if hunt.offers else hunt.refusal
 
     def destination(self, asked: ResolveDestination, now: float) -> DestinationResolved:
         """Return where the number of an answered originate goes. Never raises for what a user did.
@@ -214,8 +214,8 @@ class Resolver:
         if hunt.offers:
             endpoints = tuple(_carrier_endpoint(offer) for offer in hunt.offers)
             return Destination(hunt.offers[0].number, endpoints, rule)
-        if hunt.barred:
-            return Destination(route.number, (), rule, Refusal(BARRED, hunt.barred))
+        if hunt.refusal is not None:
+            return Destination(route.number, (), rule, hunt.refusal)
         return _nowhere(route.number, rule)
 
     def _hunt(self, account_id: str, plan: DialPlan, hops: Iterable[Hop]) -> _Hunt:
@@ -226,10 +226,10 @@ class Resolver:
                 hunt.passed.append(self._why_no_offer(account_id, hop.resource_id))
             for offer in offers:
                 # The plan has looked at what it says is dialled; a gateway may change that.
-                barred = "" if offer.sent == hop.number else _barred(plan, offer.sent)
-                if barred:
-                    hunt.barred = hunt.barred or barred
-                    hunt.passed.append(f"carrier {offer.to.resource.id} {barred}")
+                refused, why = ("", "") if offer.sent == hop.number else plan.refusal_of(offer.sent)
+                if refused:
+                    hunt.refusal = hunt.refusal or Refusal(_REFUSED[refused], why)
+                    hunt.passed.append(f"carrier {offer.to.resource.id}, where {why}")
                 else:
                     hunt.offers.append(offer)
         return hunt
@@ -293,15 +293,6 @@ def _refused(route: Route) -> Refusal:
 
 def _nowhere(number: str, why: str) -> Destination:
     return Destination(number, (), why, Refusal(NO_ROUTE, f"no route for {number}: {why}"))
-
-
-def _barred(plan: DialPlan, number: str) -> str:
-    """Return why a carrier may not be sent a number, empty when it may."""
-    numbering = plan.numbering
-    name = numbering.classify(numbering.e164(number))
-    return (
-        f"would be sent {number!r}, of class {name}, which is denied" if name in plan.denied else ""
-    )
 
 
 def _carrier_endpoint(offer: Offer) -> Endpoint:

@@ -130,9 +130,18 @@ async def test_no_gateway_makes_a_forbidden_number_of_another(
     await gateways(house, "r1", gateway, {"prefix": "77"})
     house.table = RouteTable.compile([RouteRow("regex", r"^\+?\d+$", "resource", "r1")])
     assert sent(house, number) == [("r1", f"77{number}")]
-    assert "of class emergency, which is denied" in house.dialled(number).rule
+    assert "'911' is refused by classifier emergency" in house.dialled(number).rule
     await house.put("resource", {"name": "r1", "gateways": [{"server": "x", **gateway}]}, "r1")
     assert refusal(house, number) == "OUTGOING_CALL_BARRED"
+
+
+async def test_no_gateway_makes_a_blocked_number_of_another(house: House) -> None:
+    await house.device("d1")
+    await gateways(house, "r1", {"prefix": "1415"})
+    house.table = RouteTable.compile([RouteRow("prefix", "555", "resource", "r1")])
+    assert refusal(house, "5550100") == ""
+    await house.put("blocklist", {"name": "Main", "numbers": {"+14155550100": {}}}, "b1")
+    assert refusal(house, "5550100") == "NUMBER_BLOCKED"
 
 
 # --- shared dial plans ---
