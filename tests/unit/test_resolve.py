@@ -21,7 +21,7 @@ from engine.core.values import (
     OriginateRequest,
 )
 from engine.numbers.dialplan import DialPlan
-from engine.numbers.route_table import RouteTable
+from engine.numbers.route_table import RouteRow, RouteTable
 from engine.runtime.plans import Plans
 from engine.runtime.resolve import Resolver
 from engine.sip.bindings import Binding
@@ -274,6 +274,26 @@ async def test_a_disabled_carrier_is_passed_over(house: House) -> None:
     await house.carrier("r1", "^.*$", 1, {"server": "192.0.2.3"})
     await house.directory.patch("resource", house.account, "r1", {"enabled": False})
     assert cause(house.dialled("123")) == "NO_ROUTE_DESTINATION"
+
+
+async def test_what_a_gateway_makes_of_a_number_is_refused_too(house: House) -> None:
+    await house.device("d1")
+    for name, prefix in (("r1", "91"), ("r2", "+1415555"), ("r3", "9" * 64)):
+        await house.carrier(name, "^never$", 1, {"server": "192.0.2.3", "prefix": prefix})
+    await house.put("blocklist", {"name": "Main", "numbers": {"+14155550001": {}}}, "b1")
+    house.table = RouteTable.compile(
+        [
+            RouteRow("prefix", "1", "resource", "r1"),
+            RouteRow("prefix", "0001", "resource", "r2"),
+            RouteRow("prefix", "2", "resource", "r3"),
+        ]
+    )
+    assert cause(house.dialled("1")) == "OUTGOING_CALL_BARRED"
+    assert cause(house.dialled("0001")) == "NUMBER_BLOCKED"
+    assert [each.number for each in house.dialled("12").endpoints] == ["9112"]
+    # Longer than any number that may be typed.
+    long = "2" * 128
+    assert [each.number for each in house.dialled(long).endpoints] == ["9" * 64 + "+" + long]
 
 
 async def test_a_change_of_the_directory_is_seen_by_the_next_call(house: House) -> None:
