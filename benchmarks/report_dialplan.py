@@ -37,7 +37,7 @@ def figure(value: float | None) -> str:
     """Return a number with as many digits as it is worth."""
     if value is None:
         return ""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def timed(row: Result, way: str) -> list[str]:
@@ -68,7 +68,7 @@ def compared(results: list[Result], kind: str, queries: str) -> str:
             lines.append([contender.name, *[""] * 9, note])
             continue
         row = measured[-1]
-        memory = row["index_bytes_per_row" if contender.name == OURS else "resident_bytes_per_row"]
+        memory = row["index_bytes_per_row" if contender.name == OURS else "heap_bytes_per_row"]
         lines.append(
             [
                 *(contender.name, f"{row['rows']:,}", *timed(row, "bulk"), *timed(row, "call")),

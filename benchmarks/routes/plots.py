@@ -81,7 +81,7 @@ def _memory(results: list[Result], path: Path) -> None:
     for name, row in largest.items():
         if name != OURS:
             label = f"{name} ({SIZE_NAMES.get(row['rows'], row['rows'])})"
-            bars.append((label, row["resident_bytes_per_row"], STYLE[name]["color"]))
+            bars.append((label, row["heap_bytes_per_row"], STYLE[name]["color"]))
     bars.sort(key=lambda bar: -bar[1])
     figure, panel = plt.subplots(figsize=(8.5, 4.4))
     names, values, colours = zip(*bars, strict=True)
@@ -90,7 +90,7 @@ def _memory(results: list[Result], path: Path) -> None:
     panel.set(
         xscale="log", xlabel="bytes per route (in brackets: routes in the largest table held)"
     )
-    panel.margins(x=0.12)
+    panel.set_xlim(left=1, right=max(values) * 2.2)
     _save(figure, path)
 
 
@@ -112,5 +112,5 @@ def _loads(results: list[Result], path: Path) -> None:
     panel.set(xscale="log", yscale="log", ylabel="nanoseconds per load")
     panel.set_xlabel("working set in MB; vertical: what finds a row in a deck of that many routes")
     panel.grid(True, alpha=0.3)
-    panel.legend(frameon=False, loc="center left")
+    panel.legend(loc="center left", framealpha=1, edgecolor="none")
     _save(figure, path)

@@ -159,7 +159,7 @@ def figures(race: Race, size: int, queries: list[Path]) -> list[dict[str, object
 def _facts(entrant: Entrant, size: int, queries: str) -> dict[str, object]:
     facts = entrant.facts
     shown: dict[str, object] = {"build_s": facts["build_s"]}
-    for name in ("resident", "index", "total"):
+    for name in ("heap", "index", "total"):
         value = facts[f"{name}_bytes"]
         if isinstance(value, int):
             shown[f"{name}_bytes_per_row"] = round(value / size, 2)

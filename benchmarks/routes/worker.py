@@ -13,10 +13,8 @@ JSON object a line as the answer:
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
-import os
 import resource
 import sys
 import time
@@ -26,18 +24,12 @@ from pathlib import Path
 
 from benchmarks.routes.contender import Built
 from benchmarks.routes.contenders import CONTENDERS
+from benchmarks.routes.heap import bytes_in_use
 from benchmarks.routes.table import load
 
 ROUND_NS = 400_000_000
 """About how long a round may take: the slow are asked for fewer numbers, from the front."""
 FEWEST, FEW = 20, 5_000
-
-
-def resident() -> int:
-    """Return the bytes of this process that are in memory, after giving back what is free."""
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Queries:
@@ -110,17 +102,17 @@ def main() -> None:
     contender = next(each for each in CONTENDERS[table] if each.name == name)
     # Loads the library before memory is looked at.
     contender.build(list(load(Path(rows)))[:10])
-    before = resident()
+    before = bytes_in_use()
     began = time.process_time_ns()
     built = contender.build(load(Path(rows)))
     took = time.process_time_ns() - began
-    grown = resident() - before
+    grown = bytes_in_use() - before
     gc.disable()
     queries = {Path(path).stem: Queries(Path(path).read_text(), built) for path in paths}
     _say(
         {
             "build_s": took / 1e9,
-            "resident_bytes": grown,
+            "heap_bytes": grown,
             "index_bytes": built.index_bytes,
             "total_bytes": built.total_bytes,
             "counts": {stem: asked.count for stem, asked in queries.items()},
