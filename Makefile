@@ -21,7 +21,7 @@ serve: setup ## run the engine in the foreground
 test: setup ## all tests
 	@$(sanitizer) $(python) -m pytest -q $(ARGS)
 
-check: setup ## formatting, lint, types, stubs and boundaries, without changing a file
+check: setup ## formatting, lint, types, stubs, boundaries, a minute of fuzzing; changes no file
 	@bash scripts/check.sh
 
 format: setup ## rewrite the Python files as `make check` wants them
