@@ -51,16 +51,22 @@ _CARIBBEAN = (
     "|868|649|340"
 )
 
+# Kazoo's, and those that every mobile phone knows (3GPP TS 22.101, 10.1.1).
+_EMERGENCY = r"^\+?(911|922|933|833|811|711|999|112|000|08|110|118|119)$"
+
 KAZOO_CLASSIFIERS = (
     Classifier("tollfree_us", r"^\+1((?:800|88\d|877|866|855|844|833|822)\d{7})$", "US toll-free"),
     Classifier("toll_us", r"^\+1(900\d{7})$", "US premium rate"),
-    Classifier("emergency", r"^(911|922|933|833|811|711|999)$", "Emergency", emergency=True),
+    Classifier("emergency", _EMERGENCY, "Emergency", emergency=True),
     Classifier("caribbean", rf"^\+?1((?:{_CARIBBEAN})\d{{7}})$", "Caribbean"),
     Classifier("did_us", r"^(\+?1)?([2-9][0-9]{2}[2-9][0-9]{6})$", "US"),
     Classifier("international", r"^\+([2-9]\d{7,})$", "International"),
     Classifier("unknown", r"^(.*)$", "Unknown"),
 )
-"""Kazoo's defaults, in its order. 833 alone is an emergency code; +1833 and 7 digits, toll-free."""
+"""Kazoo's defaults in its order, with more emergency numbers.
+
+833 alone is an emergency code; +1833 and 7 digits, toll-free.
+"""
 
 DEFAULT_DENIED = frozenset({"emergency", "toll_us"})
 """Classes that carriers are never sent unless an account, user or device allows them."""

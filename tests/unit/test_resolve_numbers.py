@@ -118,7 +118,6 @@ async def test_an_extension_is_no_call_to_the_outside(house: House) -> None:
 @pytest.mark.parametrize(
     ("number", "gateway"),
     [
-        ("+911", {"invite_format": "strip_plus"}),
         ("11", {"prefix": "9"}),
         ("91", {"suffix": "1"}),
     ],
