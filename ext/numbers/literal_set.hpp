@@ -72,33 +72,81 @@ class LiteralSet {
 public:
     using Ordinal = std::uint32_t;
 
+    // More walks hide no more of the time memory takes.
+    static constexpr std::size_t walks_at_once = 32;
+
     // `texts` are strings of symbols, none empty, sorted and each once. `ordinals` receives the
     // ordinal of every text; ordinals count from 0 and are dense.
     void build(const std::vector<std::string_view>& texts, std::vector<Ordinal>& ordinals);
 
-    // Calls `on_mark(edge, length)` for every text of the set that `number` begins with, shortest
-    // first; `length` is in bytes of the number, and `ordinal(edge)` tells which text it is.
-    template <class OnMark>
-    void walk(std::string_view number, OnMark on_mark) const {
-        if (blocks_.empty()) {
-            return;
-        }
+    // How far a walk along a number has come.
+    struct Place {
         std::uint32_t node = 0;
-        for (std::size_t at = 0; at < number.size(); ++at) {
-            const auto byte = static_cast<unsigned char>(number[at]);
-            std::uint64_t edge = edge_of(node, symbols[byte]);
-            if (symbols[byte] == escape_symbol) [[unlikely]] {
-                if (!descend(edge, node) || !descend(edge = edge_of(node, byte >> 4), node)) {
-                    return;
-                }
-                edge = edge_of(node, byte & 15);
-            }
-            if (bit(blocks_[edge / edges].marks, edge % edges)) {
-                on_mark(edge, at + 1);
-            }
-            if (!descend(edge, node)) {
+        bool open = false;  // whether longer texts lie that way
+    };
+
+    Place begin() const { return {0, !blocks_.empty()}; }
+
+    // Goes on from an open place by the next byte of a number. Calls `on_mark(edge)` when a text of
+    // the set ends behind it; `ordinal(edge)` tells which.
+    template <class OnMark>
+    void step(Place& place, unsigned char byte, OnMark on_mark) const {
+        std::uint64_t edge = edge_of(place.node, symbols[byte]);
+        if (symbols[byte] == escape_symbol) [[unlikely]] {
+            place.open = descend(edge, place.node) &&
+                         descend(edge = edge_of(place.node, byte >> 4), place.node);
+            if (!place.open) {
                 return;
             }
+            edge = edge_of(place.node, byte & 15);
+        }
+        if (bit(blocks_[edge / edges].marks, edge % edges)) {
+            on_mark(edge);
+        }
+        place.open = descend(edge, place.node);
+    }
+
+    // Calls `on_mark(edge, length)` for every text of the set that `number` begins with, shortest
+    // first; `length` is in bytes of the number.
+    template <class OnMark>
+    void walk(std::string_view number, OnMark on_mark) const {
+        Place place = begin();
+        for (std::size_t at = 0; place.open && at < number.size(); ++at) {
+            step(place, static_cast<unsigned char>(number[at]),
+                 [&](std::uint64_t edge) { on_mark(edge, at + 1); });
+        }
+    }
+
+    // Walks along at most `walks_at_once` numbers in turns, so that while one waits for memory the
+    // others go on. Calls `on_mark(index, edge, length)` as `walk` does, for each number in order.
+    template <class OnMark>
+    void walk_many(const std::string_view* numbers, std::size_t count, OnMark on_mark) const {
+        struct Walker {
+            std::uint32_t node;
+            std::uint32_t index;
+            std::size_t at;
+        };
+        std::array<Walker, walks_at_once> walkers;
+        std::size_t open = 0;
+        for (std::size_t index = 0; index < count && !blocks_.empty(); ++index) {
+            walkers[open] = {0, static_cast<std::uint32_t>(index), 0};
+            open += !numbers[index].empty();
+        }
+        while (open > 0) {
+            std::size_t kept = 0;
+            for (std::size_t turn = 0; turn < open; ++turn) {
+                Walker walker = walkers[turn];
+                const std::string_view number = numbers[walker.index];
+                Place place{walker.node, true};
+                step(place, static_cast<unsigned char>(number[walker.at++]),
+                     [&](std::uint64_t edge) { on_mark(walker.index, edge, walker.at); });
+                // Kept or not without a branch: nobody could foresee which walk ends when.
+                walker.node = place.node;
+                __builtin_prefetch(&blocks_[place.node / nodes]);
+                walkers[kept] = walker;
+                kept += place.open && walker.at < number.size();
+            }
+            open = kept;
         }
     }
 
@@ -112,9 +160,6 @@ public:
 
     std::size_t size() const { return size_; }
     std::size_t bytes() const { return blocks_.size() * sizeof(Block); }
-
-    // Fetch what the first step for a node reads.
-    void prefetch(std::uint32_t node) const { __builtin_prefetch(&blocks_[node / nodes]); }
 
 private:
     static constexpr std::uint32_t nodes = 12;       // in a block

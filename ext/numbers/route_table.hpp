@@ -77,22 +77,9 @@ public:
         return found;
     }
 
-    // The most specific pattern in Asterisk's order. A longer literal beginning is more specific
-    // than anything a shorter one is followed by.
+    // The most specific pattern in Asterisk's order.
     Index pattern(std::string_view number) const {
-        if (lists_.empty()) {
-            return none;
-        }
-        Beginnings begun(*this, number);
-        for (std::size_t at = begun.size(); at-- > 0;) {
-            const auto [list, length] = begun[at];
-            const TailAutomaton::State start = tail_lists_[lists_[list].tails].start;
-            const std::uint32_t found = tails_.match(start, number.substr(length));
-            if (found != TailAutomaton::none) {
-                return static_cast<Index>(first_[1] + lists_[list].first_row + found);
-            }
-        }
-        return none;
+        return lists_.empty() ? none : most_specific(number, Beginnings(*this, number));
     }
 
     // The longest prefix; a + in front of the number is not looked at.
@@ -122,6 +109,25 @@ public:
             found = prefix(number);
         }
         return found == none ? regex(number) : found;
+    }
+
+    // The rows that win for many numbers.
+    void match_many(const std::string_view* numbers, std::size_t count, Index* rows) const {
+        if (index_bytes() > cached_bytes) {
+            match_in_turns(numbers, count, rows);
+            return;
+        }
+        for (std::size_t at = 0; at < count; ++at) {
+            rows[at] = match(numbers[at]);
+        }
+    }
+
+    // The same for a table that is waited for: numbers walk together.
+    void match_in_turns(const std::string_view* numbers, std::size_t count, Index* rows) const {
+        constexpr std::size_t at_once = LiteralSet::walks_at_once;
+        for (std::size_t at = 0; at < count; at += at_once) {
+            match_some(numbers + at, std::min(count - at, at_once), rows + at);
+        }
     }
 
     const Row& row(Index index) const { return rows_[static_cast<std::size_t>(index)]; }
@@ -212,22 +218,20 @@ private:
     public:
         struct Begun {
             std::uint32_t list;
-            std::size_t length;
+            std::uint32_t length;
         };
-        Beginnings(const RouteTable& table, std::string_view number) {
+        Beginnings() = default;
+        // Only with the list that has no literal beginning.
+        explicit Beginnings(const RouteTable& table) {
             if (table.has_bare_list_) {
                 push({static_cast<std::uint32_t>(table.lists_.size() - 1), 0});
             }
+        }
+        Beginnings(const RouteTable& table, std::string_view number) : Beginnings(table) {
             table.beginnings_.walk(number, [&](std::uint64_t edge, std::size_t length) {
-                push({table.beginnings_.ordinal(edge), length});
+                push({table.beginnings_.ordinal(edge), static_cast<std::uint32_t>(length)});
             });
         }
-        std::size_t size() const { return few_size_ + more_.size(); }
-        Begun operator[](std::size_t at) const {
-            return at < few_size_ ? few_[at] : more_[at - few_size_];
-        }
-
-    private:
         void push(Begun begun) {
             if (few_size_ < few_.size()) {
                 few_[few_size_++] = begun;
@@ -235,10 +239,82 @@ private:
                 more_.push_back(begun);
             }
         }
+        std::size_t size() const { return few_size_ + more_.size(); }
+        Begun operator[](std::size_t at) const {
+            return at < few_size_ ? few_[at] : more_[at - few_size_];
+        }
+
+    private:
         std::array<Begun, 8> few_;
         std::size_t few_size_ = 0;
         std::vector<Begun> more_;
     };
+
+    // A table that fits the cache next to a core has nothing to wait for.
+    static constexpr std::size_t cached_bytes = 512 * 1024;
+
+    // What `match` finds, for as many numbers as walk at once.
+    void match_some(const std::string_view* numbers, std::size_t count, Index* rows) const {
+        std::fill_n(rows, count, none);
+        extensions_.walk_many(numbers, count, [&](auto at, std::uint64_t edge, std::size_t length) {
+            if (length == numbers[at].size()) {
+                rows[at] = static_cast<Index>(extensions_.ordinal(edge));
+            }
+        });
+        match_patterns(numbers, count, rows);
+        std::array<std::string_view, LiteralSet::walks_at_once> open;
+        std::array<std::size_t, LiteralSet::walks_at_once> places;
+        std::size_t left = 0;
+        for (std::size_t at = 0; at < count; ++at) {
+            open[left] = without_plus(numbers[at]);
+            places[left] = at;
+            left += rows[at] == none;
+        }
+        std::array<std::uint64_t, LiteralSet::walks_at_once> last;
+        last.fill(no_edge);
+        prefixes_.walk_many(open.data(), left, [&](auto at, std::uint64_t edge, std::size_t) {
+            last[at] = edge;
+        });
+        for (std::size_t at = 0; at < left; ++at) {
+            rows[places[at]] = last[at] == no_edge
+                                   ? regex(numbers[places[at]])
+                                   : static_cast<Index>(first_[2] + prefixes_.ordinal(last[at]));
+        }
+    }
+
+    // Fills in the patterns of numbers that no extension has.
+    void match_patterns(const std::string_view* numbers, std::size_t count, Index* rows) const {
+        if (lists_.empty()) {
+            return;
+        }
+        std::array<Beginnings, LiteralSet::walks_at_once> begun;
+        for (std::size_t at = 0; at < count; ++at) {
+            begun[at] = Beginnings(*this);
+        }
+        beginnings_.walk_many(numbers, count, [&](auto at, std::uint64_t edge, std::size_t length) {
+            const std::uint32_t list = beginnings_.ordinal(edge);
+            begun[at].push({list, static_cast<std::uint32_t>(length)});
+            __builtin_prefetch(&lists_[list]);
+        });
+        for (std::size_t at = 0; at < count; ++at) {
+            if (rows[at] == none) {
+                rows[at] = most_specific(numbers[at], begun[at]);
+            }
+        }
+    }
+
+    // A longer literal beginning is more specific than anything a shorter one is followed by.
+    Index most_specific(std::string_view number, const Beginnings& begun) const {
+        for (std::size_t at = begun.size(); at-- > 0;) {
+            const auto [list, length] = begun[at];
+            const TailAutomaton::State start = tail_lists_[lists_[list].tails].start;
+            const std::uint32_t found = tails_.match(start, number.substr(length));
+            if (found != TailAutomaton::none) {
+                return static_cast<Index>(first_[1] + lists_[list].first_row + found);
+            }
+        }
+        return none;
+    }
 
     void add_group(Index first, std::vector<Index>& rows) const {
         Index at = first;

@@ -42,6 +42,7 @@ cdef extern from "route_table_builder.hpp" namespace "quickcall::numbers" nogil:
 
     cdef cppclass CppTable "const quickcall::numbers::RouteTable":
         int32_t match(string_view number) except +
+        void match_many(const string_view* numbers, size_t count, int32_t* rows) except +
         const Row& row(int32_t index)
         const Target& target(const Row& row)
         const string& prepend(const Row& row)
@@ -132,15 +133,15 @@ cdef class RouteTable:
 
         Raises NumberError for the first number that is too long or not Unicode text.
         """
-        cdef array.array found = array.clone(_INDICES, len(numbers), zero=False)
-        cdef int32_t* indices = <int32_t*> found.data.as_voidptr
-        cdef CppTable* table = self.table.get()
-        cdef Py_ssize_t at = 0
+        cdef Py_ssize_t count = len(numbers)
+        cdef array.array found = array.clone(_INDICES, count, zero=False)
+        cdef vector[string_view] views
         cdef str number
+        views.reserve(count)
         for number in numbers:
             check_number(number)
-            indices[at] = table.match(utf8(number))
-            at += 1
+            views.push_back(utf8(number))
+        self.table.get().match_many(views.data(), views.size(), <int32_t*> found.data.as_voidptr)
         return found
 
     def row(self, index: int) -> RouteRow:

@@ -127,6 +127,11 @@ void check_table(RouteTableBuilder& builder, const std::vector<NaiveRow>& rows,
     for (std::size_t index = 0; index < rows.size(); ++index) {
         check_row(*table, static_cast<RouteTable::Index>(index), naive);
     }
+    std::vector<RouteTable::Index> many(numbers.size());
+    table->match_in_turns(numbers.data(), numbers.size(), many.data());
+    for (std::size_t at = 0; at < numbers.size(); ++at) {
+        expect(many[at] == table->match(numbers[at]), "numbers that walk together find the same");
+    }
     for (const std::string_view number : numbers) {
         check_number(*table, naive, number.substr(0, quickcall::fuzz::text_limit));
     }

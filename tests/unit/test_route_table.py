@@ -156,6 +156,31 @@ def test_many_numbers_at_once() -> None:
     assert [table.line(row) if row >= 0 else None for row in found] == [2, 1, None, None]
 
 
+def test_many_numbers_at_once_of_a_table_beyond_the_caches() -> None:
+    rows = [RouteRow("prefix", f"1{number:06}", "resource", "r") for number in range(200_000)]
+    rows += [RouteRow("extension", f"{number * 7919:011}", "user", "u") for number in range(50_000)]
+    rows += [RouteRow("pattern", f"_9{number:05}N.", "resource", "r") for number in range(20_000)]
+    rows += [RouteRow("pattern", "_X[1-3].", "resource", "r"), RouteRow("regex", "é", "user", "u")]
+    table = RouteTable.compile(rows)
+    assert table.index_bytes > 512 * 1024
+    numbers = [
+        form
+        for number in range(0, 200_000, 331)
+        for form in (
+            f"1{number:06}55",
+            f"+1{number:06}55",
+            f"1{number:06}"[:6],
+            f"{number * 7919:011}",
+            f"9{number % 30_000:05}21",
+            f"8{number}é",
+            "",
+        )
+    ]
+    matches = [table.match(number) for number in numbers]
+    assert list(table.match_many(numbers)) == [match.index if match else -1 for match in matches]
+    assert {match.kind for match in matches if match} == {"extension", "pattern", "prefix", "regex"}
+
+
 def test_targets_name_their_first_line() -> None:
     table = RouteTable.compile([WORLD, ACME, replace(WORLD, match="2")])
     assert table.targets() == [("resource", "world", 1), ("resource", "acme", 2)]
