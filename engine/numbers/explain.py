@@ -112,7 +112,7 @@ class _Walk:
         for index in told:
             rule = wording.rewrite(index, rules[index])
             yield Step("rewrite", self.number, self.number, "lost", rule, first)
-        if applied < 0 and not told:
+        if applied < 0 and not told and not self.rung:
             why = f"none of {len(rules)} rules matches"
             yield Step("rewrite", self.number, self.number, "passed", "", why)
 

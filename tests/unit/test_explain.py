@@ -52,7 +52,6 @@ def test_an_extension_and_what_lost() -> None:
     assert explanation.route.id == "desk"
     assert explanation.steps == (
         Step("extension", "1001", "1001", "matched", "extension 1001", "rings device desk"),
-        Step("rewrite", "1001", "1001", "passed", "", "none of 2 rules matches"),
     )
 
 
