@@ -27,10 +27,14 @@ PAGE = ROOT / "docs" / "dial_plan_performance.md"
 
 
 def table(heads: str, rows: Iterable[Iterable[object]]) -> str:
-    """Return a Markdown table; `heads` are separated by bars."""
+    """Return a Markdown table, figures to the right; `heads` are separated by bars."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    words = [
+        any(re.search("[a-z]", cell) for cell in column) for column in zip(*cells, strict=True)
+    ]
     columns = [head.strip() for head in heads.split("|")]
-    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    lines = [columns, ["---" if is_word else "---:" for is_word in words], *cells]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def figure(value: float | None) -> str:
@@ -130,8 +134,15 @@ def plans(results: list[Result]) -> str:
     return table("what decides | of | ns per call | median", lines)
 
 
+def used(_: list[Result]) -> str:
+    """Return how each library is asked."""
+    everyone = [(each.name, each.how) for kind in ("deck", "sparse") for each in CONTENDERS[kind]]
+    return table("library | asked through", dict.fromkeys(everyone))
+
+
 SECTIONS: dict[str, Callable[[list[Result]], str]] = {
     "machine": machine,
+    "libraries": used,
     "deck": lambda results: compared(results, "deck", "uniform"),
     "deck zipf": lambda results: compared(results, "deck", "zipf"),
     "sizes": sizes,

@@ -31,10 +31,10 @@ OURS = "RouteTable"
 
 CONTENDERS = {
     "deck": (
-        Contender(OURS, "match, match_many", _route_table),
+        Contender(OURS, "`match` and `match_many`", _route_table),
         *DECK,
         *REGEXES,
     ),
-    "sparse": (Contender(OURS, "match, match_many", _route_table), *EXACT),
+    "sparse": (Contender(OURS, "`match` and `match_many`", _route_table), *EXACT),
 }
 """Who looks up what: in a rate deck of prefixes and patterns, in sparse exact numbers."""

@@ -92,9 +92,13 @@ def _alternation(table: Iterable[Row]) -> Built:
 
 
 REGEXES = (
-    Contender("RE2::Set", "all rows in one set, the first of those that match", _re2_set),
-    Contender("hyperscan", "all rows in one database, the first of those reported", _hyperscan),
-    Contender("re loop", "compiled expressions asked in order of precedence", _loop),
-    Contender("re alternation", "one expression of all rows, lastindex", _alternation),
+    Contender(
+        "RE2::Set", "`Set.MatchSet` of google-re2, the first in order of those that match", _re2_set
+    ),
+    Contender(
+        "hyperscan", "block mode, single match, the first in order of those reported", _hyperscan
+    ),
+    Contender("re loop", "compiled expressions in order until one matches", _loop),
+    Contender("re alternation", "one expression, a group a row, `lastindex`", _alternation),
 )
 """For any table."""

@@ -135,17 +135,21 @@ def _pygtrie(rows: Iterable[Row]) -> Built:
 
 
 DECK = (
-    Contender("dict by length", "the number's beginnings, longest first, in a dict", _dict),
-    Contender("marisa-trie", "Trie.iter_prefixes_with_ids and an array of rows", _marisa),
-    Contender("datrie", "BaseTrie.longest_prefix_value", _datrie),
-    Contender("pygtrie", "CharTrie.longest_prefix", _pygtrie),
+    Contender(
+        "dict by length",
+        "beginnings, longest first, of the lengths found after its first three",
+        _dict,
+    ),
+    Contender("marisa-trie", "`Trie.iter_prefixes_with_ids`, one trie, an array of rows", _marisa),
+    Contender("datrie", "`BaseTrie.longest_prefix_value`", _datrie),
+    Contender("pygtrie", "`CharTrie.longest_prefix`", _pygtrie),
 )
 """For a table of prefixes and patterns."""
 
 EXACT = (
-    Contender("dict", "dict.get", _exact_dict),
-    Contender("marisa-trie", "Trie.get and an array of rows", _exact_marisa),
-    Contender("datrie", "BaseTrie.longest_prefix_value", _datrie),
-    Contender("pygtrie", "CharTrie.longest_prefix", _pygtrie),
+    Contender("dict", "`dict.get`", _exact_dict),
+    Contender("marisa-trie", "`Trie.get` and an array of rows", _exact_marisa),
+    Contender("datrie", "`BaseTrie.longest_prefix_value`", _datrie),
+    Contender("pygtrie", "`CharTrie.longest_prefix`", _pygtrie),
 )
 """For a table of exact numbers."""
