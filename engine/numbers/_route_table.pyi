@@ -1,8 +1,10 @@
 import array
 from collections.abc import Iterable
+from typing import final
 
 from engine.numbers.route_rows import RouteHop, RouteRow, RowKind, TargetKind
 
+@final
 class RouteTable:
     def __init__(self, *args: object, **kwargs: object) -> None: ...
     @staticmethod
@@ -20,6 +22,7 @@ class RouteTable:
     def total_bytes(self) -> int: ...
     def capsule(self) -> object: ...
 
+@final
 class RouteMatch:
     def __init__(self, *args: object, **kwargs: object) -> None: ...
     @property

@@ -1,6 +1,7 @@
 # distutils: language = c++
 # cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
 """A route table in C++, behind classes that hold nothing but a share of it."""
+cimport cython
 from cpython cimport array
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from libc.stddef cimport ptrdiff_t
@@ -93,6 +94,7 @@ cdef str _text(const string& text):
     return text.data()[:text.size()].decode("utf-8")
 
 
+@cython.final
 cdef class RouteTable:
     """Rows compiled for matching; made by `compile` or a RouteTableBuilder."""
 
@@ -224,6 +226,9 @@ cdef class RouteTable:
         return &self.table.get().row(<int32_t> index)
 
 
+@cython.final
+@cython.no_gc
+@cython.freelist(64)
 cdef class RouteMatch:
     """The best row for one number; what it says is looked up when it is asked."""
 
