@@ -299,13 +299,14 @@ inline bool RouteTableBuilder::check_group(RowKind kind, Group group, RowRefusal
     const std::vector<Entry>& entries = entries_[static_cast<std::size_t>(kind)];
     for (std::size_t at = group.first; at < group.last; ++at) {
         if (table_->targets_[entries[at].row.target].to != "resource") {
-            // The row to blame is the later one, whichever of the two is hunted first.
-            const auto later = std::max_element(
+            // The row to blame is the last one, whichever is hunted first.
+            const auto [first, last] = std::minmax_element(
                 entries.begin() + static_cast<std::ptrdiff_t>(group.first),
                 entries.begin() + static_cast<std::ptrdiff_t>(group.last),
                 [](const Entry& a, const Entry& b) { return a.row.line < b.row.line; });
-            refusal = refuse(*later, "match",
-                             "another row has this text, and only carriers are hunted");
+            refusal = refuse(*last, "match",
+                             "stands in line " + std::to_string(first->row.line) +
+                                 " too, and only carriers are hunted");
             return false;
         }
     }
