@@ -16,11 +16,11 @@ class RouteRow:
 
     Fields: `kind`; `match`, the text of that kind: a whole number (`extension`), an Asterisk
     pattern that begins with `_` (`pattern`), what a number begins with, a leading + left out
-    (`prefix`), 1 to 128 characters each, or an RE2 regex searched anywhere, at most 1024 (`regex`);
-    `to` and `id`, what it leads to; `priority`, 0 to 65535, lower is hunted first; `weight`, 1 to
-    65535, the share among rows of equal priority; `strip`, 0 to 128 characters taken off the front
-    of the number, a leading + not counted; `prepend`, at most 64 characters put in front of what is
-    left; `description`, for people, at most 256 characters.
+    (`prefix`), 1 to 128 characters each, or an RE2 regex searched anywhere, at most 1024 (`regex`,
+    at most 1000 rows of a table); `to` and `id`, what it leads to; `priority`, 0 to 65535, lower is
+    hunted first; `weight`, 1 to 65535, the share among rows of equal priority; `strip`, 0 to 128
+    characters taken off the front of the number, a leading + not counted; `prepend`, at most 64
+    characters put in front of what is left; `description`, for people, at most 256 characters.
     """
 
     kind: RowKind

@@ -158,7 +158,6 @@ public:
     // The text of an ordinal, found by asking where in the count it lies.
     std::string text(Ordinal ordinal) const;
 
-    std::size_t size() const { return size_; }
     std::size_t bytes() const { return blocks_.size() * sizeof(Block); }
 
 private:
@@ -207,7 +206,6 @@ private:
     void count();
 
     std::vector<Block> blocks_;
-    std::size_t size_ = 0;
 };
 
 inline void LiteralSet::build(const std::vector<std::string_view>& texts,
@@ -215,7 +213,6 @@ inline void LiteralSet::build(const std::vector<std::string_view>& texts,
     struct Range {
         std::size_t first, last;
     };
-    size_ = texts.size();
     ordinals.assign(texts.size(), 0);
     blocks_.clear();
     std::vector<Range> level, next;

@@ -20,7 +20,7 @@
 
 #include "asterisk_pattern.hpp"
 #include "literal_set.hpp"
-#include "pattern.hpp"
+#include "regex_list.hpp"
 #include "tail_automaton.hpp"
 
 namespace quickcall::numbers {
@@ -58,15 +58,6 @@ public:
     using Index = std::int32_t;
     static constexpr Index none = -1;
 
-    // The best row of each kind for a number, or none.
-    struct Hits {
-        Index extension, pattern, prefix;
-    };
-
-    Hits walk(std::string_view number) const {
-        return {extension(number), pattern(number), prefix(number)};
-    }
-
     Index extension(std::string_view number) const {
         Index found = none;
         extensions_.walk(number, [&](std::uint64_t edge, std::size_t length) {
@@ -91,12 +82,9 @@ public:
 
     // The first regex that matches somewhere in the number.
     Index regex(std::string_view number) const {
-        for (std::size_t at = 0; at < regexes_.size(); ++at) {
-            if (regexes_[at]->matches(number)) {
-                return static_cast<Index>(first_[3] + at);
-            }
-        }
-        return none;
+        Groups groups;
+        const Index found = regexes_.first(number, groups);
+        return found < 0 ? none : static_cast<Index>(first_[3]) + found;
     }
 
     // The row that wins: extension, pattern, prefix, regex.
@@ -160,7 +148,7 @@ public:
         const Row& taken = row(index);
         std::vector<re2::StringPiece> groups;
         if (taken.kind == RowKind::regex) {
-            const Pattern& regex = *regexes_[head(index) - first_[3]];
+            const Pattern& regex = regexes_[head(index) - first_[3]];
             if (regex.search(number, regex.groups(), groups)) {
                 for (std::size_t at = 1; at < groups.size(); ++at) {
                     if (groups[at].data() != nullptr) {
@@ -349,7 +337,7 @@ private:
     std::vector<PatternList> lists_;  // by the ordinal of the beginning
     bool has_bare_list_ = false;      // the last list has no literal beginning
     std::vector<TailList> tail_lists_;
-    std::vector<std::unique_ptr<Pattern>> regexes_;
+    RegexList regexes_;
     std::size_t first_[row_kinds] = {};  // row of the first group of each kind
     std::vector<Row> rows_;
     std::vector<Target> targets_;
@@ -376,11 +364,12 @@ inline void RouteTable::all(std::string_view number, std::vector<Index>& rows) c
         rows.insert(rows.begin() + static_cast<std::ptrdiff_t>(prefixes),
                     static_cast<Index>(first_[2] + prefixes_.ordinal(edge)));
     });
-    for (std::size_t at = 0; at < regexes_.size(); ++at) {
-        if (regexes_[at]->matches(number)) {
-            rows.push_back(static_cast<Index>(first_[3] + at));
+    regexes_.until(number, [&](std::int32_t at) {
+        if (regexes_[static_cast<std::size_t>(at)].matches(number)) {
+            rows.push_back(static_cast<Index>(first_[3]) + at);
         }
-    }
+        return false;
+    });
 }
 
 inline std::string RouteTable::text(Index index) const {
@@ -388,7 +377,7 @@ inline std::string RouteTable::text(Index index) const {
     switch (rows_[at].kind) {
         case RowKind::extension: return extensions_.text(static_cast<std::uint32_t>(at));
         case RowKind::prefix: return prefixes_.text(static_cast<std::uint32_t>(at - first_[2]));
-        case RowKind::regex: return regexes_[at - first_[3]]->text();
+        case RowKind::regex: return regexes_[at - first_[3]].text();
         case RowKind::pattern: break;
     }
     const auto place = static_cast<std::uint32_t>(at - first_[1]);

@@ -26,6 +26,9 @@ struct RowRefusal {
 
 class RouteTableBuilder {
 public:
+    // Each takes kilobytes of memory, and time for every number that no other row takes.
+    static constexpr std::size_t regex_limit = 1000;
+
     // Numbers are in bounds and texts are clean when they come here; what only a look at `match`
     // can tell is told now, what only all rows together can by `build`.
     RowRefusal add(std::uint32_t line, RowKind kind, std::string_view match, std::string_view to,
@@ -49,7 +52,13 @@ public:
             }
             case RowKind::prefix: match = without_plus(match); [[fallthrough]];
             case RowKind::extension: append_symbols(match, entry.symbols); break;
-            case RowKind::regex: entry.symbols = match; break;
+            case RowKind::regex:
+                if (entries_[static_cast<std::size_t>(kind)].size() == regex_limit) {
+                    return {"kind", "a table may have at most " + std::to_string(regex_limit) +
+                                        " rows of this kind", -1, line, "regex"};
+                }
+                entry.symbols = match;
+                break;
         }
         entries_[static_cast<std::size_t>(kind)].push_back(std::move(entry));
         return {};
@@ -194,13 +203,13 @@ inline bool RouteTableBuilder::place(const std::vector<std::vector<Group>>& grou
     place_set(groups[2], RowKind::prefix, table_->prefixes_);
     for (std::size_t at = 0; at < groups[3].size(); ++at) {
         const Entry& entry = entries_[3][groups[3][at].first];
-        table_->regexes_.push_back(std::make_unique<Pattern>(entry.symbols));
-        if (!table_->regexes_.back()->ok()) {
+        if (!table_->regexes_.add(entry.symbols)) {
             refusal = refuse(entry, "match", "is no regex that RE2 takes");
             return false;
         }
         place_group(RowKind::regex, groups[3][at], table_->first_[3] + at);
     }
+    table_->regexes_.prepare();
     return place_patterns(groups[1], refusal);
 }
 

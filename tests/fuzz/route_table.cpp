@@ -77,10 +77,9 @@ void check_number(const RouteTable& table, const NaiveTable& naive, std::string_
         expected.push_back(naive.winners(kind, number));
         all.insert(all.end(), expected.back().begin(), expected.back().end());
     }
-    const RouteTable::Hits hits = table.walk(number);
-    check_best(table, hits.extension, expected[0], "extension");
-    check_best(table, hits.pattern, expected[1], "pattern, the most specific one");
-    check_best(table, hits.prefix, expected[2], "prefix, the longest one");
+    check_best(table, table.extension(number), expected[0], "extension");
+    check_best(table, table.pattern(number), expected[1], "pattern, the most specific one");
+    check_best(table, table.prefix(number), expected[2], "prefix, the longest one");
     check_best(table, table.regex(number), expected[3], "regex, the first one");
     check_best(table, table.match(number), all, "extension, pattern, prefix, regex");
     std::vector<RouteTable::Index> rows;

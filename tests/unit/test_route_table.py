@@ -111,6 +111,30 @@ def test_a_regex_group_is_hunted_and_asked_in_order() -> None:
     assert [hop.number for hop in match.hunt] == ["12", "12"]
 
 
+def test_many_regexes_are_asked_in_order() -> None:
+    rows = [RouteRow("regex", f"^{number}|^9{number}$", "resource", "r") for number in range(1000)]
+    assert [winner(rows, number) for number in ("7", "9123", "9", "999", "x")] == [
+        8,
+        10,
+        10,
+        10,
+        None,
+    ]
+    told = RouteTable.compile(rows).explain("912")
+    assert [rows[row].match for _, row, _, _ in told] == [
+        "^9|^99$",
+        "^12|^912$",
+        "^91|^991$",
+        "^912|^9912$",
+    ]
+
+
+def test_a_table_has_a_thousand_regexes_at_most() -> None:
+    rows = [RouteRow("regex", "^1", "resource", "r")] * 1001
+    with pytest.raises(RouteTableError, match="line 1001: kind 'regex': a table may have at most"):
+        RouteTable.compile(rows)
+
+
 def test_rows_come_back_in_their_plainest_form() -> None:
     rows = [
         WORLD,
