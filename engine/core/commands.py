@@ -20,8 +20,8 @@ class Dial:
     from_uri: str
     """Name-addr of the From header, display name quoted."""
     next_hop: str = ""
-    """`sip:ip:port;transport=x` to send to when it is not the Request-URI; becomes a loose route
-    removed at the edge."""
+    """`sip:host:port;transport=x` to send to when it is not the Request-URI; becomes a loose route
+    removed at the edge. A host name is looked up before the stack sees the command."""
     routes: tuple[str, ...] = ()
     """Route set (Path), first hop first."""
     headers: tuple[tuple[str, str], ...] = ()
@@ -55,6 +55,43 @@ class Split:
 
     leg: LegId
     other: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class Reoffer:
+    """Offer an answered leg its media anew, by re-INVITE; glare is tried again (RFC 3261 14.1).
+
+    Ends in `LegRenegotiated` when the media changed, in `LegReofferFailed` when it was refused. One
+    is under way at a time: a later one for the same leg waits, and the last of those wins.
+    """
+
+    leg: LegId
+    hold: bool
+    """True: put the peer on hold (`a=sendonly`); False: talk (`a=sendrecv`)."""
+    codec_of: LegId | None = None
+    """Offer exactly what this leg uses now, None: what this leg uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyTalk:
+    """Tell a ringing phone to answer: NOTIFY with `Event: talk` in its early dialog."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgress:
+    """Tell who sent a REFER how it goes: NOTIFY with a `message/sipfrag` body (RFC 3515 2.4.5)."""
+
+    leg: LegId
+    sip_status: int
+    """100 to 699; a final one (200 or more) ends the subscription."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeStock:
+    """Ask for `StockTaken`."""
 
 
 @dataclass(frozen=True, slots=True)

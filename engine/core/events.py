@@ -30,6 +30,8 @@ class LegRang:
     leg: LegId
     sip_status: int
     reason: str
+    talk: bool = False
+    """Its Allow-Events names `talk`: the phone answers when it is told to by NOTIFY."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class LegGaveEarlyMedia:
     reason: str
     codec: str
     remote_sdp: str
+    talk: bool = False
+    """As of `LegRang`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,66 @@ class LegEnded:
     """Cause of a `Reason: Q.850` header, 0 when there was none."""
     warning: str = ""
     """Why the stack itself failed the leg (transport error, bad URI), for logs and outcomes."""
+    contacts: tuple[str, ...] = ()
+    """Contact header values of a 3xx as received, one per contact, parameters included."""
+    sip_cause: int = 0
+    """Cause of a `Reason: SIP` header, 0 when there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegRenegotiated:
+    """An offer and answer inside the dialog, of whichever side, changed the media of a leg."""
+
+    leg: LegId
+    held: bool
+    """The peer has us on hold: it sends only or nothing (RFC 3264 8.4), or names no address."""
+    codec: str
+    remote_sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegReofferFailed:
+    """A `Reoffer` was refused, after the last try if it was glare; the media stay as they are."""
+
+    leg: LegId
+    sip_status: int
+    """0 when nothing came from the wire."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequested:
+    """The peer sent a REFER; the stack answered 202 and told it `100 Trying` (RFC 3515 2.4.4)."""
+
+    leg: LegId
+    refer_to: str
+    """SIP URI of Refer-To, without its embedded headers."""
+    replaces: str
+    """Replaces header embedded in Refer-To, unescaped (RFC 3891 6.1), empty: a blind transfer."""
+    referred_by: str
+    """Referred-By header value, empty when there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class HopsFound:
+    """Where the host name that a `Dial` sends to can be reached, the best first (RFC 3263).
+
+    The INVITE goes to the first; the others are tried after a 503, or when nothing comes back.
+    """
+
+    leg: LegId
+    hops: tuple[str, ...]
+    """`sip:ip:port;transport=x`, at least one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StockTaken:
+    """What the stack holds, all at one moment; the answer to `TakeStock`."""
+
+    legs: tuple[LegId, ...]
+    media_ports: int
+    dialogs: int
+    transactions: int
 
 
 @dataclass(frozen=True, slots=True)

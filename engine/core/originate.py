@@ -343,7 +343,8 @@ class Originate:
 
     def _ignores_early_media(self, leg: Leg) -> bool:
         of_device = leg.plan.endpoint.ignore_early_media
-        return self.subject.request.ignore_early_media if of_device is None else of_device
+        asked = self.subject.request.ignore_early_media if of_device is None else of_device
+        return asked is not False
 
     def _outcome(self, now: float, *, final: bool) -> Outcome:
         subject = self.subject

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import Literal, NewType
 
 LegId = NewType("LegId", int)
 """64-bit id of a leg, never reused while the engine runs."""
@@ -33,6 +33,23 @@ class EndpointType(StrEnum):
 
     DEVICE = "device"
     USER = "user"
+
+
+class DialMethod(StrEnum):
+    """In which order the contacts of the rung side are tried (Kazoo's `Dial-Endpoint-Method`)."""
+
+    SIMULTANEOUS = "simultaneous"
+    """All at once, the first answer wins (a fork)."""
+    SINGLE = "single"
+    """One after the other (a hunt): by q, then by their place."""
+
+
+IgnoreEarlyMedia = bool | Literal["ring_ready", "consume"]
+"""What the early media of a rung device is to whoever asked for the call.
+
+False: an answer. True: nothing. `ring_ready`: ringing. `consume`: nothing, and its packets are read
+and dropped; the relay does that in every case, so it is the same as True (FreeSWITCH's words).
+"""
 
 
 class LegRole(StrEnum):
@@ -123,8 +140,23 @@ class Endpoint:
     """External caller id of the device, shown to the dialled party."""
     number: str = ""
     """Number to ask this carrier for, each having its own prefix and suffix; empty: as dialled."""
-    ignore_early_media: bool | None = None
+    ignore_early_media: IgnoreEarlyMedia | None = None
     """Device policy, None: as the request says."""
+    delay: float | None = None
+    """Seconds from the start of its group to its INVITE, None: as the request says."""
+    timeout: float | None = None
+    """Seconds from its INVITE to its answer, None: as the request says."""
+    progress_timeout: float | None = None
+    """Seconds from its INVITE to its first 18x, None: as the request says."""
+    ignore_completed_elsewhere: bool | None = None
+    """True: a CANCEL does not say that the call was completed elsewhere, so that the phone shows a
+    missed call; None: as the request says."""
+    proxy: str = ""
+    """SIP URI of the outbound proxy, empty: none."""
+    diversions: tuple[str, ...] = ()
+    """Diversion header values (RFC 5806), the latest first."""
+    fallbacks: tuple[Endpoint, ...] = ()
+    """Tried one after the other when this one cannot be reached: carriers of a forwarded call."""
 
     @property
     def aor(self) -> str:
@@ -152,7 +184,7 @@ class OriginateRequest:
     to the dialled party."""
     cid_number: str | None = None
     custom_application_vars: Mapping[str, object] = field(default_factory=dict)
-    ignore_early_media: bool = True
+    ignore_early_media: IgnoreEarlyMedia = True
     media: MediaMode = MediaMode.PROCESS
     number_filter: bool | str | None = None
     target_call_id: str | None = None
@@ -160,6 +192,28 @@ class OriginateRequest:
     """Seconds to ring the endpoint, 3 or more."""
     request_id: str = ""
     """Caller's id of the request; empty: the engine makes one."""
+    call_id: str = ""
+    """Caller's choice of the first A-leg's Call-ID; the others get `-2`, `-3`, ... behind it.
+    Empty: the engine makes them."""
+    dial_method: DialMethod = DialMethod.SIMULTANEOUS
+    fail_on_single_reject: bool | frozenset[str] = False
+    """Whether the first attempt that is refused ends the ringing of all; cause names: only one of
+    those does."""
+    ignore_completed_elsewhere: bool = False
+    """As of `Endpoint`, for endpoints that do not say."""
+    endpoint_delay: float = 0.0
+    """Seconds from the start of a group of attempts to its INVITEs, for endpoints that do not
+    say."""
+    endpoint_timeout: float = 0.0
+    """Seconds from an INVITE to its answer, for endpoints that do not say; 0: until `timeout`."""
+    progress_timeout: float = 0.0
+    """Seconds from an INVITE to its first 18x, for endpoints that do not say; 0: no limit."""
+    max_duration: float = 0.0
+    """Seconds the two may talk, 0: the engine's `max_call_s`."""
+    hide_name: bool = False
+    """Show no caller id name to the dialled party (RFC 3323)."""
+    hide_number: bool = False
+    """Show no caller id number to the dialled party."""
 
 
 @dataclass(frozen=True, slots=True)
