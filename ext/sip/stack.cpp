@@ -2,9 +2,6 @@
 // thread calls pj. Legs report what happened through the mailbox and never call anything else.
 #include "stack.hpp"
 
-#include <sys/resource.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <chrono>
 #include <future>
@@ -13,14 +10,14 @@
 #include <unordered_map>
 
 #include <pjsua2.hpp>
-// The callback table that pjsua2 fills is pjsua's own state. 2.17 is pinned and checked at import.
-#include <pjsua-lib/pjsua_internal.h>
 
 #include "leg.hpp"
 #include "mailbox.hpp"
 #include "pjsua_hooks.hpp"
 #include "relay.hpp"
 #include "requests.hpp"
+#include "setup.hpp"
+#include "wake_up.hpp"
 
 namespace quickcall {
 namespace {
@@ -36,7 +33,6 @@ public:
     explicit Impl(const StackConfig &config) : config_(config), mailbox_(max_events), commands_(max_commands) {}
 
     void start();
-    void wake();
     void close();
 
     const StackConfig config_;
@@ -45,15 +41,13 @@ public:
     std::atomic<std::uint32_t> leg_count_{0}, transactions_{0}, dialogs_{0}, pending_{0}, ports_{0};
     std::atomic<std::uint64_t> relayed_{0};
     std::atomic<bool> closing_{false}, stopping_{false};
+    WakeUp wake_up_;
     std::vector<ListenerConfig> listeners_;  // written before the constructor returns
 
     // Below: SIP thread only.
     void run(std::promise<void> started);
     void open();
     void start_endpoint();
-    void listen(const ListenerConfig &listener);
-    void choose_codecs();
-    void add_wake_up();
     void add_account();
     void execute();
     void execute(Command &command);
@@ -67,7 +61,6 @@ public:
     void hang_up_all();
     void update_gauges();
     void shut_down();
-    static void on_wake_up(pj_ioqueue_key_t *key, pj_ioqueue_op_key_t *op, pj_ssize_t read);
     static void on_session_state(pjsip_inv_session *session, pjsip_event *event);
     static pj_status_t on_leg_request(pjsip_tx_data *tdata);
 
@@ -79,11 +72,6 @@ public:
     std::unordered_map<std::string, std::string> reasons_;  // From tag -> Reason of a leg that is hung up
     std::vector<Command> batch_;
     pjsip_module leg_module_{};
-    int wake_pair_[2] = {-1, -1};
-    pj_pool_t *pool_ = nullptr;
-    pj_ioqueue_key_t *wake_key_ = nullptr;
-    pj_ioqueue_op_key_t wake_op_{};
-    char wake_buffer_[64]{};
     std::thread thread_;
 
     static inline Impl *instance_ = nullptr;  // pjsip's module callbacks carry no user data
@@ -108,32 +96,11 @@ private:
     Mailbox &mailbox_;
 };
 
-bool is_v6(const std::string &host) { return host.find(':') != std::string::npos; }
-
-pjsip_transport_type_e transport_type(const ListenerConfig &listener) {
-    const int v6 = is_v6(listener.host) ? PJSIP_TRANSPORT_IPV6 : 0;
-    if (listener.transport == "udp") return static_cast<pjsip_transport_type_e>(PJSIP_TRANSPORT_UDP + v6);
-    if (listener.transport == "tcp") return static_cast<pjsip_transport_type_e>(PJSIP_TRANSPORT_TCP + v6);
-    if (listener.transport == "tls") return static_cast<pjsip_transport_type_e>(PJSIP_TRANSPORT_TLS + v6);
-    throw std::runtime_error("listeners: transport '" + listener.transport + "' is not udp, tcp or tls");
-}
-
-// Thousands of RTP sockets do not fit into the usual soft limit of 1024 descriptors.
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 void Stack::Impl::start() {
     std::promise<void> started;
     auto ready = started.get_future();
-    if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, wake_pair_) != 0) {
-        throw std::runtime_error("no descriptors left for the wake-up socket");
-    }
     thread_ = std::thread([this, promise = std::move(started)]() mutable { run(std::move(promise)); });
     try {
         ready.get();
@@ -183,9 +150,9 @@ void Stack::Impl::open() {
     const auto t1 = static_cast<unsigned>(config_.t1_ms);
     pjsip_tsx_set_timers(t1, 8 * t1, 10 * t1, 64 * t1);
     relay_ = std::make_unique<Relay>(config_.media_host, config_.rtp_first, config_.rtp_last);
-    for (const auto &listener : config_.listeners) listen(listener);
+    for (const auto &listener : config_.listeners) listeners_.push_back(listen(config_, listener));
     endpoint_->audDevManager().setNoDev();
-    choose_codecs();
+    choose_codecs(config_.codecs);
     requests_ = std::make_unique<Requests>(pjsua_get_pjsip_endpt(), mailbox_, pending_, config_.accept_register,
                                            config_.trace);
     static char leg_name[] = "mod-quickcall-leg";
@@ -196,7 +163,7 @@ void Stack::Impl::open() {
     pjsip_endpt_register_module(pjsua_get_pjsip_endpt(), &leg_module_);
     endpoint_->libStart();
     add_account();
-    add_wake_up();
+    wake_up_.attach(pjsua_get_pjsip_endpt(), [this] { execute(); });
 }
 
 void Stack::Impl::start_endpoint() {
@@ -218,58 +185,7 @@ void Stack::Impl::start_endpoint() {
     config.logConfig.decor = PJ_LOG_HAS_SENDER;
     config.logConfig.writer = new LogToMailbox(mailbox_);  // the endpoint deletes it
     endpoint_->libInit(config);
-    // pjsua2 copies whole messages and SDPs for callbacks that no Leg needs.
-    auto &callbacks = pjsua_var.ua_cfg.cb;
-    callbacks.on_call_state = nullptr;
-    callbacks.on_call_sdp_created = nullptr;
-    callbacks.on_call_tsx_state = nullptr;
-    callbacks.on_call_media_state = nullptr;
-    callbacks.on_call_media_transport_state = nullptr;
-    callbacks.on_stream_precreate = nullptr;
-    callbacks.on_stream_created2 = nullptr;
-    callbacks.on_stream_destroyed = nullptr;
-    callbacks.on_call_rx_offer = nullptr;
-    callbacks.on_call_rx_reinvite = nullptr;
-    callbacks.on_call_tx_offer = nullptr;
-    callbacks.on_auth_challenge = nullptr;
-}
-
-void Stack::Impl::listen(const ListenerConfig &listener) {
-    pj::TransportConfig config;
-    config.port = static_cast<unsigned>(listener.port);
-    config.boundAddress = listener.host;
-    config.publicAddress = config_.public_host;
-    if (listener.transport == "tls") {
-        config.tlsConfig.certFile = config_.tls_certificate;
-        config.tlsConfig.privKeyFile = config_.tls_private_key;
-    }
-    const auto type = transport_type(listener);
-    try {
-        const auto id = endpoint_->transportCreate(type, config);
-        const auto name = endpoint_->transportGetInfo(id).localAddress;
-        const auto colon = name.rfind(':');
-        listeners_.push_back({listener.transport, listener.host, std::stoi(name.substr(colon + 1))});
-    } catch (const pj::Error &error) {
-        throw std::runtime_error("listeners: cannot listen on " + listener.transport + " " + listener.host + ":" +
-                                 std::to_string(listener.port) + ": " + error.reason);
-    }
-}
-
-void Stack::Impl::choose_codecs() {
-    for (const auto &codec : endpoint_->codecEnum2()) endpoint_->codecSetPriority(codec.codecId, 0);
-    int priority = 255;
-    for (const auto &wanted : config_.codecs) {
-        bool known = false;
-        // By name alone: SDP and pjmedia disagree on the clock rate of G.722 (RFC 3551 4.5.2).
-        const auto name = wanted.substr(0, wanted.find('/'));
-        for (const auto &codec : endpoint_->codecEnum2()) {
-            const auto candidate = codec.codecId.substr(0, codec.codecId.find('/'));
-            if (pj_ansi_stricmp(candidate.c_str(), name.c_str()) != 0) continue;
-            endpoint_->codecSetPriority(codec.codecId, static_cast<pj_uint8_t>(priority--));
-            known = true;
-        }
-        if (!known) throw std::runtime_error("codecs: '" + wanted + "' is not built in");
-    }
+    clear_unused_callbacks();
 }
 
 void Stack::Impl::add_account() {
@@ -288,31 +204,6 @@ void Stack::Impl::add_account() {
 }
 
 // --- commands -----------------------------------------------------------------------------------------
-
-void Stack::Impl::add_wake_up() {
-    pool_ = pjsua_pool_create("quickcall", 1000, 1000);
-    pj_ioqueue_callback callback{};
-    callback.on_read_complete = &Impl::on_wake_up;
-    const auto status = pj_ioqueue_register_sock(pool_, pjsip_endpt_get_ioqueue(pjsua_get_pjsip_endpt()),
-                                                 wake_pair_[1], this, &callback, &wake_key_);
-    if (status != PJ_SUCCESS) throw pj::Error(status, "wake-up socket", "", __FILE__, __LINE__);
-    pj_ioqueue_op_key_init(&wake_op_, sizeof wake_op_);
-    pj_ssize_t size = sizeof wake_buffer_;
-    pj_ioqueue_recv(wake_key_, &wake_op_, wake_buffer_, &size, PJ_IOQUEUE_ALWAYS_ASYNC);
-}
-
-void Stack::Impl::wake() {
-    const char one = 1;
-    // A full socket buffer means that a wake-up is on its way already.
-    [[maybe_unused]] const auto sent = ::send(wake_pair_[0], &one, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-void Stack::Impl::on_wake_up(pj_ioqueue_key_t *key, pj_ioqueue_op_key_t *op, pj_ssize_t) {
-    auto *stack = static_cast<Impl *>(pj_ioqueue_get_user_data(key));
-    stack->execute();
-    pj_ssize_t size = sizeof stack->wake_buffer_;
-    pj_ioqueue_recv(key, op, stack->wake_buffer_, &size, PJ_IOQUEUE_ALWAYS_ASYNC);
-}
 
 void Stack::Impl::execute() {
     batch_.clear();
@@ -424,11 +315,8 @@ void Stack::Impl::update_gauges() {
 // Also undoes an `open` that failed half way.
 void Stack::Impl::shut_down() {
     if (requests_ != nullptr) requests_->refuse_all();
-    if (wake_key_ != nullptr) pj_ioqueue_unregister(wake_key_);  // closes wake_pair_[1]
-    wake_key_ = nullptr;
+    wake_up_.detach();
     account_.reset();
-    if (pool_ != nullptr) pj_pool_release(pool_);
-    pool_ = nullptr;
     if (endpoint_ != nullptr) {
         try {
             endpoint_->libDestroy(PJSUA_DESTROY_NO_NETWORK);
@@ -457,7 +345,7 @@ void Stack::drain(std::vector<Event> &into) { impl_->mailbox_.drain(into); }
 bool Stack::submit(std::vector<Command> &&commands) {
     bool first = false;
     if (!impl_->commands_.push(std::move(commands), first)) return false;
-    if (first) impl_->wake();
+    if (first) impl_->wake_up_.wake();
     return true;
 }
 
@@ -477,7 +365,7 @@ Stats Stack::stats() const {
 
 void Stack::begin_close() {
     impl_->closing_.store(true);
-    impl_->wake();
+    impl_->wake_up_.wake();
 }
 
 void Stack::close() { impl_->close(); }
@@ -487,10 +375,8 @@ std::string Stack::pjproject_version() { return pj_get_version(); }
 void Stack::Impl::close() {
     closing_.store(true);
     stopping_.store(true);
-    wake();
+    wake_up_.wake();
     if (thread_.joinable()) thread_.join();
-    if (wake_pair_[0] >= 0) ::close(wake_pair_[0]);
-    wake_pair_[0] = -1;
 }
 
 }  // namespace quickcall

@@ -1,0 +1,93 @@
+#include "setup.hpp"
+
+#include <sys/resource.h>
+
+#include <stdexcept>
+
+#include <pjsua-lib/pjsua.h>
+// The callback table that pjsua2 fills is pjsua's own state. 2.17 is pinned and checked at import.
+#include <pjsua-lib/pjsua_internal.h>
+
+namespace quickcall {
+namespace {
+
+pj_str_t borrowed(const std::string &text) { return pj_str(const_cast<char *>(text.c_str())); }
+
+pjsip_transport_type_e transport_type(const ListenerConfig &listener) {
+    const int v6 = is_v6(listener.host) ? PJSIP_TRANSPORT_IPV6 : 0;
+    if (listener.transport == "udp") return static_cast<pjsip_transport_type_e>(PJSIP_TRANSPORT_UDP + v6);
+    if (listener.transport == "tcp") return static_cast<pjsip_transport_type_e>(PJSIP_TRANSPORT_TCP + v6);
+    if (listener.transport == "tls") return static_cast<pjsip_transport_type_e>(PJSIP_TRANSPORT_TLS + v6);
+    throw std::runtime_error("listeners: transport '" + listener.transport + "' is not udp, tcp or tls");
+}
+
+}  // namespace
+
+bool is_v6(const std::string &host) { return host.find(':') != std::string::npos; }
+
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+ListenerConfig listen(const StackConfig &config, const ListenerConfig &listener) {
+    pjsua_transport_config wanted;
+    pjsua_transport_config_default(&wanted);
+    wanted.port = static_cast<unsigned>(listener.port);
+    wanted.bound_addr = borrowed(listener.host);
+    wanted.public_addr = borrowed(config.public_host);
+    if (listener.transport == "tls") {
+        wanted.tls_setting.cert_file = borrowed(config.tls_certificate);
+        wanted.tls_setting.privkey_file = borrowed(config.tls_private_key);
+    }
+    pjsua_transport_id id = PJSUA_INVALID_ID;
+    pjsua_transport_info info;
+    auto status = pjsua_transport_create(transport_type(listener), &wanted, &id);
+    if (status == PJ_SUCCESS) status = pjsua_transport_get_info(id, &info);
+    if (status == PJ_SUCCESS) return {listener.transport, listener.host, pj_sockaddr_get_port(&info.local_addr)};
+    char reason[PJ_ERR_MSG_SIZE];
+    const auto said = pj_strerror(status, reason, sizeof reason);
+    throw std::runtime_error("listeners: cannot listen on " + listener.transport + " " + listener.host + ":" +
+                             std::to_string(listener.port) + ": " +
+                             std::string(said.ptr, static_cast<std::size_t>(said.slen)));
+}
+
+void choose_codecs(const std::vector<std::string> &names) {
+    pjsua_codec_info codecs[PJMEDIA_CODEC_MGR_MAX_CODECS];
+    unsigned count = PJ_ARRAY_SIZE(codecs);
+    pjsua_enum_codecs(codecs, &count);
+    for (unsigned i = 0; i < count; ++i) pjsua_codec_set_priority(&codecs[i].codec_id, 0);
+    int priority = 255;
+    for (const auto &wanted : names) {
+        bool known = false;
+        // By name alone: SDP and pjmedia disagree on the clock rate of G.722 (RFC 3551 4.5.2).
+        const auto name = wanted.substr(0, wanted.find('/'));
+        for (unsigned i = 0; i < count; ++i) {
+            const std::string id(codecs[i].codec_id.ptr, static_cast<std::size_t>(codecs[i].codec_id.slen));
+            if (pj_ansi_stricmp(id.substr(0, id.find('/')).c_str(), name.c_str()) != 0) continue;
+            pjsua_codec_set_priority(&codecs[i].codec_id, static_cast<pj_uint8_t>(priority--));
+            known = true;
+        }
+        if (!known) throw std::runtime_error("codecs: '" + wanted + "' is not built in");
+    }
+}
+
+void clear_unused_callbacks() {
+    auto &callbacks = pjsua_var.ua_cfg.cb;
+    callbacks.on_call_state = nullptr;
+    callbacks.on_call_sdp_created = nullptr;
+    callbacks.on_call_tsx_state = nullptr;
+    callbacks.on_call_media_state = nullptr;
+    callbacks.on_call_media_transport_state = nullptr;
+    callbacks.on_stream_precreate = nullptr;
+    callbacks.on_stream_created2 = nullptr;
+    callbacks.on_stream_destroyed = nullptr;
+    callbacks.on_call_rx_offer = nullptr;
+    callbacks.on_call_rx_reinvite = nullptr;
+    callbacks.on_call_tx_offer = nullptr;
+    callbacks.on_auth_challenge = nullptr;
+}
+
+}  // namespace quickcall
