@@ -19,7 +19,8 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from engine.core.errors import EngineError
+from engine.core.errors import EngineError, RequestInvalid
+from engine.core.uri import proxy_uri
 
 ENVIRONMENT_PREFIX = "QUICKCALL_"
 """Prefix of the environment variables that set fields."""
@@ -92,6 +93,10 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     realm: _Text = ""
     """Realm of phones that were set up with nothing but the address of this engine: it stands in
     for the host of an AOR that is an IP address. Empty: the address is the realm."""
+    outbound_proxy: _Text = ""
+    """SIP URI, or `host[:port]`, of the proxy that every INVITE goes through unless its device or
+    gateway names another; with `;lr` the proxy sees itself in Route. Devices that are registered at
+    the proxy and not here are asked for by their address of record. Empty: none."""
     b_timeout: Annotated[float, Meta(ge=3, le=600)] = 60.0
     """Seconds the dialled party may ring."""
     register_min_s: Annotated[int, Meta(ge=1, le=86400)] = 60
@@ -140,6 +145,11 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """Check what types cannot say."""
         for text in self.sip_listeners:
             parse_listener(text)
+        if self.outbound_proxy:
+            try:
+                proxy_uri("outbound_proxy", self.outbound_proxy)
+            except RequestInvalid as error:
+                raise ConfigError("outbound_proxy", error.value, error.allowed) from error
         first, last = self.rtp_ports
         if last <= first:
             raise ConfigError("rtp_ports", list(self.rtp_ports), "a first port below the last one")

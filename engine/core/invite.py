@@ -19,9 +19,11 @@ from engine.core.uri import (
     SipUri,
     header_text,
     host_text,
+    is_loose,
     name_addr,
     next_hop_of,
     parse_uri,
+    proxy_uri,
     sip_uri,
 )
 from engine.core.values import CallerId, LegId, OriginateRequest
@@ -88,8 +90,7 @@ def dial_device(
         request_uri,
         name_addr("", sip_uri(header_text("endpoint.user", to_user), realm)),
         from_uri,
-        _next_hop(target, uri, moved),
-        tuple(header_text("endpoint.path", hop, MAX_URI) for hop in contact.path),
+        *_way(target, uri, moved),
         _merged(headers, endpoint.headers),
         endpoint.codecs or settings.codecs,
         codec_of,
@@ -125,8 +126,7 @@ def dial_carrier(
         uri if gateway.scheme == "sip" else f"sips:{uri[4:]}",
         name_addr("", sip_uri(user, gateway.address)),
         from_uri,
-        _next_hop(target, gateway, False),
-        tuple(header_text("endpoint.path", hop, MAX_URI) for hop in contact.path),
+        *_way(target, gateway, False),
         _merged(headers, endpoint.headers),
         endpoint.codecs or settings.codecs,
         codec_of,
@@ -160,18 +160,26 @@ def _identity(caller_id: CallerId, realm: str, headers: list[tuple[str, str]]) -
     return from_uri
 
 
-def _next_hop(target: Target, uri: SipUri, moved: bool) -> str:
-    """Where to send when the Request-URI does not say it.
+def _way(target: Target, uri: SipUri, moved: bool) -> tuple[str, tuple[str, ...]]:
+    """Return next hop and route set of an INVITE, both empty when the Request-URI says the way.
 
-    A route set (Path, RFC 3327) says it before anything else; the source of the REGISTER is where a
-    phone behind NAT is reached.
+    The outbound proxy comes first, then the Path of the REGISTER (RFC 3327), and without either the
+    source of the REGISTER, where a phone behind NAT is reached. A proxy with `;lr` is put into
+    Route (RFC 3261 8.1.2); one without is sent the request as it is, as Kazoo does with fs_path.
     """
     contact = target.contact
-    if contact.path:
-        return ""
+    routes = tuple(header_text("endpoint.path", hop, MAX_URI) for hop in contact.path)
+    if target.endpoint.proxy:
+        written = proxy_uri("endpoint.proxy", target.endpoint.proxy)
+        proxy = parse_uri("endpoint.proxy", written)
+        if is_loose(proxy):
+            return "", (f"<{written}>", *routes)
+        return next_hop_of(proxy), routes
+    if routes:
+        return "", routes
     if contact.received:
-        return next_hop_of(parse_uri("endpoint.received", contact.received))
-    return next_hop_of(uri) if moved else ""
+        return next_hop_of(parse_uri("endpoint.received", contact.received)), ()
+    return (next_hop_of(uri) if moved else ""), ()
 
 
 def _merged(

@@ -32,6 +32,7 @@ _URI = re.compile(
 )
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?::[0-9]{1,5})?")
 _TRANSPORT = re.compile(r";transport=([A-Za-z]+)", re.IGNORECASE)
+_LOOSE = re.compile(r";lr(?:[;=]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,27 @@ def name_addr(name: str, uri: str) -> str:
         return f"<{uri}>"
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}" <{uri}>'
+
+
+def proxy_uri(field: str, value: str) -> str:
+    """Return the SIP URI of an outbound proxy, written as one or as `host[:port]` (Kazoo's way).
+
+    Raises `RequestInvalid` naming `field` for anything else.
+    """
+    written = value if value.lower().startswith(("sip:", "sips:")) else f"sip:{value}"
+    if "?" not in written:
+        try:
+            parse_uri(field, written)
+        except RequestInvalid:
+            pass
+        else:
+            return written
+    raise RequestInvalid(field, value, "a SIP URI without headers, or host[:port]", "format")
+
+
+def is_loose(uri: SipUri) -> bool:
+    """Return whether a proxy wants to see itself in Route (`;lr`, RFC 3261 16.12)."""
+    return _LOOSE.search(uri.parameters) is not None
 
 
 def next_hop_of(uri: SipUri) -> str:

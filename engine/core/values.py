@@ -152,7 +152,8 @@ class Endpoint:
     """True: a CANCEL does not say that the call was completed elsewhere, so that the phone shows a
     missed call; None: as the request says."""
     proxy: str = ""
-    """SIP URI of the outbound proxy, empty: none."""
+    """Outbound proxy as a SIP URI or `host[:port]`, empty: none. With `;lr` it sees itself in
+    Route."""
     diversions: tuple[str, ...] = ()
     """Diversion header values (RFC 5806), the latest first."""
     fallbacks: tuple[Endpoint, ...] = ()

@@ -160,7 +160,10 @@ class Engine:
         settings = await call_settings(config, self._sip.listeners)
         self._control = CallControl(settings, _new_call_id)
         plans = Plans(self.directory, self.route_tables.table)
-        self._resolver = Resolver(self.directory, self.location, plans, secrets.randbelow)
+        self._resolver = Resolver(
+            *(self.directory, self.location, plans, secrets.randbelow),
+            outbound_proxy=config.outbound_proxy,
+        )
         self._explainer = Explainer(self._resolver, settings)
         first = self._sip.listeners[0]
         publisher = Publisher(self.feed, self.journal, Switch(self.node, _address(first)))

@@ -77,15 +77,23 @@ class Resolver:
     """Answers whom a request rings and where a number goes, from memory, at once."""
 
     def __init__(
-        self, directory: Directory, location: Location, plans: Plans, draw: Callable[[int], int]
+        self,
+        directory: Directory,
+        location: Location,
+        plans: Plans,
+        draw: Callable[[int], int],
+        *,
+        outbound_proxy: str = "",
     ) -> None:
         """Read from this directory, these bindings and these dial plans.
 
-        `draw(n)` returns an even 0 <= value < n: carriers share calls by weight.
+        `draw(n)` returns an even 0 <= value < n: carriers share calls by weight. `outbound_proxy`:
+        of devices and gateways that name none, empty: none.
         """
         self._directory = directory
         self._location = location
         self._draw = draw
+        self._proxy = outbound_proxy
         self.plans = plans
         """The dial plans, compiled."""
 
@@ -212,7 +220,7 @@ class Resolver:
         passed = f"; passed over: {', '.join(hunt.passed)}" if hunt.passed else ""
         rule = f"{route.rule}{passed}"
         if hunt.offers:
-            endpoints = tuple(_carrier_endpoint(offer) for offer in hunt.offers)
+            endpoints = tuple(_carrier_endpoint(offer, self._proxy) for offer in hunt.offers)
             return Destination(hunt.offers[0].number, endpoints, rule)
         if hunt.refusal is not None:
             return Destination(route.number, (), rule, hunt.refusal)
@@ -255,9 +263,13 @@ class Resolver:
     def _endpoint(self, account_id: str, device: Device, number: str, now: float) -> Endpoint:
         sip = device.sip
         realm = self._directory.realm_of(account_id, device)
+        proxy = sip.proxy or self._proxy
         contacts = static_contacts(device)
         if not contacts and sip.username:
             contacts = self._location.contacts(f"{sip.username}@{realm}", now)
+            if not contacts and proxy:
+                # The proxy knows where it is, and asks its location service for X-KAZOO-AOR.
+                contacts = (Contact(uri=sip_uri(sip.username, realm)),)
         return Endpoint(
             id=device.id,
             kind="device",
@@ -270,6 +282,7 @@ class Resolver:
             headers=sip.invite_headers(),
             caller_id=_caller_id(device.caller_id, number),
             ignore_early_media=device.media.ignore_early_media,
+            proxy=proxy,
         )
 
 
@@ -295,7 +308,7 @@ def _nowhere(number: str, why: str) -> Destination:
     return Destination(number, (), why, Refusal(NO_ROUTE, f"no route for {number}: {why}"))
 
 
-def _carrier_endpoint(offer: Offer) -> Endpoint:
+def _carrier_endpoint(offer: Offer, outbound_proxy: str) -> Endpoint:
     resource, gateway = offer.to.resource, offer.to.gateway
     address = f"{gateway.server}:{gateway.port}" if gateway.port else gateway.server
     parameters = "" if gateway.transport == "udp" else f";transport={gateway.transport}"
@@ -312,4 +325,5 @@ def _carrier_endpoint(offer: Offer) -> Endpoint:
         headers=tuple(gateway.custom_sip_headers.items()),
         credentials=credentials,
         number=offer.number,
+        proxy=gateway.proxy or outbound_proxy,
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from engine.core.errors import RequestInvalid
+from engine.core.uri import proxy_uri
 from engine.numbers.dialplan import AFFIX_LIMIT
 from engine.numbers.numbering import DEFAULT_NUMBERING
 from engine.sip.uri import is_host, parse_uri
@@ -85,6 +86,11 @@ def _check_headers(field: str, headers: Iterable[str]) -> None:
             raise RequestInvalid(field, name, "headers the SIP stack does not write itself", "enum")
 
 
+def _check_proxy(field: str, value: str) -> None:
+    if value:
+        proxy_uri(field, value)
+
+
 def _check_codecs(field: str, codecs: tuple[str, ...]) -> None:
     for codec in codecs:
         if _CODEC.fullmatch(codec) is None:
@@ -111,6 +117,7 @@ def _check_device(device: Device) -> None:
     if sip.realm:
         _check_host("sip.realm", sip.realm)
     _check_address(sip)
+    _check_proxy("sip.proxy", sip.proxy)
     _check_codecs("media.audio.codecs", device.media.audio.codecs)
     field = "sip.custom_sip_headers"
     for name, value in sip.custom_sip_headers.items():
@@ -180,5 +187,6 @@ def _check_gateway(path: str, gateway: Gateway) -> None:
         if len(value) > AFFIX_LIMIT:
             allowed = f"at most {AFFIX_LIMIT} characters"
             raise RequestInvalid(f"{path}.{field}", value[:32], allowed, "maxLength")
+    _check_proxy(f"{path}.proxy", gateway.proxy)
     _check_codecs(f"{path}.codecs", gateway.codecs)
     _check_headers(f"{path}.custom_sip_headers", gateway.custom_sip_headers)

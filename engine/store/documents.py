@@ -141,6 +141,8 @@ class DeviceSip(_HidesPassword, frozen=True):
     """Number dialled for it in the e164, npan and 1npan formats."""
     transport: Transport | None = None
     """Transport to an address given by `ip`; None: UDP."""
+    proxy: str = ""
+    """Outbound proxy in front of it, a SIP URI or `host[:port]`; empty: the engine's."""
     custom_sip_headers: CustomHeaders = {}
     ignore_completed_elsewhere: bool | None = None
 
@@ -216,6 +218,8 @@ class Gateway(_HidesPassword, frozen=True):
     codecs: tuple[str, ...] = ()
     custom_sip_headers: dict[str, str] = {}
     transport: Transport = "udp"
+    proxy: str = ""
+    """Outbound proxy in front of it, a SIP URI or `host[:port]`; empty: the engine's."""
     enabled: bool = True
     channel_selection: Literal["ascending", "descending"] = "ascending"
 

@@ -73,6 +73,7 @@ def test_variables_of_the_client_commands_are_no_fields() -> None:
         ({"QUICKCALL_TRACE": "perhaps"}, "trace", ("true or false",)),
         ({"QUICKCALL_NODE": "a\r\nb"}, "node", ("control",)),
         ({"QUICKCALL_REGISTER_MIN_S": "700"}, "register_default_s", ("600", "700")),
+        ({"QUICKCALL_OUTBOUND_PROXY": "sip:a b"}, "outbound_proxy", ("host[:port]",)),
         ({"QUICKCALL_MAX_LEG": "7"}, "max_leg", ("max_legs",)),
     ],
 )

@@ -132,6 +132,29 @@ async def test_an_expired_binding_is_nowhere(house: House) -> None:
     assert house.rung("d1")[0].contacts == ()
 
 
+async def test_a_device_behind_a_proxy_needs_no_binding_here(house: House) -> None:
+    await house.device("d1", sip={"proxy": "edge.test:5070"})
+    (endpoint,) = house.rung("d1")
+    assert endpoint.proxy == "edge.test:5070"
+    assert [contact.uri for contact in endpoint.contacts] == ["sip:d1@acme.test"]
+    house.bind("d1", "sip:d1@192.0.2.1")
+    assert [contact.uri for contact in house.rung("d1")[0].contacts] == ["sip:d1@192.0.2.1"]
+
+
+async def test_the_engines_proxy_stands_in_for_that_of_a_device_or_gateway(house: House) -> None:
+    house.resolver = Resolver(
+        house.directory, house.location, house.plans, lambda _: 0, outbound_proxy="sip:e.test;lr"
+    )
+    await house.device("d1")
+    await house.device("d2", sip={"proxy": "own.test"})
+    own, none = {"server": "192.0.2.3", "proxy": "sip:own.test;lr"}, {"server": "192.0.2.4"}
+    await house.carrier("r1", r"^(\d{6})$", 1, own, none)
+    assert [contact.uri for contact in house.rung("d1")[0].contacts] == ["sip:d1@acme.test"]
+    assert [house.rung(name)[0].proxy for name in ("d1", "d2")] == ["sip:e.test;lr", "own.test"]
+    proxies = [endpoint.proxy for endpoint in house.dialled("123456").endpoints]
+    assert proxies == ["sip:own.test;lr", "sip:e.test;lr"]
+
+
 async def test_a_device_with_an_address_needs_no_registration(house: House) -> None:
     await house.device("d1", sip={"method": "ip", "ip": "192.0.2.7"})
     await house.device("d2", sip={"invite_format": "route", "route": "sip:x@192.0.2.8:5070"})

@@ -95,6 +95,40 @@ def test_a_path_goes_before_the_source_of_the_register() -> None:
     assert (dial.next_hop, dial.routes) == ("", ("<sip:edge;lr>",))
 
 
+@pytest.mark.parametrize(
+    ("proxy", "next_hop", "routes"),
+    [
+        ("edge.test:5070", "sip:edge.test:5070", ()),
+        ("sip:edge.test;transport=TCP", "sip:edge.test;transport=tcp", ()),
+        ("sip:edge.test;lr", "", ("<sip:edge.test;lr>",)),
+        ("sips:edge.test;transport=tls;lr=on", "", ("<sips:edge.test;transport=tls;lr=on>",)),
+    ],
+)
+def test_an_outbound_proxy_goes_before_path_and_source(
+    proxy: str, next_hop: str, routes: tuple[str, ...]
+) -> None:
+    nat = Contact("sip:a@192.168.1.5", received="sip:203.0.113.9:40000")
+    dial = to_device(device("alice", contacts=(nat,), proxy=proxy))
+    assert (dial.request_uri, dial.next_hop, dial.routes) == (nat.uri, next_hop, routes)
+    path = "<sip:p1;lr>"
+    dial = to_device(device("alice", contacts=(Contact(nat.uri, path=(path,)),), proxy=proxy))
+    assert (dial.request_uri, dial.next_hop, dial.routes) == (nat.uri, next_hop, (*routes, path))
+
+
+def test_a_carrier_may_stand_behind_a_proxy() -> None:
+    dial = to_carrier(carrier("west", proxy="sip:edge.test;lr"))
+    assert dial.request_uri == "sip:+14155550100@west.example.net:5080"
+    assert dial.routes == ("<sip:edge.test;lr>",)
+
+
+@pytest.mark.parametrize(
+    "bad", ["a b", "sip:edge>,<sip:x", "sip:edge?Route=x", "e\r\nX: 1", "tel:+1"]
+)
+def test_a_proxy_that_is_none_is_named(bad: str) -> None:
+    with pytest.raises(RequestInvalid, match=r"endpoint\.proxy"):
+        to_device(device("alice", "10.0.0.1", proxy=bad))
+
+
 def test_a_device_without_a_user_has_no_aor_header() -> None:
     static = device("alice", "10.0.0.1", user="")
     headers = dict(to_device(static).headers)
