@@ -14,7 +14,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -99,6 +99,16 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     the proxy and not here are asked for by their address of record. Empty: none."""
     b_timeout: Annotated[float, Meta(ge=3, le=600)] = 60.0
     """Seconds the dialled party may ring."""
+    max_call_s: Annotated[float, Meta(ge=0, le=604800)] = 14400.0
+    """Seconds the two may talk before the call is ended with ALLOTTED_TIMEOUT, 0: no limit. The
+    last guard against a call that nobody ends and everybody pays for; a request may ask for
+    another with its `max_duration`."""
+    honour_remote_reason: Literal["both", "q850", "sip", "none"] = "both"
+    """Which Reason headers (RFC 3326) of phones and carriers decide the cause of an ending: `both`,
+    Q.850 before SIP before the SIP status; one of them; or `none`, the SIP status alone."""
+    reaper_s: Annotated[float, Meta(ge=1, le=3600)] = 10.0
+    """Seconds between two audits, which compare what call control, the SIP stack and the journal
+    hold, and end what only one of them has."""
     register_min_s: Annotated[int, Meta(ge=1, le=86400)] = 60
     """Shortest registration granted, seconds; a shorter wish is answered 423 (RFC 3261 10.3)."""
     register_max_s: Annotated[int, Meta(ge=1, le=604800)] = 3600
@@ -330,6 +340,8 @@ def _allowed(name: str) -> str:
     base, metas = (
         (get_args(hint)[0], get_args(hint)[1:]) if hasattr(hint, "__metadata__") else (hint, ())
     )
+    if get_origin(base) is Literal:
+        return "one of " + ", ".join(str(word) for word in get_args(base))
     if name == "rtp_ports":
         return "two ports from 1024 to 65535, the first below the last"
     words = _TYPE_WORDS.get(base) or (

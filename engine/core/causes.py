@@ -4,6 +4,8 @@ Names, numbers and both SIP mappings are those of FreeSWITCH (switch_types.h, so
 mod_sofia.c), which Kazoo passes through unchanged. Causes above 127 are no Q.850 codes; their
 `q850` is the nearest code of ITU-T Q.850, so that an ending always has one.
 
+docs/causes.md is written from this module (`make docs`): the table, and the rules below it.
+
 One row is ours: NUMBER_BLOCKED, a number on a blocklist of the account. FreeSWITCH has no word for
 it; CALL_REJECTED, whose Q.850 code and whose SIP status (that of Kazoo's own blacklists) it has,
 would say that a person declined. Its number, 900, is out of reach of FreeSWITCH's.
@@ -28,6 +30,19 @@ class Result(StrEnum):
     INVALID = "invalid"
     CANCELLED = "cancelled"
     FAILED = "failed"
+
+
+class RemoteReason(StrEnum):
+    """Which Reason headers (RFC 3326) of a peer decide the cause of an ending.
+
+    Q.850 goes before SIP, and SIP before the SIP status: a gateway knows the cause better than the
+    status that had to stand for it. FreeSWITCH honours Q.850 alone.
+    """
+
+    BOTH = "both"
+    Q850 = "q850"
+    SIP = "sip"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,18 +226,23 @@ def result_of_cause(name: str) -> Result:
 def reason_header(name: str) -> str:
     """Return the value of the Reason header (RFC 3326) that tells a peer this cause.
 
-    Q.850 codes as such, the others by their SIP status; losing a fork has its own text. Raises
-    `ValueError`.
+    Q.850 codes as such, the others by their SIP status; losing a fork has its own text. A cause
+    whose SIP status means just that cause is told by both, one value for each protocol as RFC 3326
+    2 allows, Q.850 first because FreeSWITCH reads the first value only. Raises `ValueError`.
 
     >>> reason_header("NORMAL_CLEARING")
     'Q.850;cause=16;text="NORMAL_CLEARING"'
+    >>> reason_header("USER_BUSY")
+    'Q.850;cause=17;text="USER_BUSY", SIP;cause=486;text="USER_BUSY"'
     """
     row = cause(name)
     if row.name == "LOSE_RACE":
         return COMPLETED_ELSEWHERE
-    if 0 < row.number <= 127:
-        return f'Q.850;cause={row.number};text="{row.name}"'
-    return f'SIP;cause={row.sip_status};text="{row.name}"'
+    q850 = f'Q.850;cause={row.number};text="{row.name}"'
+    sip = f'SIP;cause={row.sip_status};text="{row.name}"'
+    if not 0 < row.number <= 127:
+        return sip
+    return f"{q850}, {sip}" if cause_of_status(row.sip_status) == row.name else q850
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,18 +269,29 @@ def ending_by_us(name: str, party: Party, reason: str = "") -> Ending:
 
 
 def ending_by_peer(
-    *, answered: bool, sip_status: int, q850: int, reason: str, party: Party
+    *,
+    answered: bool,
+    sip_status: int,
+    q850: int,
+    reason: str,
+    party: Party,
+    sip_cause: int = 0,
+    honour: RemoteReason = RemoteReason.BOTH,
 ) -> Ending:
     """Return the ending of a leg that this side did not end.
 
-    A Q.850 Reason of the peer wins over the SIP status. Without either the party decides: nothing
-    came back (RECOVERY_ON_TIMER_EXPIRE), or the stack did not start the leg (SWITCH_CONGESTION). A
-    200 that ended an unanswered leg had no usable SDP (INCOMPATIBLE_DESTINATION).
+    `q850` and `sip_cause` are those of the peer's Reason headers, 0 for none; what `honour` leaves
+    of them wins over the SIP status. Without any the party decides: nothing came back
+    (RECOVERY_ON_TIMER_EXPIRE), or the stack did not start the leg (SWITCH_CONGESTION). A 200 that
+    ended an unanswered leg had no usable SDP (INCOMPATIBLE_DESTINATION).
     """
-    if 0 < q850 <= 127:
+    if 0 < q850 <= 127 and honour in (RemoteReason.BOTH, RemoteReason.Q850):
         name = cause_of_q850(q850)
         return Ending(name, q850, sip_status, reason or name, party)
-    if answered:
+    told = _told_by(sip_cause, answered=answered)
+    if told and honour in (RemoteReason.BOTH, RemoteReason.SIP):
+        name = told
+    elif answered:
         name = "RECOVERY_ON_TIMER_EXPIRE" if party is Party.TIMEOUT else "NORMAL_CLEARING"
     elif 200 <= sip_status < 300:
         name = "INCOMPATIBLE_DESTINATION"
@@ -275,7 +306,14 @@ def ending_by_peer(
     return Ending(name, CAUSES[name].q850, sip_status, reason or name, party)
 
 
-_TELLING = (
+def _told_by(sip_cause: int, *, answered: bool) -> str:
+    """Return what a `Reason: SIP` says: a final status, or 200, "Call completed elsewhere"."""
+    if sip_cause == 200:
+        return "NORMAL_CLEARING" if answered else "LOSE_RACE"
+    return cause_of_status(sip_cause) if 300 <= sip_cause < 700 else ""
+
+
+TELLING = (
     Result.BUSY,
     Result.REJECTED,
     Result.NO_ANSWER,
@@ -285,17 +323,25 @@ _TELLING = (
     Result.CANCELLED,
     Result.ANSWERED,
 )
+"""Result classes of failed attempts, the one that says most first."""
 
 
 def most_telling(endings: list[Ending]) -> Ending:
-    """Return the ending that stands for several failed attempts; the earliest of equals.
+    """Return the ending that stands for several failed attempts.
 
     What a person did (busy, rejected, no answer) says more than that a phone could not be reached,
-    and that more than a fault. Raises `ValueError` when there is none.
+    and that more than a fault. Of one result class a peer says more than this side's policy, then
+    the cause that stands first in the table; so the cause does not depend on the order of the
+    endings. Of one cause: the earliest. Raises `ValueError` when there is none.
     """
     if not endings:
         raise ValueError("endings: [] is not allowed; allowed: at least one ending")
-    return min(endings, key=lambda ending: _TELLING.index(result_of_cause(ending.cause)))
+    return min(endings, key=_silence)
+
+
+def _silence(ending: Ending) -> tuple[int, bool, int]:
+    row = cause(ending.cause)
+    return TELLING.index(row.result), ending.party is Party.POLICY, row.number
 
 
 def worth_another_try(name: str) -> bool:

@@ -305,6 +305,8 @@ class Leg:
             q850=event.q850,
             reason=event.warning or event.reason,
             party=event.party,
+            sip_cause=event.sip_cause,
+            honour=turn.settings.honour_remote_reason,
         )
         self._finish(ending, turn)
 

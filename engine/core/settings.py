@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.core.causes import RemoteReason
+
 DISPLAY_NAME = "Device QuickCall"
 """Caller id name the rung device shows when the request gives none (Kazoo's constant)."""
 
@@ -26,6 +28,11 @@ class CallSettings:
     max_attempts: int = 32
     """INVITEs at once for one side of an originate, 1 or more; further contacts, those of lowest
     q, are not tried."""
+    max_call_s: float = 0.0
+    """Seconds the two may talk, 0: for as long as they like. Then the call ends with
+    ALLOTTED_TIMEOUT."""
+    honour_remote_reason: RemoteReason = RemoteReason.BOTH
+    """Which Reason headers of a peer decide the cause of an ending."""
 
     def __post_init__(self) -> None:
         """Check the bounds."""
@@ -37,6 +44,10 @@ class CallSettings:
         if self.max_attempts < 1:
             raise ValueError(
                 f"max_attempts: {self.max_attempts!r} is not allowed; allowed: 1 or more"
+            )
+        if not self.max_call_s >= 0:
+            raise ValueError(
+                f"max_call_s: {self.max_call_s!r} is not allowed; allowed: 0 s (no limit) or more"
             )
         if not self.host:
             raise ValueError("host: '' is not allowed; allowed: a host name or address")

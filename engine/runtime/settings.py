@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 
 from engine.config import EngineConfig, parse_listener
+from engine.core.causes import RemoteReason
 from engine.core.settings import CallSettings
 from engine.sip.network import source_address
 from engine.sip.port import Listener, SipConfig
@@ -46,6 +47,8 @@ async def call_settings(config: EngineConfig, listeners: tuple[Listener, ...]) -
         host=host,
         b_ring_s=config.b_timeout,
         cancel_guard_s=64 * config.sip_t1_ms / 1000 + _STACK_SLACK_S,
+        max_call_s=config.max_call_s,
+        honour_remote_reason=RemoteReason(config.honour_remote_reason),
     )
 
 

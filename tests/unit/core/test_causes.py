@@ -5,6 +5,7 @@ import pytest
 from engine.core.causes import (
     CAUSES,
     Ending,
+    RemoteReason,
     Result,
     cause_of_q850,
     cause_of_status,
@@ -129,7 +130,8 @@ def test_an_unknown_cause_is_named() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("USER_BUSY", 'Q.850;cause=17;text="USER_BUSY"'),
+        ("NO_ANSWER", 'Q.850;cause=19;text="NO_ANSWER"'),
+        ("USER_BUSY", 'Q.850;cause=17;text="USER_BUSY", SIP;cause=486;text="USER_BUSY"'),
         ("ORIGINATOR_CANCEL", 'SIP;cause=487;text="ORIGINATOR_CANCEL"'),
         ("LOSE_RACE", 'SIP;cause=200;text="Call completed elsewhere"'),
     ],
@@ -163,6 +165,58 @@ def test_the_peers_reason_wins_then_the_status_then_the_party(
     assert (ending.sip_status, ending.party) == (status, party)
 
 
+@pytest.mark.parametrize(
+    ("honour", "q850", "sip_cause", "name"),
+    [
+        (RemoteReason.BOTH, 17, 603, "USER_BUSY"),
+        (RemoteReason.BOTH, 0, 603, "CALL_REJECTED"),
+        (RemoteReason.Q850, 17, 603, "USER_BUSY"),
+        (RemoteReason.Q850, 0, 603, "NO_USER_RESPONSE"),
+        (RemoteReason.SIP, 17, 603, "CALL_REJECTED"),
+        (RemoteReason.SIP, 17, 0, "NO_USER_RESPONSE"),
+        (RemoteReason.NONE, 17, 603, "NO_USER_RESPONSE"),
+    ],
+)
+def test_reason_headers_count_as_far_as_they_are_honoured(
+    honour: RemoteReason, q850: int, sip_cause: int, name: str
+) -> None:
+    ending = ending_by_peer(
+        answered=False,
+        sip_status=480,
+        q850=q850,
+        reason="",
+        party=Party.REMOTE,
+        sip_cause=sip_cause,
+        honour=honour,
+    )
+    assert ending.cause == name
+    assert ending.q850 == q850_of_cause(name)
+
+
+@pytest.mark.parametrize(
+    ("answered", "sip_cause", "name"),
+    [
+        (False, 200, "LOSE_RACE"),
+        (True, 200, "NORMAL_CLEARING"),
+        (True, 408, "RECOVERY_ON_TIMER_EXPIRE"),
+        (True, 486, "USER_BUSY"),
+        (True, 100, "NORMAL_CLEARING"),
+        (True, 7000, "NORMAL_CLEARING"),
+    ],
+)
+def test_what_a_sip_reason_says(*, answered: bool, sip_cause: int, name: str) -> None:
+    status = 200 if answered else 487
+    ending = ending_by_peer(
+        answered=answered,
+        sip_status=status,
+        q850=0,
+        reason="",
+        party=Party.REMOTE,
+        sip_cause=sip_cause,
+    )
+    assert (ending.cause, ending.sip_status) == (name, status)
+
+
 def test_a_q850_code_we_have_no_name_for_is_kept() -> None:
     ending = ending_by_peer(answered=False, sip_status=503, q850=47, reason="x", party=Party.REMOTE)
     assert (ending.cause, ending.q850) == ("NORMAL_UNSPECIFIED", 47)
@@ -186,11 +240,17 @@ def endings(*names: str) -> list[Ending]:
         (["UNALLOCATED_NUMBER", "RECOVERY_ON_TIMER_EXPIRE"], 1),
         (["INCOMPATIBLE_DESTINATION", "UNALLOCATED_NUMBER"], 1),
         (["ORIGINATOR_CANCEL", "INCOMPATIBLE_DESTINATION"], 1),
-        (["USER_BUSY", "BUSY_EVERYWHERE"], 0),
+        (["BUSY_EVERYWHERE", "USER_BUSY"], 1),
     ],
 )
 def test_what_a_person_did_tells_most(names: list[str], winner: int) -> None:
     assert most_telling(endings(*names)).cause == names[winner]
+
+
+def test_a_peer_tells_more_than_policy_and_the_earliest_of_equals_is_named() -> None:
+    barred = ending_by_us("CALL_REJECTED", Party.POLICY)
+    declined = [ending_by_us("DECLINE", Party.REMOTE, reason) for reason in ("first", "second")]
+    assert most_telling([barred, *declined]) is declined[0]
 
 
 def test_no_ending_has_no_most_telling_one() -> None:

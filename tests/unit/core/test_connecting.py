@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from engine.core.causes import reason_header
 from engine.core.values import CallerId, Contact, Endpoint, LegRole, Outcome, Party, Refusal
 from tests.unit.core.rig import Rig, carrier, device
 
@@ -132,7 +133,7 @@ def test_an_announcement_before_a_failure_is_heard_and_not_a_bridge() -> None:
     rig.early(2)
     rig.ends(2, 404)
     assert rig.orders()[-3:] == ["join 1 2", "split 1 2", "hangup 1"]
-    assert rig.hangups() == {1: 'Q.850;cause=1;text="UNALLOCATED_NUMBER"'}
+    assert rig.hangups() == {1: reason_header("UNALLOCATED_NUMBER")}
     rig.ends(1, party=Party.LOCAL)
     assert not any("BRIDGE" in name for name in rig.names())
     outcome = rig.outcome()
@@ -168,7 +169,7 @@ def test_a_fork_of_b_fails_only_when_all_have() -> None:
     rig.ends(2, 486)
     assert rig.hangups() == {}
     rig.ends(3, 408)
-    assert rig.hangups() == {1: 'Q.850;cause=17;text="USER_BUSY"'}
+    assert rig.hangups() == {1: reason_header("USER_BUSY")}
 
 
 @pytest.mark.parametrize("status", [503, 500, 408])
@@ -228,7 +229,7 @@ def test_no_carrier_can_be_dialled() -> None:
     rig = Rig()
     rig.rings_and_answers()
     rig.resolves(carrier("west"), number="")
-    assert rig.hangups() == {1: 'Q.850;cause=28;text="INVALID_NUMBER_FORMAT"'}
+    assert rig.hangups() == {1: reason_header("INVALID_NUMBER_FORMAT")}
     outcome = _ended(rig)
     assert (outcome.cause, outcome.party) == ("INVALID_NUMBER_FORMAT", Party.POLICY)
 
