@@ -4,6 +4,9 @@
 python := .venv/bin/python
 # `make test ARGS='tests/unit -k leg'`, `make bench ARGS='--rate 100'`, ...
 ARGS :=
+# Processes the tests run in: they mostly wait for peers and timers, so more than there are cores. A selection of tests
+# runs in one process, which starts sooner.
+WORKERS := $(if $(ARGS),0,4)
 # Sanitized modules run in an interpreter that is not: `make test ENGINE_SANITIZE=address,undefined`.
 export ENGINE_DEBUG ENGINE_SANITIZE ENGINE_COVERAGE
 sanitizer := $(if $(findstring address,$(ENGINE_SANITIZE)),env ASAN_OPTIONS=detect_leaks=0 \
@@ -19,7 +22,7 @@ serve: setup ## run the engine in the foreground
 	@.venv/bin/quickcall serve $(ARGS)
 
 test: setup ## all tests
-	@$(sanitizer) $(python) -m pytest -q $(ARGS)
+	@$(sanitizer) $(python) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: setup ## formatting, lint, types, stubs, boundaries, a minute of fuzzing; changes no file
 	@bash scripts/check.sh

@@ -7,7 +7,8 @@ import os
 import socket
 from pathlib import Path
 
-_next = itertools.count(os.getpid() * 64)
+# Workers of one run have neighbouring process ids; each address block outlasts a worker's needs.
+_next = itertools.count(os.getpid() * 4096)
 
 
 def loopback_address() -> str:

@@ -87,8 +87,11 @@ async def test_nothing_listens_at_the_device(engine: EngineUnderTest) -> None:
     assert (attempt["SIP-Status"], attempt["Reason"]) == (503, "Connection refused")
 
 
-async def test_a_silent_device_is_given_up(engine: EngineUnderTest) -> None:
-    async with Sipp("uas-silent", options=("-d", "3500")) as alice:
+async def test_a_silent_device_is_given_up(tmp_path: Path) -> None:
+    async with (
+        EngineUnderTest(tmp_path, sip_t1_ms=100) as engine,
+        Sipp("uas-silent", options=("-d", "3500")) as alice,
+    ):
         device = await engine.device("alice", "1001", alice.uri)
         response = await engine.quickcall(device, "1002", timeout=3)
         # Whoever asked knows at once; the leg lives until the INVITE has timed out (RFC 3261 9.1).
