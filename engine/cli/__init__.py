@@ -87,6 +87,38 @@ def call(
     cid_number: Annotated[str | None, typer.Option(help="Caller id number to show.")] = None,
     media: Annotated[str, typer.Option(help="process or bypass.")] = "process",
     number_filter: Annotated[str | None, typer.Option(help="true, false or a regex.")] = None,
+    call_id: Annotated[
+        str | None, typer.Option(help="Call-ID of the first leg, one no live call has.")
+    ] = None,
+    dial_method: Annotated[
+        str | None, typer.Option(help="simultaneous or single: all contacts at once, or in order.")
+    ] = None,
+    endpoint_delay: Annotated[float | None, typer.Option(help="Seconds before the INVITE.")] = None,
+    endpoint_timeout: Annotated[
+        float | None, typer.Option(help="Seconds from an INVITE to its answer, 0: --timeout.")
+    ] = None,
+    progress_timeout: Annotated[
+        float | None, typer.Option(help="Seconds from an INVITE to its ringing, 0: no limit.")
+    ] = None,
+    fail_on_single_reject: Annotated[
+        str | None, typer.Option(help="Stop at the first refusal: true, false or cause names.")
+    ] = None,
+    ignore_completed_elsewhere: Annotated[
+        bool | None,
+        typer.Option(
+            "--ignore-completed-elsewhere/--tell-completed-elsewhere",
+            help="Whether phones that lose show a missed call.",
+        ),
+    ] = None,
+    ignore_early_media: Annotated[
+        str | None, typer.Option(help="true, false, ring_ready or consume.")
+    ] = None,
+    max_duration: Annotated[
+        float | None, typer.Option(help="Seconds the two may talk, 0: as the engine allows.")
+    ] = None,
+    privacy: Annotated[
+        str | None, typer.Option(help="Hide none, name, number or full from the number.")
+    ] = None,
     cav: Annotated[
         list[str] | None, typer.Option(help="Custom application variable KEY=VALUE; repeatable.")
     ] = None,
@@ -105,6 +137,16 @@ def call(
         "cid-number": cid_number,
         "media": media,
         "number_filter": number_filter,
+        "call_id": call_id,
+        "dial_method": dial_method,
+        "endpoint_delay": endpoint_delay,
+        "endpoint_timeout": endpoint_timeout,
+        "progress_timeout": progress_timeout,
+        "fail_on_single_reject": fail_on_single_reject,
+        "ignore_completed_elsewhere": ignore_completed_elsewhere,
+        "ignore_early_media": ignore_early_media,
+        "max_duration": max_duration,
+        "privacy": privacy,
     }
     order = CallOrder(
         api=Api(url.rstrip("/"), token, account),

@@ -86,8 +86,8 @@ def _stop_on_interrupt(http: httpx.AsyncClient, account: str, follower: Follower
     tasks: list[asyncio.Task[None]] = []
 
     async def hang_up() -> None:
-        for call_id in follower.live_calls:
-            await http.delete(f"{account_path(account)}/channels/{quote(call_id, safe='')}")
+        # By the request, so that it works before anything has been dialled too.
+        await http.delete(f"{account_path(account)}/channels/{follower.request_id}")
 
     def interrupt() -> None:
         if not tasks:

@@ -16,6 +16,11 @@ _WORDS = {
     "CHANNEL_ANSWER": ("answered", "green"),
     "CHANNEL_BRIDGE": ("connected", "bold green"),
     "CHANNEL_UNBRIDGE": ("disconnected", "magenta"),
+    "CHANNEL_HOLD": ("holds", "yellow"),
+    "CHANNEL_UNHOLD": ("talks again", "green"),
+    "CHANNEL_TRANSFEROR": ("transfers the call", "cyan"),
+    "CHANNEL_TRANSFEREE": ("is transferred", "cyan"),
+    "CHANNEL_REPLACED": ("is replaced", "cyan"),
     "CHANNEL_DESTROY": ("ended", "red"),
 }
 
@@ -28,15 +33,13 @@ class Follower:
 
     def __init__(self, request_id: str, accepted: Mapping[str, Any], endpoint: str) -> None:
         """Follow the call of this request; `accepted` is the API's answer to it."""
-        self._request_id = request_id
+        self.request_id = request_id
         self._rung = {leg["outbound_call_id"]: endpoint for leg in accepted.get("endpoints", ())}
         self._names: dict[str, str] = {}
         self._interaction = ""
         self._connected = False
         self._console = Console(highlight=False)
         self._started = time.monotonic()
-        self.live_calls: list[str] = []
-        """Call-IDs of the legs that have not ended."""
         self.exit_status = _FAILED
         """0 when the two were connected; known when `take` returned True."""
 
@@ -49,7 +52,7 @@ class Follower:
     def take(self, name: str, event: Mapping[str, Any]) -> bool:
         """Show an event if it belongs to the call; return True for its last one."""
         if name == "QUICKCALL_END":
-            if event.get("msg_id") != self._request_id:
+            if event.get("msg_id") != self.request_id:
                 return False
             self._end(event)
             return True
@@ -67,11 +70,8 @@ class Follower:
     def _leg(self, name: str, call_id: str, event: Mapping[str, Any]) -> None:
         if name == "CHANNEL_CREATE":
             self._names[call_id] = self._rung.get(call_id) or str(event.get("request", call_id))
-            self.live_calls.append(call_id)
         elif name == "CHANNEL_BRIDGE":
             self._connected = True
-        elif name == "CHANNEL_DESTROY" and call_id in self.live_calls:
-            self.live_calls.remove(call_id)
         words, style = _WORDS.get(name, (name.lower(), ""))
         detail = f": {event['hangup_cause']}" if "hangup_cause" in event else ""
         side = "A" if call_id in self._rung else "B"

@@ -38,6 +38,10 @@ class CallHandle(Protocol):
     planned: tuple[PlannedAttempt, ...]
     """The INVITEs sent for it, empty when nobody is registered."""
 
+    def hang_up(self) -> None:
+        """End the call in whatever state it is. Idempotent."""
+        ...
+
     async def answered(self) -> Outcome:
         """Wait until ringing the endpoint has succeeded or failed.
 
@@ -74,8 +78,15 @@ class EngineFace(Protocol):
         """Return why new originates are refused now (starting, closing, full), empty when taken."""
         ...
 
-    def hang_up(self, account_id: str, call_id: str) -> None:
-        """End the originate that owns this channel. Raises `NotFound`."""
+    def call(self, name: str, account_id: str | None = None) -> CallHandle:
+        """Return the call of an account that has this Call-ID or request id and is not over.
+
+        The Call-ID may be that of an INVITE that is still to be sent. Raises `NotFound`.
+        """
+        ...
+
+    def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
+        """Return the live legs of one request."""
         ...
 
     def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:

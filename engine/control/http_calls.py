@@ -1,4 +1,7 @@
-"""Routes of calls: live channels, hanging up, call records."""
+"""Routes of calls: live channels, hanging up, call records.
+
+A Call-ID may hold any character of RFC 3261's `word`, slashes too, so it is read from the raw path.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import time
 from litestar import Response, delete, get, post
 from litestar.params import FromPath
 
-from engine.control.http_context import Call, HttpRequest, open_call
+from engine.control.face import CallHandle
+from engine.control.http_context import Call, HttpRequest, open_call, segment_in
 from engine.control.kazoo_channels import channel_document
 from engine.control.kazoo_events import Switch
 from engine.control.kazoo_keys import GREGORIAN_EPOCH
@@ -16,12 +20,15 @@ from engine.core.errors import NotFound, RequestInvalid
 from engine.core.values import LegSnapshot
 
 CHANNELS = "/v2/accounts/{account_id:str}/channels"
-CHANNEL = CHANNELS + "/{call_id:str}"
+CHANNEL = CHANNELS + "/{call_id:path}"
 CDRS = "/v2/accounts/{account_id:str}/cdrs"
-CDR = CDRS + "/{cdr_id:str}"
+CDR = CDRS + "/{cdr_id:path}"
 
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
+
+_ID_AT = 5
+"""Slashes before the id in a path."""
 
 _ERRORS = (400, 401, 403, 404)
 
@@ -40,32 +47,36 @@ async def show_channel(
 ) -> Response[bytes]:
     """Show one live leg."""
     call = await open_call(request, account_id)
-    return call.succeed(_document(call, _channel(call, account_id, call_id)))
+    name = segment_in(request, _ID_AT, "call_id")
+    leg = _leg(call, call.face.call(name, account_id), name)
+    if leg is None:
+        raise NotFound("channel", name)
+    return call.succeed(_document(call, leg))
 
 
 @post(
     CHANNEL,
     status_code=202,
-    summary="Act on a live channel",
+    summary="Act on a call",
     operation_class=operation(body=channel_body, errors=_ERRORS),
 )
 async def act_on_channel(
     request: HttpRequest, account_id: FromPath[str], call_id: FromPath[str]
 ) -> Response[bytes]:
-    """End the call a channel belongs to: `{"data": {"action": "hangup"}}`."""
+    """End the call of a Call-ID or request id: `{"data": {"action": "hangup"}}`."""
     call = await open_call(request, account_id)
     action = call.required_data.get("action")
     if action != "hangup":
         raise RequestInvalid("action", action, "hangup", "enum")
-    return _hang_up(call, account_id, call_id)
+    return _hang_up(call, request, account_id)
 
 
 @delete(CHANNEL, status_code=202, summary="Hang up", operation_class=operation(errors=_ERRORS))
 async def end_channel(
     request: HttpRequest, account_id: FromPath[str], call_id: FromPath[str]
 ) -> Response[bytes]:
-    """End the call a channel belongs to."""
-    return _hang_up(await open_call(request, account_id), account_id, call_id)
+    """End the call of a Call-ID or request id, in whatever state it is; again while it ends."""
+    return _hang_up(await open_call(request, account_id), request, account_id)
 
 
 @get(
@@ -96,20 +107,27 @@ async def show_cdr(
 ) -> Response[bytes]:
     """Show one call record."""
     call = await open_call(request, account_id)
-    return call.succeed(await call.face.journal.cdr(account_id, cdr_id))
+    found = await call.face.journal.cdr(account_id, segment_in(request, _ID_AT, "cdr_id"))
+    return call.succeed(found)
 
 
-def _hang_up(call: Call, account_id: str, call_id: str) -> Response[bytes]:
-    channel = _document(call, _channel(call, account_id, call_id))
-    call.face.hang_up(account_id, call_id)
-    return call.succeed(channel, 202, message="hangup initiated")
+def _hang_up(call: Call, request: HttpRequest, account_id: str) -> Response[bytes]:
+    name = segment_in(request, _ID_AT, "call_id")
+    handle = call.face.call(name, account_id)
+    leg = _leg(call, handle, name)
+    if leg is not None:
+        document = _document(call, leg)
+    else:
+        # A request, or an INVITE that waits for its turn and has no channel yet.
+        document = {"msg_id": handle.originate_id}
+        document |= {} if name == handle.originate_id else {"call_id": name}
+    handle.hang_up()
+    return call.succeed(document, 202, message="hangup initiated")
 
 
-def _channel(call: Call, account_id: str, call_id: str) -> LegSnapshot:
-    for leg in call.face.channels(account_id):
-        if leg.call_id == call_id:
-            return leg
-    raise NotFound("channel", call_id)
+def _leg(call: Call, handle: CallHandle, call_id: str) -> LegSnapshot | None:
+    legs = call.face.legs_of(handle.originate_id)
+    return next((leg for leg in legs if leg.call_id == call_id), None)
 
 
 def _document(call: Call, leg: LegSnapshot) -> dict[str, object]:

@@ -30,7 +30,7 @@ from engine.control.envelope import (
     system_error,
 )
 from engine.control.face import EngineFace
-from engine.control.kazoo_request import decode_number
+from engine.control.kazoo_request import decode_segment
 from engine.core.errors import EngineError, EngineUnavailable, RequestInvalid
 
 MAX_BODY = 1024 * 1024
@@ -128,16 +128,17 @@ def authorise(request: HttpRequest, account_id: str | None, body: bytes = b"") -
     return Call(face, exchange, scope, query, envelope)
 
 
-def number_in(request: HttpRequest, slashes: int) -> str:
-    """Return the {NUMBER} that follows so many slashes of a URL and ends it, decoded once.
+def segment_in(request: HttpRequest, slashes: int, field: str = "number") -> str:
+    """Return what follows so many slashes of a URL and ends it, decoded once.
 
-    Raises `RouteMissing` when there is none, or more after it.
+    Raises `RouteMissing` when there is nothing, or more after it, and `RequestInvalid` naming
+    `field` when it is not UTF-8.
     """
     # The framework's own parameter is decoded already, slashes included.
     *_, segment = (b"", *request.scope["raw_path"].split(b"/", slashes)[slashes:])
     if not segment or b"/" in segment:
-        raise RouteMissing("this URL ends in one number")
-    return decode_number(segment)
+        raise RouteMissing(f"this URL ends in one {field}")
+    return decode_segment(field, segment)
 
 
 def parse_query(raw: bytes) -> dict[str, str]:

@@ -6,10 +6,11 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from engine.control.envelope import Failure
-from engine.control.http_context import Call, HttpRequest, number_in, open_call
+from engine.control.http_context import Call, HttpRequest, open_call, segment_in
 from engine.control.kazoo_originate import accepted, answered, originate_request
 from engine.control.kazoo_request import parse_quickcall
-from engine.control.openapi import operation, quickcall_body, quickcall_options
+from engine.control.openapi import operation
+from engine.control.option_schemas import quickcall_body, quickcall_options
 from engine.core.values import EndpointType, OriginateRequest
 
 ENDPOINTS = {"users": EndpointType.USER, "devices": EndpointType.DEVICE}
@@ -79,7 +80,7 @@ def _request(
         account_id,
         ENDPOINTS[request.scope["path"].split("/")[4]],
         endpoint_id,
-        number_in(request, 7),
+        segment_in(request, 7),
         call.query,
         call.data,
         call.exchange.request_id,

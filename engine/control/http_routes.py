@@ -16,13 +16,14 @@ from engine.control.http_context import (
     Call,
     HttpRequest,
     authorise,
-    number_in,
     open_call,
+    segment_in,
 )
 from engine.control.http_quickcall import ENDPOINTS
 from engine.control.kazoo_keys import gregorian
 from engine.control.kazoo_request import parse_quickcall
-from engine.control.openapi import CSV, Schema, operation, quickcall_options
+from engine.control.openapi import CSV, operation
+from engine.control.option_schemas import Schema, quickcall_options
 from engine.core.errors import RequestInvalid
 from engine.core.values import EndpointType
 from engine.numbers.route_file import JsonRow, read_csv
@@ -135,7 +136,7 @@ async def explain_route(
     request: HttpRequest, account_id: FromPath[str], number: FromPath[str]
 ) -> Response[bytes]:
     """Tell where a number goes, step by step, and which rules lost. Nobody is called."""
-    return _explain(await open_call(request, account_id), account_id, number_in(request, 5))
+    return _explain(await open_call(request, account_id), account_id, segment_in(request, 5))
 
 
 @get(
@@ -152,7 +153,7 @@ async def explain_for_endpoint(
     """Tell where a number goes, step by step, and the INVITEs that would be sent. None is."""
     call = await open_call(request, account_id)
     kind = ENDPOINTS[request.scope["path"].split("/")[4]]
-    return _explain(call, account_id, number_in(request, 7), kind, endpoint_id)
+    return _explain(call, account_id, segment_in(request, 7), kind, endpoint_id)
 
 
 def _explain(

@@ -9,7 +9,7 @@ from engine.control.kazoo_events import (
 )
 from engine.control.kazoo_keys import snake_case
 from engine.control.kazoo_originate import accepted, answered, originate_request
-from engine.control.kazoo_request import decode_number, parse_quickcall
+from engine.control.kazoo_request import decode_segment, parse_quickcall
 
 __all__ = [
     "QUICKCALL_END",
@@ -18,7 +18,7 @@ __all__ = [
     "answered",
     "cdr",
     "channel_event",
-    "decode_number",
+    "decode_segment",
     "originate_request",
     "parse_quickcall",
     "quickcall_end",

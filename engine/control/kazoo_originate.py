@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from engine.control.kazoo_keys import snake_key
 from engine.core.settings import DISPLAY_NAME
@@ -10,6 +10,8 @@ from engine.core.values import CallerId, Endpoint, OriginateRequest, Outcome
 
 if TYPE_CHECKING:
     from engine.control.face import CallHandle
+
+T = TypeVar("T")
 
 _EXPORTED = [
     "Account-ID",
@@ -55,23 +57,29 @@ def originate_request(handle: CallHandle, node: str) -> dict[str, object]:
             "inherit_codec": "false",
             "retain_cid": "true",
         },
-        "dial_endpoint_method": "simultaneous",
+        "dial_endpoint_method": request.dial_method.value,
         "endpoints": _endpoints(handle),
         "event_category": "resource",
         "event_name": "originate_req",
         "existing_call_id": request.target_call_id,
         "export_custom_channel_vars": _EXPORTED,
+        "fail_on_single_reject": _single_reject(request),
+        "ignore_completed_elsewhere": request.ignore_completed_elsewhere or None,
         "ignore_early_media": request.ignore_early_media,
+        "max_duration": request.max_duration or None,
         "media": request.media.value,
         "msg_id": handle.originate_id,
         "node": node,
         "number_filter_note": handle.filter_note,
+        "outbound_call_id": request.call_id,
         "outbound_callee_id_name": shown_to_callee.name,
         "outbound_callee_id_number": shown_to_callee.number,
         "outbound_caller_id_name": DISPLAY_NAME if request.cid_name is None else request.cid_name,
         "outbound_caller_id_number": (
             handle.number if request.cid_number is None else request.cid_number
         ),
+        "privacy_hide_name": request.hide_name or None,
+        "privacy_hide_number": request.hide_number or None,
         "server_id": node,
         "system_log_id": handle.originate_id,
         "timeout": request.timeout,
@@ -92,6 +100,16 @@ def answered(handle: CallHandle, outcome: Outcome, node: str) -> dict[str, objec
         "application_response": "SUCCESS",
         "call_id": outcome.call_id,
     }
+
+
+def _single_reject(request: OriginateRequest) -> bool | list[str] | None:
+    asked = request.fail_on_single_reject
+    return (asked or None) if isinstance(asked, bool) else sorted(asked)
+
+
+def _first(of_endpoint: T | None, of_request: T) -> T:
+    """What an endpoint does not say is as the request says."""
+    return of_request if of_endpoint is None else of_endpoint
 
 
 def _callee_id(request: OriginateRequest, endpoints: tuple[Endpoint, ...]) -> CallerId:
@@ -118,8 +136,9 @@ def _endpoints(handle: CallHandle) -> list[dict[str, object]]:
 def _endpoint(
     handle: CallHandle, endpoint: Endpoint, call_id: str, auto_answer: bool | None
 ) -> dict[str, object]:
+    request = handle.request
     channel_vars: dict[str, object] = {
-        "account_id": handle.request.account_id,
+        "account_id": request.account_id,
         "authorizing_id": endpoint.id,
         "authorizing_type": endpoint.kind,
         "media_encryption_enforce_security": False,
@@ -137,7 +156,15 @@ def _endpoint(
         "codecs": endpoint.codecs,
         "custom_channel_vars": channel_vars,
         "custom_sip_headers": headers,
-        "ignore_completed_elsewhere": False,
+        "endpoint_delay": _first(endpoint.delay, request.endpoint_delay) or None,
+        "endpoint_progress_timeout": (
+            _first(endpoint.progress_timeout, request.progress_timeout) or None
+        ),
+        "endpoint_timeout": _first(endpoint.timeout, request.endpoint_timeout) or None,
+        "ignore_completed_elsewhere": _first(
+            endpoint.ignore_completed_elsewhere, request.ignore_completed_elsewhere
+        ),
+        "ignore_early_media": endpoint.ignore_early_media,
         "invite_format": endpoint.invite_format,
         "outbound_call_id": call_id,
         "presence_id": f"{endpoint.user}@{endpoint.realm}" if endpoint.user else "",
@@ -146,4 +173,4 @@ def _endpoint(
         "to_user": endpoint.user,
         "to_username": endpoint.user,
     }
-    return {key: value for key, value in document.items() if value != ""}
+    return {key: value for key, value in document.items() if value is not None and value != ""}

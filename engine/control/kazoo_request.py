@@ -2,7 +2,8 @@
 
 Kazoo reads most options from the body's `data` and then the query, some from the query only, and
 casts what it does not understand to a default. Here every option may stand in either place (`data`
-first) and a value that is not allowed is an error that says what is (docs/kazoo.md).
+first), with hyphens or underscores, and a value that is not allowed is an error that says what is
+(docs/kazoo.md).
 """
 
 from __future__ import annotations
@@ -13,15 +14,10 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from engine.control import option_values as values
 from engine.core.errors import RequestInvalid
 from engine.core.uri import header_text
-from engine.core.values import EndpointType, MediaMode, OriginateRequest
-
-MIN_TIMEOUT = 3
-"""Shortest time to ring, seconds (the quickcall document: integer(3..))."""
-
-MAX_TIMEOUT = 86_400
-"""Longest time to ring, seconds."""
+from engine.core.values import DialMethod, EndpointType, MediaMode, OriginateRequest
 
 MAX_NUMBER = 128
 """Longest number, characters, as for the number filter and the dial plan."""
@@ -66,26 +62,35 @@ RESERVED_CAVS = frozenset(
 )
 """Names Kazoo keeps for channel variables (`call_command.reserved_ccv_keys`); left out silently."""
 
-_CID_NAME = ("cid-name", "cid_name")
-_CID_NUMBER = ("cid-number", "cid_number")
-_IGNORE_EARLY_MEDIA = ("ignore-early-media", "ignore_early_media")
 
-_OPTIONS = frozenset(
-    {
-        "auto_answer",
-        *_CID_NAME,
-        *_CID_NUMBER,
-        "custom_application_vars",
-        *_IGNORE_EARLY_MEDIA,
-        "media",
-        "number_filter",
-        "target_call_id",
-        "timeout",
-        "auth_token",
-    }
-)
+def _spellings(*names: str) -> tuple[str, ...]:
+    """Return every name with hyphens and with underscores, in this order."""
+    both = [spelling for name in names for spelling in (name.replace("_", "-"), name)]
+    return tuple(dict.fromkeys(both))
+
+
+_ALIASES = {
+    "call_id": ("call_id", "outbound_call_id"),
+    "dial_method": ("dial_method", "dial_endpoint_method"),
+    "progress_timeout": ("progress_timeout", "endpoint_progress_timeout"),
+}
+"""Options that Kazoo's originate requests call otherwise than we do."""
+
+_NAMES = {
+    option: _spellings(*_ALIASES.get(option, (option,)))
+    for option in (
+        *("auto_answer", "call_id", "cid_name", "cid_number", "custom_application_vars"),
+        *("dial_method", "endpoint_delay", "endpoint_timeout", "fail_on_single_reject"),
+        *("ignore_completed_elsewhere", "ignore_early_media", "max_duration", "media"),
+        *("number_filter", "privacy", "progress_timeout", "target_call_id", "timeout"),
+    )
+}
+"""Every option with the names it may be given under."""
+
+_KNOWN = frozenset({"auth_token", *(name for names in _NAMES.values() for name in names)})
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 
 def parse_quickcall(
@@ -99,46 +104,52 @@ def parse_quickcall(
 ) -> OriginateRequest:
     """Return the validated request.
 
-    `number` is percent-decoded already (`decode_number`), `query` the decoded query string, `data`
+    `number` is percent-decoded already (`decode_segment`), `query` the decoded query string, `data`
     the `data` object of the body. Raises `RequestInvalid` naming the option.
     """
     options = _Options(query, data or {})
+    get = options.get
+    hide_name, hide_number = get("privacy", values.privacy, (False, False))
     return OriginateRequest(
         account_id=account_id,
         endpoint_type=endpoint_type,
         endpoint_id=endpoint_id,
         number=_number(number),
-        auto_answer=options.get(_boolean, False, "auto_answer"),
-        cid_name=options.get(_text, None, *_CID_NAME),
-        cid_number=options.get(_text, None, *_CID_NUMBER),
+        auto_answer=get("auto_answer", values.boolean, False),
+        cid_name=get("cid_name", values.text, None),
+        cid_number=get("cid_number", values.text, None),
         custom_application_vars=_application_vars(options),
-        ignore_early_media=options.get(_boolean, True, *_IGNORE_EARLY_MEDIA),
-        media=options.get(_media, MediaMode.PROCESS, "media"),
-        number_filter=options.get(_number_filter, None, "number_filter"),
-        target_call_id=options.get(_text, None, "target_call_id"),
-        timeout=options.get(_timeout, 30, "timeout"),
+        ignore_early_media=get("ignore_early_media", values.early_media, True),
+        media=get("media", values.media, MediaMode.PROCESS),
+        number_filter=get("number_filter", values.number_filter, None),
+        target_call_id=get("target_call_id", values.text, None),
+        timeout=get("timeout", values.timeout, 30),
         request_id=request_id,
+        call_id=get("call_id", values.call_id, ""),
+        dial_method=get("dial_method", values.dial_method, DialMethod.SIMULTANEOUS),
+        fail_on_single_reject=get("fail_on_single_reject", values.single_reject, False),
+        ignore_completed_elsewhere=get("ignore_completed_elsewhere", values.boolean, False),
+        endpoint_delay=get("endpoint_delay", values.duration, 0.0),
+        endpoint_timeout=get("endpoint_timeout", values.duration, 0.0),
+        progress_timeout=get("progress_timeout", values.duration, 0.0),
+        max_duration=get("max_duration", values.talk_time, 0.0),
+        hide_name=hide_name,
+        hide_number=hide_number,
     )
 
 
-def decode_number(segment: bytes) -> str:
-    """Return the {NUMBER} of a raw URL path segment, percent-decoded exactly once; `+` stays `+`.
+def decode_segment(field: str, segment: bytes) -> str:
+    """Return a segment of a raw URL path, percent-decoded exactly once; `+` stays `+`.
 
-    Raises `RequestInvalid` when it is not UTF-8.
+    Raises `RequestInvalid` naming `field` when it is not UTF-8.
 
-    >>> decode_number(b"%2B1415%2520")
+    >>> decode_segment("number", b"%2B1415%2520")
     '+1415%20'
     """
     try:
         return unquote_to_bytes(segment).decode("utf-8")
     except UnicodeDecodeError:
-        raise RequestInvalid("number", repr(segment), "percent-encoded UTF-8") from None
-
-
-def _text(field: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise RequestInvalid(field, value, "text", "type")
-    return header_text(field, value)
+        raise RequestInvalid(field, repr(segment), "percent-encoded UTF-8") from None
 
 
 def _number(value: str) -> str:
@@ -154,61 +165,22 @@ class _Options:
         self.query = query
         self.data = data
 
-    def get(self, parse: Callable[[str, object], T], default: T, *names: str) -> T:
-        """Return the parsed value under the first name that is given."""
+    def get(self, option: str, parse: Callable[[str, object], T], default: D) -> T | D:
+        """Return the parsed value of an option, of the first of its names that is given."""
         for source in (self.data, self.query):
-            for name in names:
+            for name in _NAMES[option]:
                 if name in source:
                     value = source[name]
                     return default if value is None else parse(name, value)
         return default
 
 
-def _boolean(field: str, value: object) -> bool:
-    if value is True or value == "true":
-        return True
-    if value is False or value == "false":
-        return False
-    raise RequestInvalid(field, value, "true or false", "type")
-
-
-def _media(field: str, value: object) -> MediaMode:
-    if value in ("process", "bypass"):
-        return MediaMode(value)
-    raise RequestInvalid(field, value, "process or bypass", "enum")
-
-
-def _number_filter(field: str, value: object) -> bool | str:
-    """A boolean, or a regular expression that the number filter itself checks."""
-    if value is True or value == "true":
-        return True
-    if value is False or value == "false":
-        return False
-    if isinstance(value, str) and value:
-        return value
-    raise RequestInvalid(field, value, "true, false or a regular expression", "type")
-
-
-def _timeout(field: str, given: object) -> int:
-    allowed = f"an integer of seconds, {MIN_TIMEOUT} to {MAX_TIMEOUT}"
-    value: object = given
-    if isinstance(given, str) and len(given) <= 9 and given.isascii() and given.isdigit():
-        value = int(given)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise RequestInvalid(field, given, allowed, "type")
-    if value < MIN_TIMEOUT:
-        raise RequestInvalid(field, given, allowed, "minimum")
-    if value > MAX_TIMEOUT:
-        raise RequestInvalid(field, given, allowed, "maximum")
-    return value
-
-
 def _application_vars(options: _Options) -> dict[str, object]:
     """Return the option's object, with every query key that is not an option laid over it."""
-    given = options.get(_object, None, "custom_application_vars")
+    given = options.get("custom_application_vars", values.json_object, None)
     merged: dict[str, object] = dict(given) if given else {}
     for key, text in options.query.items():
-        if key not in _OPTIONS:
+        if key not in _KNOWN:
             merged[key] = text
     merged = {key: value for key, value in merged.items() if key not in RESERVED_CAVS}
     if len(merged) > MAX_CAVS:
@@ -233,15 +205,3 @@ def _check_application_var(key: str, value: object) -> None:
         raise RequestInvalid(
             f"custom_application_vars.{key}", f"{size} bytes", f"{MAX_CAV_VALUE} bytes", "maxLength"
         )
-
-
-def _object(field: str, given: object) -> dict[str, object] | None:
-    value: object = given
-    if isinstance(given, str):
-        try:
-            value = msgspec.json.decode(given)
-        except msgspec.DecodeError:
-            raise RequestInvalid(field, given[:32], "a JSON object", "type") from None
-    if isinstance(value, dict):
-        return value
-    raise RequestInvalid(field, str(value)[:32], "a JSON object", "type")

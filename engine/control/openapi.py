@@ -16,56 +16,14 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Operation, Responses, SecurityScheme
 
 from engine.control.envelope import API_VERSION
-from engine.control.kazoo_request import (
-    MAX_CAVS,
-    MAX_TIMEOUT,
-    MIN_TIMEOUT,
-)
+from engine.control.option_schemas import Schema
 from engine.core.uri import MAX_TEXT
 from engine.store.documents import STRUCTS
-
-Schema = dict[str, Any]
 
 CSV = "text/csv"
 """Media type of route tables."""
 
 _TEXT: Schema = {"type": "string", "maxLength": MAX_TEXT}
-_FLAG: Schema = {"type": "boolean"}
-
-OPTIONS: dict[str, tuple[Schema, str]] = {
-    "auto_answer": (_FLAG, "Ask the phone to answer by itself, when one device is rung; false"),
-    "cid-name": (_TEXT, 'Caller id name; "Device QuickCall" on the device, its own beyond'),
-    "cid-number": (_TEXT, "Caller id number; the number on the device, its own beyond"),
-    "custom_application_vars": (
-        {"type": "object", "maxProperties": MAX_CAVS},
-        "Data repeated on every event and CDR; unknown query keys join it",
-    ),
-    "ignore-early-media": (_FLAG, "Wait for the answer even when the device sends media; true"),
-    "media": ({"type": "string", "enum": ["process", "bypass"]}, "Who carries the RTP; process"),
-    "number_filter": (
-        {"anyOf": [_FLAG, {"type": "string", "format": "regex", "minLength": 1}]},
-        "true: letters and digits only; a regular expression: its first group; false: as it is",
-    ),
-    "target_call_id": (_TEXT, "Call-ID of an existing call to be near to"),
-    "timeout": (
-        {"type": "integer", "minimum": MIN_TIMEOUT, "maximum": MAX_TIMEOUT},
-        "Seconds to ring; 30",
-    ),
-}
-"""Options of a quickcall: schema, and what they do with their default."""
-
-quickcall_options: dict[str, tuple[Schema, str]] = {
-    name: option for name, option in OPTIONS.items() if name != "custom_application_vars"
-}
-"""Options as query parameters."""
-
-quickcall_body: Schema = {
-    "type": "object",
-    "properties": {
-        name: {**schema, "description": text} for name, (schema, text) in OPTIONS.items()
-    },
-}
-"""Options as the body's `data`."""
 
 channel_body: Schema = {
     "type": "object",

@@ -20,6 +20,7 @@ from engine.core.turn import Effects, Turn
 from engine.core.values import (
     CallerId,
     Endpoint,
+    LegId,
     LegRole,
     LegSnapshot,
     OriginateId,
@@ -151,9 +152,16 @@ class CallControl:
         """Return when `expire` has something to do, None when nothing is waited for."""
         return self._deadlines.next()
 
-    def originate_of(self, call_id: str) -> OriginateId | None:
-        """Return the originate that owns the live channel of this Call-ID."""
-        return self._registry.of_call_id(call_id)
+    def originate_of(self, leg: str | LegId) -> OriginateId | None:
+        """Return the originate that owns a live leg, named by its Call-ID or its id."""
+        if isinstance(leg, str):
+            return self._registry.of_call_id(leg)
+        return self._registry.of_leg(leg)
+
+    def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
+        """Return the live legs of an originate in the order they were made."""
+        originate = self._originates.get(originate_id)
+        return tuple(leg.snapshot() for leg in originate.legs.values()) if originate else ()
 
     def planned(self, originate_id: OriginateId) -> tuple[PlannedAttempt, ...]:
         """Return the INVITEs sent to the endpoint of a live originate, else nothing."""

@@ -17,6 +17,7 @@ from engine.core.settings import CallSettings
 from engine.core.uri import (
     MAX_URI,
     SipUri,
+    call_id_text,
     header_text,
     host_text,
     is_loose,
@@ -46,6 +47,8 @@ def check_request(request: OriginateRequest, number: str) -> None:
     _user("number", number)
     header_text("cid_name", request.cid_name or "")
     header_text("cid_number", request.cid_number or "")
+    if request.call_id:
+        call_id_text("call_id", request.call_id)
 
 
 def dial_device(

@@ -20,6 +20,9 @@ MAX_URI = 1024
 """Longest URI that may reach a header, characters: contacts of mobile phones carry their push
 tokens."""
 
+MAX_CALL_ID = 128
+"""Longest Call-ID that a caller may choose, characters."""
+
 _USER_SAFE = "-_.!~*'()&=+$,;?/"
 """`unreserved` and `user-unreserved` of RFC 3261 25.1 that stand for themselves in a user part."""
 
@@ -31,6 +34,8 @@ _URI = re.compile(
     re.IGNORECASE,
 )
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?::[0-9]{1,5})?")
+_WORD = r"[\w\-.!%*+`'~()<>:\\\"/\[\]?{}]+"
+_CALL_ID = re.compile(f"{_WORD}(?:@{_WORD})?", re.ASCII)
 _TRANSPORT = re.compile(r";transport=([A-Za-z]+)", re.IGNORECASE)
 _LOOSE = re.compile(r";lr(?:[;=]|$)", re.IGNORECASE)
 
@@ -58,6 +63,19 @@ def header_text(field: str, value: str, limit: int = MAX_TEXT) -> str:
         raise RequestInvalid(field, value[:32] + "...", f"at most {limit} characters", "maxLength")
     if _CONTROL.search(value):
         raise RequestInvalid(field, value, "text without control characters", "pattern")
+    return value
+
+
+def call_id_text(field: str, value: str) -> str:
+    """Return `value` when it may be the Call-ID of a call: `word ["@" word]` of RFC 3261 25.1.
+
+    Raises `RequestInvalid` naming `field`, also for more than `MAX_CALL_ID` characters.
+    """
+    allowed = f"1 to {MAX_CALL_ID} characters of a Call-ID: word [@word] (RFC 3261 25.1)"
+    if len(value) > MAX_CALL_ID:
+        raise RequestInvalid(field, value[:32] + "...", allowed, "maxLength")
+    if _CALL_ID.fullmatch(value) is None:
+        raise RequestInvalid(field, value, allowed, "pattern")
     return value
 
 

@@ -16,16 +16,22 @@ from engine.control.auth import Tokens
 from engine.control.feed import Feed, Subscription
 from engine.control.kazoo import Switch
 from engine.control.kazoo_keys import gregorian
-from engine.control.kazoo_request import MAX_TIMEOUT, MIN_TIMEOUT
+from engine.control.request_bounds import check_bounds
 from engine.control.route_report import RouteReport
 from engine.core.control import CallControl
 from engine.core.errors import Conflict, EngineUnavailable, NotFound, RequestInvalid
 from engine.core.events import SipMessageSeen
-from engine.core.uri import header_text
-from engine.core.values import EndpointType, LegSnapshot, OriginateId, OriginateRequest, Outcome
+from engine.core.values import (
+    EndpointType,
+    LegId,
+    LegSnapshot,
+    OriginateId,
+    OriginateRequest,
+    Outcome,
+)
 from engine.numbers.number_filter import FilterResult, NumberFilter, NumberFilterError
 from engine.numbers.text import NumberError
-from engine.runtime.calls import Call
+from engine.runtime.calls import Call, LiveCalls
 from engine.runtime.clock import Clock
 from engine.runtime.driver import Driver
 from engine.runtime.explain import Explainer
@@ -91,7 +97,7 @@ class Engine:
         self._trace = SipTrace(self.config.trace_calls)
         self._exit = AsyncExitStack()
         self._refusal = _NOT_OPEN
-        self._calls: dict[OriginateId, Call] = {}
+        self._calls = LiveCalls()
         self._opening = False
         self._sip: SipPort
         self._control: CallControl
@@ -254,7 +260,8 @@ class Engine:
         Exactly one terminal event follows, even when nobody is registered or the number is blocked
         or barred and nobody is rung. Raises `NotFound`
         (account, user, device), `RequestInvalid` (a value out of bounds, a bad number filter),
-        `Conflict` (a live request has this `request_id`), `EngineUnavailable` (not open, closing,
+        `Conflict` (a live call, of whatever account, has this `request_id` or `call_id`),
+        `EngineUnavailable` (not open, closing,
         overloaded: try again later).
         """
         refusal = self.refusal()
@@ -262,8 +269,7 @@ class Engine:
             raise EngineUnavailable(refusal)
         _check(request)
         originate_id = OriginateId(request.request_id or secrets.token_hex(16))
-        if originate_id in self._calls:
-            raise Conflict("request_id", originate_id, "a quickcall that is not over")
+        self._check_ids(originate_id, request.call_id)
         filtered = self.check_number_filter(request.number_filter, request.number)
         number = filtered.number
         now = self._clock.now()
@@ -281,7 +287,7 @@ class Engine:
         )
         call = Call(originate_id, request, filtered, endpoints, self._end)
         call.planned = self._control.planned(originate_id)
-        self._calls[originate_id] = call
+        self._calls.add(call)
         self._driver.carry_out(effects, now)
         return call
 
@@ -297,16 +303,37 @@ class Engine:
             return f"all {self.config.max_legs} legs are in use"
         return ""
 
-    def hang_up(self, account_id: str, call_id: str) -> None:
-        """End the call that owns this channel.
+    def _check_ids(self, originate_id: OriginateId, call_id: str) -> None:
+        # Both name the call from now on, so neither may name another one. Of that other one nothing
+        # is told: it may be somebody else's.
+        holder = "a call that is not over"
+        if originate_id in self._calls or self._control.originate_of(originate_id) is not None:
+            raise Conflict("request_id", originate_id, holder)
+        if call_id and (call_id in self._calls or self._control.originate_of(call_id) is not None):
+            raise Conflict("call_id", call_id, holder)
 
-        Raises `NotFound` when the account has no such channel.
+    def call(self, name: str | LegId, account_id: str | None = None) -> Call:
+        """Return the call that has this id and is not over, in whatever state it is.
+
+        `name` is a Call-ID (of a leg that lives, or of an INVITE that is still to be sent), a
+        request id, or the id of a leg. `account_id`: only a call of this account. Raises
+        `NotFound`.
         """
-        originate_id = self._control.originate_of(call_id)
-        call = self._calls.get(originate_id) if originate_id is not None else None
-        if call is None or call.request.account_id != account_id:
-            raise NotFound("channel", call_id)
-        self._end(call.originate_id)
+        found = self._calls.named(name) if isinstance(name, str) else None
+        if found is None:
+            owner = self._control.originate_of(name)
+            found = self._calls.of_request(owner) if owner is not None else None
+        if found is None or account_id not in (None, found.request.account_id):
+            raise NotFound("channel", str(name))
+        return found
+
+    def hangup(self, name: str | LegId, account_id: str | None = None) -> None:
+        """End the call that has this id: ringing, waiting for its turn, talking, whatever it does.
+
+        Ids as of `call`. Returns at once; hanging up what is ending already has no effect. Raises
+        `NotFound` for what is not there, or is over.
+        """
+        self.call(name, account_id).hang_up()
 
     def _end(self, originate_id: OriginateId) -> None:
         if originate_id in self._calls:
@@ -339,6 +366,10 @@ class Engine:
     def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:
         """Return the live legs of an account."""
         return self._control.snapshots(account_id)
+
+    def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
+        """Return the live legs of one request, in the order they were made."""
+        return self._control.legs_of(originate_id)
 
     def stats(self) -> SipStats:
         """Return the counters of the SIP stack."""
@@ -392,13 +423,7 @@ class Engine:
 
 def _check(request: OriginateRequest) -> None:
     """Check the bounds that hold however a request came; the core checks its header texts."""
-    timeout = request.timeout
-    if isinstance(timeout, bool) or not isinstance(timeout, int):
-        raise RequestInvalid("timeout", timeout, "a whole number of seconds", "type")
-    if not MIN_TIMEOUT <= timeout <= MAX_TIMEOUT:
-        allowed = f"{MIN_TIMEOUT} to {MAX_TIMEOUT} seconds"
-        raise RequestInvalid("timeout", timeout, allowed, "minimum")
-    header_text("request_id", request.request_id)
+    check_bounds(request)
     try:
         msgspec.json.encode(request.custom_application_vars)
     except (TypeError, ValueError) as error:

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from engine.control.feed import Feed
 from engine.control.kazoo import QUICKCALL_END, Switch, cdr, channel_event, quickcall_end
 from engine.core.events import ChannelNotice, Notice, OriginateDecided, OriginateEnded
-from engine.core.values import OriginateId
-from engine.runtime.calls import Call
+from engine.runtime.calls import LiveCalls
 from engine.store.journal import Journal
 
 _log = logging.getLogger(__name__)
@@ -23,7 +22,7 @@ class Publisher:
         self._feed = feed
         self._journal = journal
         self._switch = switch
-        self.calls: dict[OriginateId, Call] = {}
+        self.calls = LiveCalls()
         """Accepted requests whose terminal event has not been told."""
 
     def tell(self, notices: Iterable[Notice]) -> None:
@@ -33,7 +32,7 @@ class Publisher:
                 if isinstance(notice, ChannelNotice):
                     self._channel(notice)
                 elif isinstance(notice, OriginateDecided):
-                    self.calls[notice.outcome.originate_id].set_answered(notice.outcome)
+                    self._decided(notice)
                 else:
                     self._ended(notice)
             except Exception:
@@ -54,9 +53,14 @@ class Publisher:
                 leg.account_id, leg.call_id, leg.interaction_id, notice.at, record
             )
 
+    def _decided(self, notice: OriginateDecided) -> None:
+        call = self.calls.of_request(notice.outcome.originate_id)
+        if call is not None:
+            call.set_answered(notice.outcome)
+
     def _ended(self, notice: OriginateEnded) -> None:
         outcome = notice.outcome
-        call = self.calls.pop(outcome.originate_id)
+        call = self.calls.remove(outcome.originate_id)
         try:
             payload = quickcall_end(outcome, call.request, notice.at, self._switch)
             self._event(outcome.account_id, outcome.call_id, QUICKCALL_END, payload, notice.at)

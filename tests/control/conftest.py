@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,9 @@ import httpx
 import pytest
 
 from engine.control.server import HttpServer
+from engine.sip.loopback import LoopbackSip
 from tests.control.engine import ScriptedEngine, scripted_engine
+from tests.control.rig import Rig
 
 ROOT_TOKEN = "root-token"
 
@@ -92,3 +95,13 @@ async def tenant(root: httpx.AsyncClient, engine: ScriptedEngine) -> Tenant:
         root, f"{url}/devices", {"name": "Away", "sip": {"username": "nobody", "password": "x"}}
     )
     return Tenant(account, user, device, nobody, engine.tokens.create(account))
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    """A rig; at the end neither a leg nor a task is left."""
+    sip = LoopbackSip()
+    async with Rig(tmp_path, sip) as made:
+        yield made
+    assert sip.stats().legs == 0
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -50,6 +50,11 @@ class Handle:
     planned: tuple[PlannedAttempt, ...]
     done: asyncio.Event = field(default_factory=asyncio.Event)
     result: Outcome | None = None
+    hung_up: int = 0
+
+    def hang_up(self) -> None:
+        """Note that it was hung up."""
+        self.hung_up += 1
 
     def finish(self, **changes: object) -> None:
         """Let the waiters have an outcome."""
@@ -86,7 +91,6 @@ class ScriptedEngine:
         self.handles: list[Handle] = []
         self.started = asyncio.Event()
         self.legs: list[LegSnapshot] = []
-        self.hung_up: list[str] = []
         self.refused = ""
         self.answer_at_once: dict[str, object] | None = None
 
@@ -117,11 +121,19 @@ class ScriptedEngine:
             handle.finish(**self.answer_at_once)
         return handle
 
-    def hang_up(self, account_id: str, call_id: str) -> None:
-        """Note who was hung up."""
-        if call_id not in [leg.call_id for leg in self.channels(account_id)]:
-            raise NotFound("channel", call_id)
-        self.hung_up.append(call_id)
+    def call(self, name: str, account_id: str | None = None) -> Handle:
+        """Return the call that planned a Call-ID, has a leg of it, or has this request id."""
+        owners = {leg.originate_id for leg in self.legs if leg.call_id == name} | {name}
+        for handle in self.handles:
+            planned = {attempt.call_id for attempt in handle.planned}
+            ours = account_id in (None, handle.request.account_id)
+            if ours and (name in planned or handle.originate_id in owners):
+                return handle
+        raise NotFound("channel", name)
+
+    def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
+        """Return the legs the test put there."""
+        return tuple(leg for leg in self.legs if leg.originate_id == originate_id)
 
     def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:
         """Return the legs the test put there."""

@@ -7,7 +7,6 @@ from itertools import count
 from engine.control.kazoo import cdr, channel_event, quickcall_end
 from engine.core.commands import Command, ResolveDestination
 from engine.core.control import CallControl
-from engine.core.errors import NotFound
 from engine.core.events import (
     ChannelNotice,
     DestinationResolved,
@@ -73,13 +72,9 @@ class LoopbackEngine(ScriptedEngine):
         self.started.set()
         return handle
 
-    def hang_up(self, account_id: str, call_id: str) -> None:
-        """End the call."""
-        found = self.control.originate_of(call_id)
-        if found is None:
-            raise NotFound("channel", call_id)
-        self._apply(self.control.hang_up(found, self._tick()))
-        self.run()
+    def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
+        """Return the live legs of a call."""
+        return self.control.legs_of(originate_id)
 
     def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:
         """Return the live legs."""

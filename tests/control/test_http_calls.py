@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import httpx
+import pytest
 
 from engine.control.kazoo import cdr
-from engine.core.values import LegState
+from engine.core.values import LegState, OriginateId
 from tests.control.conftest import Tenant
 from tests.control.engine import ScriptedEngine
 from tests.control.samples import snapshot
@@ -15,16 +18,23 @@ async def test_channels_are_listed_shown_and_hung_up(
     root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
 ) -> None:
     url = f"{tenant.url}/channels"
+    await root.get(tenant.quickcall(), headers={"X-Request-ID": "mine"})
+    (handle,) = engine.handles
     live = snapshot(
         account_id=tenant.account,
+        originate_id=OriginateId("mine"),
         call_id="live-1",
         state=LegState.ANSWERED,
         ended_at=None,
         cause="",
     )
-    engine.legs = [live, snapshot(account_id="f" * 32, call_id="other")]
+    engine.legs = [
+        live,
+        snapshot(account_id="f" * 32, originate_id=OriginateId("theirs"), call_id="other"),
+    ]
     (listed,) = (await root.get(url)).json()["data"]
     assert listed["uuid"] == "live-1"
+    assert listed["msg_id"] == "mine"
     assert listed["answered"] is True
     assert listed["other_leg"] == "4567-quickcall"
     assert listed["custom_channel_vars"]["authorizing_type"] == "device"
@@ -37,11 +47,48 @@ async def test_channels_are_listed_shown_and_hung_up(
     response = await root.post(f"{url}/live-1", json={"data": {"action": "hangup"}})
     assert response.status_code == 202
     assert response.json()["message"] == "hangup initiated"
-    assert (await root.delete(f"{url}/live-1")).status_code == 202
-    assert engine.hung_up == ["live-1", "live-1"]
-    response = await root.post(f"{url}/live-1", json={"data": {"action": "transfer"}})
+    assert (await root.delete(f"{url}/live-1")).json()["data"]["uuid"] == "live-1"
+    assert handle.hung_up == 2
+    response = await root.post(f"{url}/live-1", json={"data": {"action": "dance"}})
     assert response.status_code == 400
     assert "action" in response.json()["data"]
+    assert handle.hung_up == 2
+
+
+async def test_a_call_without_a_channel_is_hung_up_by_either_of_its_ids(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    await root.get(tenant.quickcall(), headers={"X-Request-ID": "mine"})
+    (handle,) = engine.handles
+    (attempt,) = handle.planned
+    response = await root.delete(f"{tenant.url}/channels/mine")
+    assert (response.status_code, response.json()["data"]) == (202, {"msg_id": "mine"})
+    response = await root.delete(f"{tenant.url}/channels/{attempt.call_id}")
+    assert response.json()["data"] == {"msg_id": "mine", "call_id": attempt.call_id}
+    assert handle.hung_up == 2
+    assert (await root.get(f"{tenant.url}/channels/{attempt.call_id}")).status_code == 404
+    other = f"/v2/accounts/{'f' * 32}/channels/mine"
+    assert (await root.delete(other)).status_code == 404
+    assert handle.hung_up == 2
+
+
+@pytest.mark.parametrize("call_id", ["a/b", "a%2Fb", '?<a>[\\"]{}@`/', "+1 2"])
+async def test_a_call_id_is_read_from_the_path_as_it_is(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine, call_id: str
+) -> None:
+    await root.get(tenant.quickcall(), headers={"X-Request-ID": "mine"})
+    engine.legs = [
+        snapshot(account_id=tenant.account, originate_id=OriginateId("mine"), call_id=call_id)
+    ]
+    path = f"{tenant.url}/channels/{quote(call_id, safe='')}"
+    assert (await root.get(path)).json()["data"]["call_id"] == call_id
+    assert (await root.delete(path)).status_code == 202
+    leg = engine.legs[0]
+    cdr_id = engine.journal.add_cdr(
+        leg.account_id, call_id, leg.interaction_id, 1443672788.0, cdr(leg, engine.switch)
+    )
+    path = f"{tenant.url}/cdrs/{quote(cdr_id, safe='')}"
+    assert (await root.get(path)).json()["data"]["call_id"] == call_id
 
 
 async def test_call_records_are_listed_by_time_and_interaction(

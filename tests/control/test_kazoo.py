@@ -21,7 +21,7 @@ from engine.control.kazoo_keys import address
 from engine.control.kazoo_request import MAX_CAV_VALUE, MAX_CAVS
 from engine.core.errors import RequestInvalid
 from engine.core.events import ChannelNotice
-from engine.core.values import EndpointType, LegState, MediaMode, OriginateRequest
+from engine.core.values import DialMethod, EndpointType, LegState, MediaMode, OriginateRequest
 from tests.control.samples import ACCOUNT, DEVICE, outcome, request, snapshot
 
 SWITCH = Switch("engine@node1", "192.0.2.1:5060")
@@ -89,6 +89,73 @@ def test_every_option_from_either_place(query: dict[str, str], data: dict[str, o
     assert parsed.custom_application_vars == {"a": "b"}
 
 
+def test_options_of_the_attempts() -> None:
+    names = ("USER_BUSY", "CALL_REJECTED")
+    asked = OriginateRequest(
+        ACCOUNT,
+        EndpointType.DEVICE,
+        DEVICE,
+        "1002",
+        request_id="r",
+        call_id="order-17@shop",
+        dial_method=DialMethod.SINGLE,
+        fail_on_single_reject=frozenset(names),
+        ignore_completed_elsewhere=True,
+        endpoint_delay=0.5,
+        endpoint_timeout=10.0,
+        progress_timeout=4.0,
+        max_duration=3600.0,
+        hide_number=True,
+        ignore_early_media="ring_ready",
+    )
+    query = {
+        "call_id": "order-17@shop",
+        "dial-method": "single",
+        "fail-on-single-reject": "USER_BUSY, CALL_REJECTED",
+        "ignore-completed-elsewhere": "true",
+        "endpoint-delay": "0.5",
+        "endpoint-timeout": "10",
+        "progress-timeout": "4",
+        "max-duration": "3600",
+        "privacy": "number",
+        "ignore-early-media": "ring_ready",
+    }
+    data = {
+        "outbound_call_id": "order-17@shop",
+        "dial_endpoint_method": "single",
+        "fail_on_single_reject": list(names),
+        "ignore_completed_elsewhere": True,
+        "endpoint_delay": 0.5,
+        "endpoint_timeout": 10,
+        "endpoint_progress_timeout": 4.0,
+        "max_duration": 3600,
+        "privacy": "number",
+        "ignore_early_media": "ring_ready",
+    }
+    assert parse(query) == asked
+    assert parse({}, data) == asked
+
+
+def test_the_words_of_privacy() -> None:
+    hidden = {"none": (0, 0), "name": (1, 0), "number": (0, 1), "full": (1, 1), "yes": (1, 1)}
+    for word, flags in hidden.items():
+        parsed = parse({"privacy": word})
+        assert (parsed.hide_name, parsed.hide_number) == flags
+
+
+def test_any_character_of_rfc_3261_may_stand_in_a_call_id() -> None:
+    word = "aZ09-.!%*_+`'~()<>:\\\"/[]?{}"
+    for call_id in (word, f"{word}@{word}", "x" * 128):
+        assert parse({}, {"call_id": call_id}).call_id == call_id
+
+
+def test_every_reject_or_none_ends_the_ringing() -> None:
+    assert parse({"fail_on_single_reject": "true"}).fail_on_single_reject is True
+    assert parse({}, {"fail_on_single_reject": False}).fail_on_single_reject is False
+    one = parse({"fail_on_single_reject": "USER_BUSY"}).fail_on_single_reject
+    assert one == frozenset({"USER_BUSY"})
+
+
 def test_the_body_wins_over_the_query() -> None:
     assert parse({"timeout": "10", "cid-name": "q"}, {"timeout": 20, "cid_name": "b"}).timeout == 20
     assert parse({"cid-name": "q"}, {"cid_name": "b"}).cid_name == "b"
@@ -113,7 +180,8 @@ def test_number_filter_values() -> None:
         ({"timeout": []}, "timeout", "type"),
         ({"auto_answer": "yes"}, "auto_answer", "type"),
         ({"auto_answer": 1}, "auto_answer", "type"),
-        ({"ignore-early-media": {}}, "ignore-early-media", "type"),
+        ({"ignore-early-media": {}}, "ignore-early-media", "enum"),
+        ({"ignore_early_media": "yes"}, "ignore_early_media", "enum"),
         ({"media": "auto"}, "media", "enum"),
         ({"media": []}, "media", "enum"),
         ({"number_filter": ""}, "number_filter", "type"),
@@ -121,6 +189,34 @@ def test_number_filter_values() -> None:
         ({"cid_name": 5}, "cid_name", "type"),
         ({"cid-number": "1\n2"}, "cid-number", "pattern"),
         ({"target_call_id": "x" * 257}, "target_call_id", "maxLength"),
+        ({"call_id": ""}, "call_id", "pattern"),
+        ({"call_id": "a b"}, "call_id", "pattern"),
+        ({"call_id": "a@b@c"}, "call_id", "pattern"),
+        ({"call_id": "a\r\nVia: x"}, "call_id", "pattern"),
+        ({"call_id": "é"}, "call_id", "pattern"),
+        ({"call_id": "x" * 129}, "call_id", "maxLength"),
+        ({"call_id": 7}, "call_id", "type"),
+        ({"outbound-call-id": "a;b"}, "outbound-call-id", "pattern"),
+        ({"dial_method": "parallel"}, "dial_method", "enum"),
+        ({"dial_endpoint_method": []}, "dial_endpoint_method", "enum"),
+        ({"fail_on_single_reject": "USER_BUSY,BUSY"}, "fail_on_single_reject", "enum"),
+        ({"fail_on_single_reject": ["SUCCESS"]}, "fail_on_single_reject", "enum"),
+        ({"fail_on_single_reject": [1]}, "fail_on_single_reject", "enum"),
+        ({"fail_on_single_reject": []}, "fail_on_single_reject", "minItems"),
+        ({"fail_on_single_reject": ""}, "fail_on_single_reject", "enum"),
+        ({"fail_on_single_reject": {}}, "fail_on_single_reject", "enum"),
+        ({"ignore_completed_elsewhere": "1"}, "ignore_completed_elsewhere", "type"),
+        ({"endpoint_delay": -1}, "endpoint_delay", "minimum"),
+        ({"endpoint-delay": "-1"}, "endpoint-delay", "type"),
+        ({"endpoint_timeout": 86401}, "endpoint_timeout", "maximum"),
+        ({"endpoint_timeout": float("nan")}, "endpoint_timeout", "type"),
+        ({"endpoint_timeout": float("inf")}, "endpoint_timeout", "maximum"),
+        ({"progress_timeout": True}, "progress_timeout", "type"),
+        ({"endpoint-progress-timeout": "1e3"}, "endpoint-progress-timeout", "type"),
+        ({"max_duration": 604801}, "max_duration", "maximum"),
+        ({"max-duration": "soon"}, "max-duration", "type"),
+        ({"privacy": "id"}, "privacy", "enum"),
+        ({"privacy": True}, "privacy", "enum"),
         ({"custom_application_vars": []}, "custom_application_vars", "type"),
         ({"custom_application_vars": "x"}, "custom_application_vars", "type"),
         ({"custom_application_vars": {"": 1}}, "custom_application_vars", "propertyNames"),

@@ -12,7 +12,7 @@ from engine.core.commands import Dial
 from engine.core.errors import NotFound, RequestInvalid
 from engine.core.values import EndpointType, LegRole, Party
 from engine.sip.loopback import Answer, LoopbackSip
-from tests.control.test_runtime_loopback import A_URI, B_URI, Rig, ended
+from tests.control.rig import A_URI, B_URI, Rig, ended
 
 CARRIER: dict[str, Any] = {
     "name": "Carrier",

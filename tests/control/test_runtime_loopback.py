@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +11,22 @@ import httpx
 import pytest
 
 from engine import (
-    Call,
     Conflict,
     Engine,
     EngineConfig,
     EngineUnavailable,
     NotFound,
-    OriginateRequest,
     RequestInvalid,
     serve,
 )
-from engine.control.feed import FeedEvent, Subscription
 from engine.core.commands import Dial, SipCommand
 from engine.core.control import CallControl
 from engine.core.events import DestinationResolved, LegRang, SipEvent
 from engine.core.turn import Effects
-from engine.core.values import EndpointType, LegRole, Party
+from engine.core.values import LegRole, Party
 from engine.runtime.resolve import Resolver
 from engine.sip.loopback import Answer, Bye, LoopbackSip, Refuse, Ring
-
-A_URI = "sip:1001@192.0.2.11"
-B_URI = "sip:1002@192.0.2.12"
-GUARD_S = 20.0
+from tests.control.rig import A_URI, B_URI, GUARD_S, Rig, ended
 
 CALL_EVENTS = [
     "CHANNEL_CREATE",
@@ -49,85 +43,6 @@ CALL_EVENTS = [
     "CHANNEL_DESTROY",
     "QUICKCALL_END",
 ]
-
-
-class Rig:
-    """An open engine with an account and the phones 1001 and 1002."""
-
-    def __init__(self, directory: Path, sip: LoopbackSip, **changes: Any) -> None:
-        self.sip = sip
-        database = f"sqlite+aiosqlite:///{directory / 'quickcall.db'}"
-        self.engine = Engine(EngineConfig(database=database, **changes), sip)
-        self.account = "a" * 32
-        self.seen: list[FeedEvent] = []
-        self.feed: Subscription
-
-    async def __aenter__(self) -> Rig:
-        await self.engine.open()
-        directory = self.engine.directory
-        account = {"name": "Acme", "realm": "acme.test"}
-        await directory.put("account", "", account, self.account)
-        for user, host in (("1001", "192.0.2.11"), ("1002", "192.0.2.12")):
-            sip = {"username": user, "method": "ip", "ip": host}
-            await directory.put("device", self.account, {"name": user, "sip": sip}, f"d{user}")
-        registering = {"name": "r", "sip": {"username": "r", "password": "x"}}
-        await directory.put("device", self.account, registering, "registering")
-        self.feed = self.engine.events()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.engine.close()
-        self.feed.close()
-
-    def request(self, number: str = "1002", **options: Any) -> OriginateRequest:
-        fields = {"endpoint_id": "d1001", "number": number, **options}
-        return OriginateRequest(self.account, EndpointType.DEVICE, **fields)
-
-    def start(self, number: str = "1002", **options: Any) -> Call:
-        return self.engine.start(self.request(number, **options))
-
-    async def event(self, name: str, count: int = 1) -> FeedEvent:
-        """Wait for the `count`th event of that name, counted from the start."""
-        async with asyncio.timeout(GUARD_S):
-            while True:
-                found = [event for event in self.seen if event.name == name]
-                if len(found) >= count:
-                    return found[count - 1]
-                self.seen.append(await anext(self.feed))
-
-    @property
-    def names(self) -> list[str]:
-        return [event.name for event in self.seen]
-
-    def call_id(self, role: LegRole) -> str:
-        (leg,) = [leg for leg in self.engine.channels(self.account) if leg.role is role]
-        return leg.call_id
-
-    async def talk(self) -> Call:
-        """Return a call whose two sides are connected."""
-        self.sip.script(A_URI, Ring(), Answer())
-        self.sip.script(B_URI, Ring(), Answer())
-        call = self.start()
-        await self.event("CHANNEL_BRIDGE", 2)
-        return call
-
-
-async def ended(call: Call) -> str:
-    """Return the cause of a call's end."""
-    async with asyncio.timeout(GUARD_S):
-        outcome = await call.ended()
-    assert outcome.final
-    return outcome.cause
-
-
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    """A rig; at the end neither a leg nor a task is left."""
-    sip = LoopbackSip()
-    async with Rig(tmp_path, sip) as made:
-        yield made
-    assert sip.stats().legs == 0
-    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 # --- calls ---
@@ -180,26 +95,6 @@ async def test_no_answer_ends_by_the_clock(rig: Rig) -> None:
     assert await ended(rig.start(timeout=3)) == "NO_ANSWER"
 
 
-async def test_hang_up_by_channel_and_by_handle(rig: Rig) -> None:
-    call = await rig.talk()
-    rig.engine.hang_up(rig.account, rig.call_id(LegRole.B))
-    assert await ended(call) == "NORMAL_CLEARING"
-    other = rig.start()
-    other.hang_up()
-    assert await ended(other) == "ORIGINATOR_CANCEL"
-    other.hang_up()
-
-
-async def test_a_channel_of_another_account_is_not_found(rig: Rig) -> None:
-    call = await rig.talk()
-    for account, call_id in (("b" * 32, rig.call_id(LegRole.A)), (rig.account, "nothing")):
-        with pytest.raises(NotFound):
-            rig.engine.hang_up(account, call_id)
-    assert len(rig.engine.channels(rig.account)) == 2
-    assert rig.engine.channels("b" * 32) == ()
-    call.hang_up()
-
-
 async def test_a_cancelled_wait_does_not_end_the_call(rig: Rig) -> None:
     call = rig.start()
     waits = [asyncio.ensure_future(call.answered()) for _ in range(2)]
@@ -226,6 +121,12 @@ async def test_a_cancelled_wait_does_not_end_the_call(rig: Rig) -> None:
         ({"cid_name": "a\r\nX: y"}, "cid_name"),
         ({"number_filter": "(["}, "number_filter"),
         ({"request_id": "a\nb"}, "request_id"),
+        ({"call_id": "a b"}, "call_id"),
+        ({"endpoint_delay": -0.1}, "endpoint_delay"),
+        ({"endpoint_timeout": 1e9}, "endpoint_timeout"),
+        ({"progress_timeout": float("nan")}, "progress_timeout"),
+        ({"max_duration": 604_801}, "max_duration"),
+        ({"fail_on_single_reject": frozenset({"BUSY"})}, "fail_on_single_reject"),
         ({"custom_application_vars": {"x": object()}}, "custom_application_vars"),
     ],
 )

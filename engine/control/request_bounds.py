@@ -1,0 +1,74 @@
+"""Bounds of what may be asked for: one place for requests that came over HTTP, AMQP or a program.
+
+Each check returns the value it was given and raises `RequestInvalid`, which names the field, the
+value and what is allowed. Texts of headers are checked by `engine.core.uri`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.core.causes import CAUSES
+from engine.core.errors import RequestInvalid
+from engine.core.uri import call_id_text, header_text
+from engine.core.values import OriginateRequest
+
+MIN_TIMEOUT = 3
+"""Shortest time to ring, seconds (the quickcall document: integer(3..))."""
+
+MAX_TIMEOUT = 86_400
+"""Longest time to ring, seconds, and longest delay or timeout of one attempt."""
+
+MAX_DURATION = 604_800
+"""Longest time that two may talk, seconds: a week."""
+
+
+def ring_seconds(field: str, value: object) -> int:
+    """Return whole seconds to ring, `MIN_TIMEOUT` to `MAX_TIMEOUT`."""
+    allowed = f"an integer of seconds, {MIN_TIMEOUT} to {MAX_TIMEOUT}"
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise RequestInvalid(field, value, allowed, "type")
+    if value < MIN_TIMEOUT:
+        raise RequestInvalid(field, value, allowed, "minimum")
+    if value > MAX_TIMEOUT:
+        raise RequestInvalid(field, value, allowed, "maximum")
+    return value
+
+
+def seconds(field: str, value: object, most: int = MAX_TIMEOUT) -> float:
+    """Return seconds, 0 to `most`, fractions too."""
+    allowed = f"a number of seconds, 0 to {most}"
+    if not isinstance(value, int | float) or isinstance(value, bool) or value != value:
+        raise RequestInvalid(field, value, allowed, "type")
+    if value < 0:
+        raise RequestInvalid(field, value, allowed, "minimum")
+    if value > most:
+        raise RequestInvalid(field, value, allowed, "maximum")
+    return float(value)
+
+
+def cause_names(field: str, names: Iterable[object]) -> frozenset[str]:
+    """Return names of the cause table that an attempt can end with, at least one."""
+    allowed = "true, false or cause names such as USER_BUSY and CALL_REJECTED"
+    found: set[str] = set()
+    for name in names:
+        if not isinstance(name, str) or name not in CAUSES or not CAUSES[name].q850:
+            raise RequestInvalid(field, str(name)[:32], allowed, "enum")
+        found.add(name)
+    if not found:
+        raise RequestInvalid(field, "", allowed, "minItems")
+    return frozenset(found)
+
+
+def check_bounds(request: OriginateRequest) -> None:
+    """Check the fields of a request that are numbers, names of causes or ids."""
+    ring_seconds("timeout", request.timeout)
+    seconds("endpoint_delay", request.endpoint_delay)
+    seconds("endpoint_timeout", request.endpoint_timeout)
+    seconds("progress_timeout", request.progress_timeout)
+    seconds("max_duration", request.max_duration, MAX_DURATION)
+    if not isinstance(request.fail_on_single_reject, bool):
+        cause_names("fail_on_single_reject", request.fail_on_single_reject)
+    if request.call_id:
+        call_id_text("call_id", request.call_id)
+    header_text("request_id", request.request_id)
