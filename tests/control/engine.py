@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,10 +51,12 @@ class Handle:
     done: asyncio.Event = field(default_factory=asyncio.Event)
     result: Outcome | None = None
     hung_up: int = 0
+    end: Callable[[], None] = lambda: None
 
     def hang_up(self) -> None:
-        """Note that it was hung up."""
+        """Note that it was hung up, and do it."""
         self.hung_up += 1
+        self.end()
 
     def finish(self, **changes: object) -> None:
         """Let the waiters have an outcome."""
@@ -123,7 +125,8 @@ class ScriptedEngine:
 
     def call(self, name: str, account_id: str | None = None) -> Handle:
         """Return the call that planned a Call-ID, has a leg of it, or has this request id."""
-        owners = {leg.originate_id for leg in self.legs if leg.call_id == name} | {name}
+        legs = [leg for handle in self.handles for leg in self.legs_of(handle.originate_id)]
+        owners = {leg.originate_id for leg in legs if leg.call_id == name} | {name}
         for handle in self.handles:
             planned = {attempt.call_id for attempt in handle.planned}
             ours = account_id in (None, handle.request.account_id)

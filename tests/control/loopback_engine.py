@@ -61,6 +61,7 @@ class LoopbackEngine(ScriptedEngine):
         number = filtered.number
         originate_id = OriginateId(request.request_id)
         handle = Handle(originate_id, request, number, filtered.note or "", (rung,), ())
+        handle.end = lambda: self._hang_up(originate_id)
         self.handles.append(handle)
         self.by_id[originate_id] = handle
         effects = self.control.originate(
@@ -71,6 +72,10 @@ class LoopbackEngine(ScriptedEngine):
         self.run()
         self.started.set()
         return handle
+
+    def _hang_up(self, originate_id: OriginateId) -> None:
+        self._apply(self.control.hang_up(originate_id, self._tick()))
+        self.run()
 
     def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
         """Return the live legs of a call."""
