@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
-PACKAGES = {"sipp": "sip-tester", "openssl": "openssl"}
+PACKAGES = {
+    "baresip": "baresip-core",
+    "kamailio": "kamailio",
+    "linphonec": "linphone-cli",
+    "openssl": "openssl",
+    "sipp": "sip-tester",
+}
 """Program name -> Debian package that has it."""
 
 
@@ -12,7 +19,8 @@ def require(program: str) -> str:
     """Return the path of a program. Raises `AssertionError` naming its package when it is not
     installed.
     """
-    path = shutil.which(program)
+    # Servers are in sbin, which is not on everybody's path.
+    path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
     if path is None:
         raise AssertionError(
             f"{program} is not installed; install the Debian package {PACKAGES[program]}"
