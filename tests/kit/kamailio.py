@@ -72,8 +72,13 @@ class Kamailio:
             error.add_note(self._process.story())
         shutil.rmtree(self._directory)
 
-    async def register(self, user: str, phone: Sipp, contact: str = "") -> None:
-        """Register a phone that is not started yet, from its address, with another SIPp."""
+    async def register(
+        self, user: str, phone: Sipp, *, contact: str = "", credentials_of: str = ""
+    ) -> None:
+        """Register a phone that is not started yet, from its address, with another SIPp.
+
+        `contact`: empty, its URI. `credentials_of`: whose password it knows, empty: the user's.
+        """
         async with Sipp(
             "uac-register",
             remote=self.address,
@@ -81,16 +86,16 @@ class Kamailio:
             host=phone.host,
             port=phone.port,
             keys={"domain": REALM, "contact": contact or f"<{phone.uri}>", "expires": "600"},
-            options=("-s", user, "-au", user, "-ap", PASSWORD),
+            options=("-s", user, "-au", credentials_of or user, "-ap", PASSWORD),
         ) as registering:
             await registering.succeeded()
 
     def _arguments(self) -> list[str]:
-        """Build the command line: in the foreground, few processes, little memory."""
+        """Build the command line: in the foreground, one worker, so that messages stay in order."""
         defines = {"ENGINE": self._engine, "SECRETS": f"text://{self._directory}"}
         if self._register_at:
             defines["REGISTER_AT"] = self._register_at
-        arguments = ["-f", str(CONFIGURATION), "-DD", "-E", "-n", "2", "-N", "1"]
+        arguments = ["-f", str(CONFIGURATION), "-DD", "-E", "-n", "1", "-N", "1"]
         arguments += ["-m", "16", "-M", "4", "-w", str(self._directory), "-Y", str(self._directory)]
         for transport in ("udp", "tcp"):
             arguments += ["-l", f"{transport}:{self.address}"]

@@ -1,4 +1,4 @@
-"""One process of a peer: started in a group of its own, watched until it is ready, stopped by pid."""
+"""A peer's process: started in a group of its own, awaited until it is ready, stopped by pid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.kit.programs import require
 
 GUARD_S = 40.0
-"""Longest wait for a peer to be ready, or to end. A guard against hanging, never a measured time."""
+"""Longest wait until a peer is ready. A guard against hanging, never a measured time."""
 
 
 class PeerProcess:

@@ -119,13 +119,14 @@ async def test_the_engine_gives_up_what_the_proxy_forked(
 ) -> None:
     """The Reason of the engine's CANCEL reaches every phone that rings."""
     first, second = Sipp("uas-proxied-completed-elsewhere"), Sipp("uas-proxied-completed-elsewhere")
-    await proxy.register("alice", first)
-    await proxy.register("alice", second)
-    user = await engine.user("Alice")
-    await engine.device("alice", "1001", owner_id=user)
-    async with Sipp("uas-ring-answer") as winner, first, second:
-        await engine.device("mobile", "1003", winner.uri, owner_id=user, name="mobile")
-        await engine.quickcall(user, "no-such-number", kind="users")
+    winner = Sipp("uas-proxied-answer")
+    for user, phone in (("alice", first), ("alice", second), ("bob", winner)):
+        await proxy.register(user, phone)
+    owner = await engine.user("Alice")
+    await engine.device("alice", "1001", owner_id=owner)
+    await engine.device("bob", "1002", owner_id=owner)
+    async with winner, first, second:
+        await engine.quickcall(owner, "no-such-number", kind="users")
         end = await engine.end()
         for phone in (winner, first, second):
             await phone.succeeded()
@@ -133,22 +134,36 @@ async def test_the_engine_gives_up_what_the_proxy_forked(
 
 
 async def test_both_phones_answer(engine: EngineUnderTest, proxy: Kamailio) -> None:
-    first, second = Sipp("uas-proxied-answer"), Sipp("uas-proxied-late-200")
-    bob = Sipp("uas-proxied-answer-bye", options=("-d", "300"))
+    """The second 200 gets ACK and BYE, while the call goes on with the first."""
+    first, second, bob = (Sipp(f"uas-proxied-{name}") for name in ("answer", "late-200", "answer"))
     await proxy.register("alice", second)
     device = await _registered(engine, proxy, alice=first, bob=bob)
     async with first, second, bob:
         await engine.quickcall(device, "1002")
+        await second.succeeded()
+        await engine.event("CHANNEL_BRIDGE", count=2)
+        await engine.http.delete(f"/v2/accounts/{engine.account}/channels/{engine.legs()[0]}")
         end = await engine.end()
+        await first.succeeded()
         await bob.succeeded()
-        won = await first.succeeded()
-        lost = await second.succeeded()
-    assert end["Hangup-Cause"] == "NORMAL_CLEARING"
+    assert [attempt["Cause"] for attempt in end["Attempts"]] == ["SUCCESS", "SUCCESS"]
     names = [event.name for event in engine.events]
     assert names.count("QUICKCALL_END") == 1
     assert names.count("CHANNEL_ANSWER") == 2
-    # The loser is told at once, not when the call is over.
-    assert _one(lost, "BYE").at < _one(won, "BYE").at
+
+
+async def test_auto_answer_comes_through(engine: EngineUnderTest, proxy: Kamailio) -> None:
+    alice = Sipp("uas-proxied-answer")
+    await proxy.register("alice", alice)
+    device = await engine.device("alice", "1001")
+    async with alice:
+        await engine.quickcall(device, "no-such-number", auto_answer=True)
+        await engine.end()
+        invite = _one(await alice.succeeded(), "INVITE")
+    assert "answer-after=0" in invite.header("Call-Info")
+    assert "info=alert-autoanswer" in invite.header("Alert-Info")
+    # The one header of that kind that phones know: the proxy takes away all others.
+    assert invite.header("X-AUTOANSWER") == "TRUE"
 
 
 async def test_a_phone_behind_the_proxy_holds_the_call(
@@ -211,9 +226,13 @@ async def test_a_wrong_password_is_challenged_again(proxy: Kamailio) -> None:
         await proxy.register("mallory", alice)
 
 
-async def _registered(
-    engine: EngineUnderTest, proxy: Kamailio, *, alice: Sipp, bob: Sipp
-) -> str:
+async def test_nobody_registers_somebody_else(proxy: Kamailio) -> None:
+    alice = Sipp("uas-proxied-answer")
+    with pytest.raises(AssertionError, match="403"):
+        await proxy.register("alice", alice, credentials_of="bob")
+
+
+async def _registered(engine: EngineUnderTest, proxy: Kamailio, *, alice: Sipp, bob: Sipp) -> str:
     """Register both phones at the proxy, make their devices, return alice's."""
     await proxy.register("alice", alice)
     await proxy.register("bob", bob)
