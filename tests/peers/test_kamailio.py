@@ -184,7 +184,7 @@ async def test_a_phone_behind_the_proxy_holds_the_call(
 async def test_a_phone_behind_a_nat_is_reached_at_its_source(
     engine: EngineUnderTest, proxy: Kamailio
 ) -> None:
-    alice = Sipp("uas-proxied-answer")
+    alice = Sipp("uas-proxied-private-contact")
     await proxy.register("alice", alice, contact="<sip:alice@192.0.2.77:5060>")
     device = await engine.device("alice", "1001")
     async with alice:
