@@ -114,5 +114,5 @@ class ResolveDestination:
     """The dialled number after the number filter."""
 
 
-SipCommand = Dial | HangUp | Join | Split | Respond
+SipCommand = Dial | HangUp | Join | Split | Respond | TakeStock
 Command = SipCommand | ResolveDestination

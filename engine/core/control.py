@@ -5,7 +5,7 @@ Pure: the runtime feeds it events and the time, and carries out its effects.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, KeysView
 
 from engine.core.deadlines import Deadlines
 from engine.core.errors import EngineUnavailable
@@ -23,6 +23,7 @@ from engine.core.values import (
     LegId,
     LegRole,
     LegSnapshot,
+    LegState,
     OriginateId,
     OriginateRequest,
     PlannedAttempt,
@@ -182,6 +183,24 @@ class CallControl:
             if account_id is None or originate.subject.request.account_id == account_id
             for leg in originate.legs.values()
         )
+
+    def leg_ids(self) -> KeysView[LegId]:
+        """Return a view of the live legs, for audits; those not dialled yet are among them."""
+        return self._registry.leg_ids()
+
+    def call_ids(self) -> KeysView[str]:
+        """Return a view of the Call-IDs of the live legs, for audits."""
+        return self._registry.call_ids()
+
+    def originate_ids(self) -> KeysView[OriginateId]:
+        """Return a view of the originates whose terminal event has not been told, for audits."""
+        return self._originates.keys()
+
+    def expects(self, leg: LegId) -> bool:
+        """Return whether a leg was dialled and its end has not been reported."""
+        owner = self._registry.of_leg(leg)
+        found = self._originates[owner].legs.get(leg) if owner is not None else None
+        return found is not None and found.state not in (LegState.IDLE, LegState.ENDED)
 
     @property
     def legs(self) -> int:

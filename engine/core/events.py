@@ -209,7 +209,7 @@ class DestinationResolved:
 SipEvent = LegDialed | LegRang | LegGaveEarlyMedia | LegAnswered | LegEnded
 """Events of the stack that drive call control."""
 
-StackEvent = SipEvent | RegisterReceived | SipMessageSeen | StackLogged
+StackEvent = SipEvent | RegisterReceived | SipMessageSeen | StackLogged | StockTaken
 """Everything `SipPort.drain` returns."""
 
 # --- notices to the control plane ---------------------------------------------------------------

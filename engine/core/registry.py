@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, KeysView
 
 from engine.core.values import LegId, OriginateId
 
@@ -42,6 +42,14 @@ class Registry:
         """Strike out a leg that ended."""
         del self._by_leg[leg]
         del self._by_call_id[call_id]
+
+    def leg_ids(self) -> KeysView[LegId]:
+        """Return a view of the live legs."""
+        return self._by_leg.keys()
+
+    def call_ids(self) -> KeysView[str]:
+        """Return a view of the Call-IDs of the live legs."""
+        return self._by_call_id.keys()
 
     def of_leg(self, leg: LegId) -> OriginateId | None:
         """Return the owner of a leg, None when it does not live."""

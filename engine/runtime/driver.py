@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections import deque
 
-from engine.core.commands import Dial, HangUp, ResolveDestination, Respond, SipCommand
+from engine.core.commands import Dial, HangUp, ResolveDestination, Respond, SipCommand, TakeStock
 from engine.core.control import CallControl, Effects
 from engine.core.events import (
     DestinationResolved,
@@ -25,10 +25,12 @@ from engine.core.events import (
     SipMessageSeen,
     StackEvent,
     StackLogged,
+    StockTaken,
 )
 from engine.core.values import LegId, OriginateId, Party, Refusal
 from engine.runtime.clock import Clock
 from engine.runtime.publisher import Publisher
+from engine.runtime.reaper import Reaper
 from engine.runtime.resolve import Resolver
 from engine.runtime.trace import SipTrace
 from engine.sip.port import SipPort, StackBusy
@@ -58,8 +60,10 @@ class Driver:
         publisher: Publisher,
         trace: SipTrace,
         clock: Clock,
+        reaper: Reaper,
+        reaper_s: float,
     ) -> None:
-        """Take the parts; `attach` begins."""
+        """Take the parts and the seconds between two audits; `attach` begins."""
         self._sip = sip
         self._control = control
         self._registrar = registrar
@@ -67,6 +71,9 @@ class Driver:
         self._publisher = publisher
         self._trace = trace
         self._clock = clock
+        self._reaper = reaper
+        self._reaper_s = reaper_s
+        self._audit: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._commands: list[SipCommand] = []
         self._notices: list[Notice] = []
@@ -86,6 +93,7 @@ class Driver:
         """Begin to listen for events of the stack in this loop."""
         self._loop = loop
         loop.add_reader(self._sip.fileno(), self._on_readable)
+        self._audit = loop.call_later(self._reaper_s, self._on_audit)
 
     def detach(self) -> None:
         """Stop listening and clear every timer; the stack may be closed after that."""
@@ -94,10 +102,10 @@ class Driver:
         self._on_readable()
         self._loop.remove_reader(self._sip.fileno())
         self._loop = None
-        for handle in (self._timer, self._retry):
+        for handle in (self._timer, self._retry, self._audit):
             if handle is not None:
                 handle.cancel()
-        self._timer = self._retry = None
+        self._timer = self._retry = self._audit = None
         self._unsent.clear()
 
     def carry_out(self, effects: Effects, now: float) -> None:
@@ -137,11 +145,13 @@ class Driver:
                 self._trace.add(event)
             elif isinstance(event, StackLogged):
                 _stack_log.log(_LEVELS.get(event.level, logging.DEBUG), "%s", event.text)
+            elif isinstance(event, StockTaken):
+                self._take_stock(event, now)
             else:
                 self._take_effects(self._control.handle(event, now), now)
         except Exception:
             _log.exception("an event could not be handled: %r", event)
-            if not isinstance(event, RegisterReceived | SipMessageSeen | StackLogged):
+            if not isinstance(event, RegisterReceived | SipMessageSeen | StackLogged | StockTaken):
                 self._give_up(event.leg, now)
 
     def _register(self, event: RegisterReceived, now: float) -> None:
@@ -151,6 +161,13 @@ class Driver:
             # Without an answer the transaction would stay in the stack.
             self._commands.append(Respond(event.transaction, 500, "Server Internal Error"))
             raise
+
+    def _take_stock(self, stock: StockTaken, now: float) -> None:
+        held = {command.leg for command in self._unsent if isinstance(command, Dial)}
+        hangups, ends = self._reaper.look(stock, held)
+        self._commands += hangups
+        for end in ends:
+            self._take(end, now)
 
     def _take_effects(self, effects: Effects, now: float) -> None:
         self._notices += effects.notices
@@ -259,6 +276,13 @@ class Driver:
         self._timer_at = deadline
         # The loop counts in milliseconds and may wake a little early: never spin on that.
         self._timer = self._loop.call_later(max(deadline - now, 0.001), self._on_timer)
+
+    def _on_audit(self) -> None:
+        if self._loop is None:
+            return
+        self._audit = self._loop.call_later(self._reaper_s, self._on_audit)
+        self._commands.append(TakeStock())
+        self._end_turn(self._clock.now())
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -37,6 +37,7 @@ from engine.runtime.driver import Driver
 from engine.runtime.explain import Explainer
 from engine.runtime.plans import Plans
 from engine.runtime.publisher import Publisher
+from engine.runtime.reaper import Reaped, Reaper
 from engine.runtime.resolve import Resolver
 from engine.runtime.settings import call_settings, registrar_settings, sip_config
 from engine.runtime.trace import SipTrace
@@ -103,6 +104,7 @@ class Engine:
         self._control: CallControl
         self._driver: Driver
         self._resolver: Resolver
+        self._reaper: Reaper
         self._explainer: Explainer
         self._housekeeping: asyncio.TimerHandle | None = None
 
@@ -180,8 +182,17 @@ class Engine:
         registrar = Registrar(
             self.directory.sip_password, self.location, digest, registrar_settings(config)
         )
+        self._reaper = Reaper(self._control, self.journal.live, publisher.calls)
         self._driver = Driver(
-            self._sip, self._control, registrar, self._resolver, publisher, self._trace, self._clock
+            self._sip,
+            self._control,
+            registrar,
+            self._resolver,
+            publisher,
+            self._trace,
+            self._clock,
+            self._reaper,
+            config.reaper_s,
         )
         self._driver.attach(asyncio.get_running_loop())
         self._exit.callback(self._driver.detach)
@@ -374,6 +385,11 @@ class Engine:
     def stats(self) -> SipStats:
         """Return the counters of the SIP stack."""
         return self._sip.stats()
+
+    @property
+    def reaped(self) -> Reaped:
+        """What the audits had to clean up since the engine was opened; normally nothing."""
+        return self._reaper.reaped
 
     def trace(self, call_id: str) -> tuple[SipMessageSeen, ...]:
         """Return the SIP messages of a Call-ID, oldest first; none unless `trace` is set."""

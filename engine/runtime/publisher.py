@@ -40,18 +40,19 @@ class Publisher:
 
     def _channel(self, notice: ChannelNotice) -> None:
         leg = notice.leg
-        self._event(
-            leg.account_id,
-            leg.call_id,
-            notice.name,
-            channel_event(notice, self._switch),
-            notice.at,
-        )
-        if notice.name == "CHANNEL_DESTROY":
+        ended = notice.name == "CHANNEL_DESTROY"
+        if ended:
+            # Before its event: an event that is stored proves that the record is.
             record = cdr(leg, self._switch)
             self._journal.add_cdr(
                 leg.account_id, leg.call_id, leg.interaction_id, notice.at, record
             )
+        payload = channel_event(notice, self._switch)
+        sequence = self._event(leg.account_id, leg.call_id, notice.name, payload, notice.at)
+        if ended:
+            self._journal.live.destroy(leg.call_id)
+        elif notice.name == "CHANNEL_CREATE":
+            self._journal.live.begin(leg.originate_id, leg.call_id, sequence)
 
     def _decided(self, notice: OriginateDecided) -> None:
         call = self.calls.of_request(notice.outcome.originate_id)
@@ -64,11 +65,13 @@ class Publisher:
         try:
             payload = quickcall_end(outcome, call.request, notice.at, self._switch)
             self._event(outcome.account_id, outcome.call_id, QUICKCALL_END, payload, notice.at)
+            self._journal.live.end(outcome.originate_id)
         finally:
             call.set_ended(outcome)
 
     def _event(
         self, account_id: str, call_id: str, name: str, payload: dict[str, object], at: float
-    ) -> None:
+    ) -> int:
         event = self._feed.publish(account_id, call_id, name, payload, at)
         self._journal.add_event(event.sequence, account_id, call_id, name, at, event.json())
+        return event.sequence

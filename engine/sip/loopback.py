@@ -25,7 +25,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 
-from engine.core.commands import Dial, HangUp, Join, Respond, SipCommand, Split
+from engine.core.commands import Dial, HangUp, Join, Respond, SipCommand, Split, TakeStock
 from engine.core.events import (
     LegAnswered,
     LegDialed,
@@ -34,6 +34,7 @@ from engine.core.events import (
     LegRang,
     RegisterReceived,
     StackEvent,
+    StockTaken,
 )
 from engine.core.values import LegId, Party
 from engine.sip.port import Listener, SipStats, StackBusy
@@ -238,6 +239,11 @@ class LoopbackSip:
                 self.joined.update({command.leg: command.other, command.other: command.leg})
         elif isinstance(command, Split):
             self._split(command.leg)
+        elif isinstance(command, TakeStock):
+            held = self.stats()
+            self._post(
+                StockTaken(tuple(self._legs), held.media_ports, held.dialogs, held.transactions)
+            )
         elif command.transaction in self._pending:
             self._pending.remove(command.transaction)
             self.responses[command.transaction] = command

@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, select
 from engine.core.errors import NotFound
 from engine.store.database import Database
 from engine.store.group_commit import GroupCommit
+from engine.store.live_calls import LiveCalls
 from engine.store.tables import cdrs, events
 
 _RESTART_GAP = 1_000_000
@@ -46,6 +47,8 @@ class Journal:
         self._keep = keep_events
         self._stored_events = 0
         self._last_sequence = 0
+        self.live = LiveCalls()
+        """What the events tell to live now."""
         self._encode = msgspec.json.Encoder().encode
         self._rows: GroupCommit[_Row] = GroupCommit(
             "journal", self._commit, interval=0.1, batch=1000, limit=backlog_limit

@@ -9,7 +9,7 @@ from libcpp.string cimport string
 from libcpp.utility cimport move, pair
 from libcpp.vector cimport vector
 
-from engine.core.commands import Dial, HangUp, Join, Respond, Split
+from engine.core.commands import Dial, HangUp, Join, Respond, Split, TakeStock
 from engine.core.events import (
     LegAnswered,
     LegDialed,
@@ -19,6 +19,7 @@ from engine.core.events import (
     RegisterReceived,
     SipMessageSeen,
     StackLogged,
+    StockTaken,
 )
 from engine.core.values import Party
 from engine.sip.port import Listener, SipStats, StackBusy
@@ -26,11 +27,11 @@ from engine.sip.port import Listener, SipStats, StackBusy
 
 cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef enum class CommandKind(uint8_t):
-        dial, hang_up, join, split, respond
+        dial, hang_up, join, split, respond, take_stock
 
     cdef enum class EventKind(uint8_t):
         leg_dialed, leg_rang, leg_gave_early_media, leg_answered, leg_ended
-        register_received, message_seen, logged
+        register_received, message_seen, logged, stock_taken
 
     cdef enum class WireParty "quickcall::Party"(uint8_t):
         remote, local, timeout, policy
@@ -57,6 +58,8 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
         string sender "from"
         string to, uri, call_id, source, transport
         vector[string] contacts, authorization, path, supported
+        vector[uint64_t] legs
+        uint32_t media_ports, dialogs, transactions
 
     cdef cppclass Stats:
         uint32_t legs, transactions, dialogs, media_ports, pending_requests, mailbox
@@ -153,6 +156,8 @@ cdef object to_python(const Event &event):
             event.at, event.sent, text(event.sender), text(event.to), text(event.transport),
             text(event.call_id), text(event.text),
         )
+    if event.kind == EventKind.stock_taken:
+        return StockTaken(tuple(event.legs), event.media_ports, event.dialogs, event.transactions)
     return StackLogged(event.status, text(event.text))
 
 
@@ -192,6 +197,8 @@ cdef int to_native(object command, Command &native) except -1:
         native.reason = raw(command.reason)
         for name, value in command.headers:
             native.headers.push_back(pair[string, string](raw(name), raw(value)))
+    elif kind is TakeStock:
+        native.kind = CommandKind.take_stock
     else:
         raise TypeError(f"{command!r} is not a command of the SIP stack")
     return 0

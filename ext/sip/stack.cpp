@@ -53,6 +53,7 @@ public:
     void execute(Command &command);
     void dial(Command &command);
     void refuse(LegId leg, const std::string &warning);
+    void take_stock();
     Mailbox &mailbox() override { return mailbox_; }
     Relay &relay() override { return *relay_; }
     int module_id() const override { return leg_module_.id; }
@@ -232,6 +233,9 @@ void Stack::Impl::execute(Command &command) {
     case CommandKind::respond:
         requests_->respond(command);
         return;
+    case CommandKind::take_stock:
+        take_stock();
+        return;
     }
 }
 
@@ -258,6 +262,18 @@ void Stack::Impl::refuse(LegId leg, const std::string &warning) {
     event.party = Party::policy;
     event.detail = warning;
     mailbox_.post(std::move(event));
+}
+
+// Between two messages, so that nothing is half made or half gone.
+void Stack::Impl::take_stock() {
+    Event stock;
+    stock.kind = EventKind::stock_taken;
+    stock.legs.reserve(legs_.size());
+    for (const auto &entry : legs_) stock.legs.push_back(entry.first);
+    stock.media_ports = relay_->in_use();
+    stock.dialogs = pjsip_ua_get_dlg_set_count();
+    stock.transactions = pjsip_tsx_layer_get_tsx_count();
+    mailbox_.post(std::move(stock));
 }
 
 void Stack::Impl::set_reason(const std::string &from_tag, const std::string &reason) {

@@ -12,7 +12,7 @@ namespace quickcall {
 using LegId = std::uint64_t;
 using Header = std::pair<std::string, std::string>;
 
-enum class CommandKind : std::uint8_t { dial, hang_up, join, split, respond };
+enum class CommandKind : std::uint8_t { dial, hang_up, join, split, respond, take_stock };
 
 struct Command {
     CommandKind kind{};
@@ -42,6 +42,7 @@ enum class EventKind : std::uint8_t {
     register_received,
     message_seen,
     logged,
+    stock_taken,
 };
 
 // Who ended a leg, as engine.core.values.Party.
@@ -70,6 +71,10 @@ struct Event {
     std::vector<std::string> authorization;  // register_received
     std::vector<std::string> path;           // register_received
     std::vector<std::string> supported;      // register_received
+    std::vector<LegId> legs;                 // stock_taken
+    std::uint32_t media_ports = 0;           // stock_taken
+    std::uint32_t dialogs = 0;               // stock_taken
+    std::uint32_t transactions = 0;          // stock_taken
 };
 
 struct Stats {

@@ -59,6 +59,7 @@ class EngineUnderTest:
                 "http_port": 0,
                 "tokens": {ROOT_TOKEN: "*"},
                 "realm": REALM,
+                "reaper_s": 1,
                 **changes,
             },
             EngineConfig,
@@ -101,6 +102,7 @@ class EngineUnderTest:
             if error is None:
                 await all_zero(self.engine.stats)
                 assert not self.engine.channels(self.account)
+                assert not self.engine.reaped.total, self.engine.reaped
             else:
                 error.add_note(self._story())
         finally:
