@@ -129,7 +129,7 @@ def _endpoints(handle: CallHandle) -> list[dict[str, object]]:
         for endpoint in handle.endpoints
         if endpoint.id not in reached
     ]
-    auto_answer = handle.request.auto_answer if len(legs) == 1 else None
+    auto_answer = bool(handle.request.auto_answer) if len(legs) == 1 else None
     return [_endpoint(handle, endpoint, call_id, auto_answer) for endpoint, call_id in legs]
 
 

@@ -1,20 +1,115 @@
-"""Headers that ask a phone to answer by itself.
+"""How a phone is asked to answer by itself, and when it is not.
 
-No header is honoured by every phone; the default set together covers most of them. None says
-`;require`: a phone that may not answer by itself shall ring, not refuse (RFC 5373 4). The dialled
-leg never gets any of these.
+No header is honoured by every phone; the default set together covers most of them, and a profile
+says what a make of phone wants instead. None says `;require`: a phone that may not answer by itself
+shall ring, not refuse (RFC 5373 4). Only a phone that rings alone is asked, because of several each
+would pick up; never the dialled party, and never whom a call is forwarded to, because neither has
+asked for the call.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-def auto_answer_headers(host: str) -> tuple[tuple[str, str], ...]:
-    """Return the default set; `host` is the public host of this engine."""
-    return (
-        ("Call-Info", f"<sip:{host}>;answer-after=0"),
-        ("Alert-Info", "<http://www.notused.com>;info=alert-autoanswer;delay=0"),
+from engine.core.headers import Headers
+from engine.core.values import Contact, Endpoint, OriginateRequest
+
+HONOURED_S = 3.0
+"""A phone that took longer to answer was answered by somebody."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneProfile:
+    """What makes one make of phone answer by itself."""
+
+    name: str
+    """For people."""
+    user_agents: tuple[str, ...]
+    """Beginnings of the User-Agent of its REGISTER, in any case."""
+    headers: Headers
+    """`{host}` in a value is the public host of this engine, `{delay}` the seconds to wait."""
+    intercom: bool = False
+    """Whether `;intercom=true` is added to the Request-URI."""
+    talk: bool = False
+    """Whether it is sent a NOTIFY with `Event: talk` when its 18x allows that."""
+
+
+DEFAULT_PROFILE = PhoneProfile(
+    "any phone",
+    (),
+    (
+        ("Call-Info", "<sip:{host}>;answer-after={delay}"),
+        ("Alert-Info", "<http://www.notused.com>;info=alert-autoanswer;delay={delay}"),
         ("Answer-Mode", "Auto"),
         ("Supported", "answermode"),
         ("X-AUTOANSWER", "TRUE"),
         ("P-Auto-Answer", "normal"),
-    )
+    ),
+    talk=True,
+)
+"""For phones that no profile fits, and those whose make is not known."""
+
+
+class PhoneProfiles:
+    """Profiles by User-Agent; the longest beginning that fits counts."""
+
+    __slots__ = ("_by_prefix",)
+
+    def __init__(self, profiles: Iterable[PhoneProfile] = ()) -> None:
+        """Know these profiles besides the default one."""
+        pairs = [(agent.lower(), profile) for profile in profiles for agent in profile.user_agents]
+        self._by_prefix = sorted(pairs, key=lambda pair: -len(pair[0]))
+
+    def of(self, user_agent: str) -> PhoneProfile:
+        """Return the profile of a phone that registered with this User-Agent."""
+        agent = user_agent.lower()
+        found = (profile for prefix, profile in self._by_prefix if agent.startswith(prefix))
+        return next(found, DEFAULT_PROFILE)
+
+
+@dataclass(frozen=True, slots=True)
+class AutoAnswer:
+    """Whether a phone is asked to answer by itself."""
+
+    profile: PhoneProfile | None = None
+    """How it is asked, None: it is not."""
+    after_s: int = 0
+    """Seconds it shall wait."""
+    reason: str = ""
+    """Why it is not asked although the request wants it: `multiple_endpoints`, `forwarded`,
+    `not_allowed`."""
+
+    def headers(self, host: str) -> Headers:
+        """Return the headers that ask it, none when it is not asked."""
+        if self.profile is None:
+            return ()
+        after = str(self.after_s)
+        return tuple(
+            (name, value.replace("{host}", host).replace("{delay}", after))
+            for name, value in self.profile.headers
+        )
+
+
+NOT_ASKED = AutoAnswer()
+"""The request does not want it."""
+
+
+def auto_answer_of(
+    request: OriginateRequest,
+    endpoint: Endpoint,
+    contact: Contact,
+    phones: PhoneProfiles,
+    *,
+    alone: bool,
+) -> AutoAnswer:
+    """Decide whether a rung phone is asked; `alone`: no other contact rings for this request."""
+    if not request.auto_answer:
+        return NOT_ASKED
+    if endpoint.forwarded_by:
+        return AutoAnswer(reason="forwarded")
+    if not endpoint.may_auto_answer:
+        return AutoAnswer(reason="not_allowed")
+    if not alone and request.auto_answer != "force":
+        return AutoAnswer(reason="multiple_endpoints")
+    return AutoAnswer(phones.of(contact.user_agent), request.answer_after)

@@ -47,5 +47,8 @@ def strip_plus(number: str) -> str:
 NUMBER_FORMATS = {"e164": e164, "npan": npan, "1npan": one_npan, "strip_plus": strip_plus}
 """Invite formats that put a converted number into the Request-URI."""
 
-INVITE_FORMATS = frozenset({"contact", "username", "route", *NUMBER_FORMATS})
+AS_REACHED = frozenset({"contact", "route", "forward"})
+"""Invite formats whose Request-URI is the contact itself."""
+
+INVITE_FORMATS = frozenset({"username", *AS_REACHED, *NUMBER_FORMATS})
 """Every invite format there is (`sip.invite_format` of Kazoo's device schema)."""

@@ -6,13 +6,15 @@ Python lines it passes.
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 
 from engine.core.attempts import RESOURCE, Target
-from engine.core.auto_answer import auto_answer_headers
+from engine.core.auto_answer import NOT_ASKED, AutoAnswer
 from engine.core.commands import Dial
 from engine.core.errors import RequestInvalid
-from engine.core.formats import INVITE_FORMATS, NUMBER_FORMATS
+from engine.core.formats import AS_REACHED, INVITE_FORMATS, NUMBER_FORMATS
+from engine.core.headers import MAX_REQUEST_HEADERS, Headers, check_headers, merged
+from engine.core.identity import Identity, identity_of
 from engine.core.settings import CallSettings
 from engine.core.uri import (
     MAX_URI,
@@ -27,19 +29,26 @@ from engine.core.uri import (
     proxy_uri,
     sip_uri,
 )
-from engine.core.values import CallerId, LegId, OriginateRequest
+from engine.core.values import LegId, OriginateRequest
 
-_TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
+MAX_ANSWER_AFTER = 60
+"""Most seconds a phone may be asked to wait before it answers by itself."""
 
-_OWN_HEADERS = frozenset(
-    [
-        *("via", "from", "to", "call-id", "cseq", "contact", "max-forwards", "route", "path"),
-        *("record-route", "content-length", "content-type", "content-encoding", "expires"),
-        *("authorization", "proxy-authorization", "require", "proxy-require"),
-        *("session-expires", "min-se", "f", "t", "i", "m", "v", "l", "c", "e", "k", "x"),
-    ]
-)
-"""Headers that the stack writes, long and compact; a device's custom headers may not name them."""
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What an INVITE to a device may have besides."""
+
+    auto_answer: AutoAnswer = NOT_ASKED
+    headers: Headers = ()
+    """Custom headers of the request; they go before those of the device."""
+    from_realm: str = ""
+    """Host in From, empty: the realm of the device."""
+    codec_of: LegId | None = None
+    """As of `Dial`."""
+
+
+_NO_EXTRAS = Extras()
 
 
 def check_request(request: OriginateRequest, number: str) -> None:
@@ -49,6 +58,13 @@ def check_request(request: OriginateRequest, number: str) -> None:
     header_text("cid_number", request.cid_number or "")
     if request.call_id:
         call_id_text("call_id", request.call_id)
+    if len(request.headers) > MAX_REQUEST_HEADERS:
+        allowed = f"at most {MAX_REQUEST_HEADERS} headers"
+        raise RequestInvalid("headers", len(request.headers), allowed, "maxProperties")
+    check_headers("headers", request.headers)
+    if not 0 <= request.answer_after <= MAX_ANSWER_AFTER:
+        allowed = f"0 to {MAX_ANSWER_AFTER} seconds"
+        raise RequestInvalid("answer_after", request.answer_after, allowed, "maximum")
 
 
 def dial_device(
@@ -56,47 +72,52 @@ def dial_device(
     call_id: str,
     target: Target,
     number: str,
-    caller_id: CallerId,
+    identity: Identity,
     settings: CallSettings,
-    *,
-    auto_answer: bool = False,
-    codec_of: LegId | None = None,
-    from_realm: str = "",
+    extras: Extras = _NO_EXTRAS,
 ) -> Dial:
     """Return the INVITE for one contact of a device.
 
-    `number` is the dialled number, put into the Request-URI by the number formats. `from_realm` is
-    the host in From, empty: the realm of the device. Raises `RequestInvalid` naming the field that
-    may not reach the wire.
+    `number` is the dialled number, put into the Request-URI by the number formats. Raises
+    `RequestInvalid` naming the field that may not reach the wire.
     """
     endpoint, contact = target.endpoint, target.contact
     uri = parse_uri("endpoint.contact", contact.uri)
     realm = host_text("endpoint.realm", endpoint.realm or settings.host)
     invite_format = _invite_format(endpoint.invite_format)
-    if invite_format in ("contact", "route"):
-        request_uri, moved = contact.uri.partition("?")[0], False
-    else:
+    aor = sip_uri(header_text("endpoint.user", endpoint.user or uri.user), realm)
+    moved = invite_format not in AS_REACHED
+    if moved:
         convert = NUMBER_FORMATS.get(invite_format)
-        user = endpoint.user if convert is None else convert(number)
-        request_uri, moved = sip_uri(_user("endpoint.user", user), realm), True
-    headers: list[tuple[str, str]] = []
-    if endpoint.aor:
-        headers.append(("X-KAZOO-AOR", sip_uri(header_text("endpoint.user", endpoint.user), realm)))
-    headers.append(("X-KAZOO-INVITE-FORMAT", invite_format))
-    if auto_answer:
-        headers += auto_answer_headers(settings.host)
-    from_uri = _identity(caller_id, from_realm or realm, headers)
-    to_user = endpoint.user or uri.user
+        user = (endpoint.request_user or endpoint.user) if convert is None else convert(number)
+        # As from FreeSWITCH, To says what the Request-URI says; a contact has no place in it.
+        request_uri = to_uri = sip_uri(_user("endpoint.user", user), realm)
+    else:
+        request_uri, to_uri = contact.uri.partition("?")[0], aor
+    auto_answer = extras.auto_answer
+    if auto_answer.profile is not None and auto_answer.profile.intercom:
+        request_uri += ";intercom=true"
+    kazoo = (("X-KAZOO-AOR", aor),) if endpoint.aor else ()
+    from_uri, about = identity_of(
+        identity, extras.from_realm or realm, endpoint.cid_type, trusted=False
+    )
+    ours = (
+        *kazoo,
+        ("X-KAZOO-INVITE-FORMAT", invite_format),
+        *auto_answer.headers(settings.host),
+        *about,
+        *_diversions(target),
+    )
     return Dial(
         leg,
         call_id,
         request_uri,
-        name_addr("", sip_uri(header_text("endpoint.user", to_user), realm)),
+        name_addr("", to_uri),
         from_uri,
         *_way(target, uri, moved),
-        _merged(headers, endpoint.headers),
+        merged(ours, _custom(target), extras.headers),
         endpoint.codecs or settings.codecs,
-        codec_of,
+        extras.codec_of,
         endpoint.credentials,
     )
 
@@ -106,7 +127,7 @@ def dial_carrier(
     call_id: str,
     target: Target,
     number: str,
-    caller_id: CallerId,
+    identity: Identity,
     settings: CallSettings,
     *,
     codec_of: LegId | None = None,
@@ -119,9 +140,8 @@ def dial_carrier(
     gateway = parse_uri("endpoint.contact", contact.uri)
     convert = NUMBER_FORMATS.get(_invite_format(endpoint.invite_format))
     user = _user("number", number if convert is None else convert(number))
-    headers: list[tuple[str, str]] = []
     realm = host_text("endpoint.realm", endpoint.realm or settings.host)
-    from_uri = _identity(caller_id, realm, headers)
+    from_uri, about = identity_of(identity, realm, endpoint.cid_type, trusted=True)
     uri = sip_uri(user, gateway.address, gateway.parameters)
     return Dial(
         leg,
@@ -130,7 +150,7 @@ def dial_carrier(
         name_addr("", sip_uri(user, gateway.address)),
         from_uri,
         *_way(target, gateway, False),
-        _merged(headers, endpoint.headers),
+        merged((*about, *_diversions(target)), _custom(target)),
         endpoint.codecs or settings.codecs,
         codec_of,
         endpoint.credentials,
@@ -155,12 +175,20 @@ def _user(field: str, value: str) -> str:
     return header_text(field, value)
 
 
-def _identity(caller_id: CallerId, realm: str, headers: list[tuple[str, str]]) -> str:
-    """Return From, and add Remote-Party-ID as Kazoo's profiles send it (caller-id-type rpid)."""
-    name = header_text("cid_name", caller_id.name)
-    from_uri = name_addr(name, sip_uri(header_text("cid_number", caller_id.number), realm))
-    headers.append(("Remote-Party-ID", f"{from_uri};party=calling;screen=yes;privacy=off"))
-    return from_uri
+def _diversions(target: Target) -> Headers:
+    """Who sent the call here (RFC 5806)."""
+    return tuple(
+        ("Diversion", header_text("endpoint.diversions", value, MAX_URI))
+        for value in target.endpoint.diversions
+    )
+
+
+def _custom(target: Target) -> Headers:
+    """Headers of the device or gateway itself: so a phone gets what it wants."""
+    headers = target.endpoint.headers
+    if headers:
+        check_headers("endpoint.headers", headers)
+    return headers
 
 
 def _way(target: Target, uri: SipUri, moved: bool) -> tuple[str, tuple[str, ...]]:
@@ -183,19 +211,3 @@ def _way(target: Target, uri: SipUri, moved: bool) -> tuple[str, tuple[str, ...]
     if contact.received:
         return next_hop_of(parse_uri("endpoint.received", contact.received)), ()
     return (next_hop_of(uri) if moved else ""), ()
-
-
-def _merged(
-    ours: list[tuple[str, str]], custom: tuple[tuple[str, str], ...]
-) -> tuple[tuple[str, str], ...]:
-    """A device's own header replaces ours of the same name: so a phone gets what it wants."""
-    if not custom:
-        return tuple(ours)
-    for name, value in custom:
-        header_text("endpoint.headers", name)
-        if _TOKEN.fullmatch(name) is None or name.lower() in _OWN_HEADERS:
-            allowed = "a header name that the SIP stack does not write itself"
-            raise RequestInvalid("endpoint.headers", name, allowed, "propertyNames")
-        header_text(f"endpoint.headers.{name}", value)
-    replaced = {name.lower() for name, _ in custom}
-    return (*(pair for pair in ours if pair[0].lower() not in replaced), *custom)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.core.attempts import Target
+from engine.core.attempts import RESOURCE, Target
+from engine.core.auto_answer import AutoAnswer, auto_answer_of
 from engine.core.commands import Dial
-from engine.core.invite import dial_carrier, dial_device, is_carrier
+from engine.core.identity import Identity
+from engine.core.invite import Extras, dial_carrier, dial_device, is_carrier
 from engine.core.leg import Leg, LegPlan, OtherLeg
 from engine.core.settings import DISPLAY_NAME, CallSettings
 from engine.core.values import CallerId, Endpoint, LegId, LegRole, OriginateId, OriginateRequest
@@ -36,7 +38,7 @@ def a_leg(
     *,
     alone: bool,
 ) -> Leg:
-    """Return the leg that rings one contact of the endpoint.
+    """Return the leg that rings one contact of the endpoint, or whom that forwards calls to.
 
     It shows the request's caller id, else "Device QuickCall" and the dialled number. Auto-answer is
     asked for only when the contact is `alone`: of several phones none may pick up by itself. Raises
@@ -51,9 +53,9 @@ def a_leg(
         endpoint,
         target.contact,
         subject.interaction_id,
-        _shown_to_a(subject),
+        _shown_to_a(subject, endpoint),
         shown_to_b(subject, endpoint),
-        subject.request.auto_answer and alone,
+        _auto_answer(subject, target, settings, alone=alone).profile is not None,
         _channel_vars(subject, endpoint),
     )
     return Leg(plan, invite, now)
@@ -68,9 +70,20 @@ def a_invite(
     alone: bool,
 ) -> Dial:
     """Return the INVITE of `a_leg`. Raises `RequestInvalid`."""
-    auto_answer = subject.request.auto_answer and alone
-    shown = _shown_to_a(subject)
-    return dial_device(*ids, target, subject.number, shown, settings, auto_answer=auto_answer)
+    endpoint = target.endpoint
+    identity = Identity(_shown_to_a(subject, endpoint))
+    number = endpoint.number or subject.number
+    if is_carrier(target):
+        return dial_carrier(*ids, target, number, identity, settings)
+    extras = Extras(_auto_answer(subject, target, settings, alone=alone), subject.request.headers)
+    return dial_device(*ids, target, number, identity, settings, extras)
+
+
+def _auto_answer(
+    subject: Subject, target: Target, settings: CallSettings, *, alone: bool
+) -> AutoAnswer:
+    request, phones = subject.request, settings.phones
+    return auto_answer_of(request, target.endpoint, target.contact, phones, alone=alone)
 
 
 def b_leg(
@@ -88,30 +101,33 @@ def b_leg(
     `number` is the destination's; a carrier that has its own for it is asked for that. Raises
     `RequestInvalid`.
     """
-    rung = a.plan.endpoint
+    rung, endpoint = a.plan.endpoint, target.endpoint
+    request = subject.request
     invite = b_invite(
         *(subject, target, ids, settings), rung=rung, number=number, codec_of=a.invite.leg
     )
-    variables = _channel_vars(subject, target.endpoint)
+    variables = _channel_vars(subject, endpoint)
     variables["Bridge-ID"] = a.invite.call_id
-    if is_carrier(target):
-        variables["Resource-ID"] = target.endpoint.id
-        variables["Authorizing-ID"] = rung.id
-        variables["Authorizing-Type"] = rung.kind
+    if is_carrier(target) and not endpoint.forwarded_by:
+        variables["Authorizing-ID"] = rung.forwarded_by or rung.id
+        variables["Authorizing-Type"] = "device" if rung.forwarded_by else rung.kind
+    for name, hidden in (("Name", request.hide_name), ("Number", request.hide_number)):
+        if hidden:
+            variables[f"Privacy-Hide-{name}"] = "true"
     plan = LegPlan(
         LegRole.B,
         subject.id,
-        subject.request,
-        target.endpoint,
+        request,
+        endpoint,
         target.contact,
         subject.interaction_id,
-        shown_to_b(subject, rung),
-        CallerId("", target.endpoint.number or number),
+        endpoint.shown or shown_to_b(subject, rung),
+        CallerId("", (is_carrier(target) and endpoint.number) or number),
         False,
         variables,
     )
     made = Leg(plan, invite, now)
-    made.other = OtherLeg(a.invite.call_id, rung.user, a.plan.caller_id)
+    made.other = OtherLeg(a.invite.call_id, rung.user or rung.number, a.plan.caller_id)
     return made
 
 
@@ -125,22 +141,28 @@ def b_invite(
     number: str,
     codec_of: LegId | None = None,
 ) -> Dial:
-    """Return the INVITE of `b_leg`.
+    """Return the INVITE of `b_leg`: never a word of auto-answer, no custom header of the request.
 
     `rung` is the endpoint that answered, `number` the destination's; a carrier that has its own for
     it is asked for that. Raises `RequestInvalid`.
     """
-    shown = shown_to_b(subject, rung)
-    number = target.endpoint.number or number
+    request, endpoint = subject.request, target.endpoint
+    shown = endpoint.shown or shown_to_b(subject, rung)
+    identity = Identity(shown, request.hide_name, request.hide_number)
+    number = endpoint.number or number
     if is_carrier(target):
-        return dial_carrier(*ids, target, number, shown, settings, codec_of=codec_of)
-    return dial_device(
-        *(*ids, target, number, shown, settings), codec_of=codec_of, from_realm=rung.realm
-    )
+        return dial_carrier(*ids, target, number, identity, settings, codec_of=codec_of)
+    extras = Extras(from_realm=rung.realm, codec_of=codec_of)
+    return dial_device(*ids, target, number, identity, settings, extras)
 
 
-def _shown_to_a(subject: Subject) -> CallerId:
-    """The request's caller id, else "Device QuickCall" and the dialled number."""
+def _shown_to_a(subject: Subject, endpoint: Endpoint) -> CallerId:
+    """The request's caller id, else "Device QuickCall" and the dialled number.
+
+    Who forwards the call without keeping the caller id shows its own.
+    """
+    if endpoint.shown is not None:
+        return endpoint.shown
     request = subject.request
     return CallerId(
         DISPLAY_NAME if request.cid_name is None else request.cid_name,
@@ -162,10 +184,13 @@ def shown_to_b(subject: Subject, endpoint: Endpoint) -> CallerId:
 
 def _channel_vars(subject: Subject, endpoint: Endpoint) -> dict[str, object]:
     """Variables as Kazoo names them; without Account-ID the events of a leg reach nobody."""
+    by = endpoint.forwarded_by
     values = {
         "Account-ID": subject.request.account_id,
-        "Authorizing-ID": endpoint.id,
-        "Authorizing-Type": endpoint.kind,
+        "Authorizing-ID": by or endpoint.id,
+        "Authorizing-Type": "device" if by else endpoint.kind,
+        "Resource-ID": endpoint.id if endpoint.kind == RESOURCE else "",
+        "Call-Forward": "true" if by else "",
         "Owner-ID": endpoint.owner_id,
         "Call-Interaction-ID": subject.interaction_id,
         "Realm": endpoint.realm,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from engine.core.auto_answer import PhoneProfiles
 
 from engine.core.causes import RemoteReason
 
@@ -25,6 +27,8 @@ class CallSettings:
     cancel_guard_s: float = 40.0
     """Seconds a leg may take to end after its hang-up, more than 0: 64*T1 of a CANCEL or BYE
     that nobody answers (RFC 3261 17.1.2.2, 9.1) plus 8 s for the stack."""
+    phones: PhoneProfiles = field(default_factory=PhoneProfiles)
+    """What makes phones answer by themselves."""
     max_attempts: int = 32
     """INVITEs at once for one side of an originate, 1 or more; further contacts, those of lowest
     q, are not tried."""
@@ -36,10 +40,10 @@ class CallSettings:
 
     def __post_init__(self) -> None:
         """Check the bounds."""
-        for field in ("b_ring_s", "route_s", "cancel_guard_s"):
-            if not getattr(self, field) > 0:
+        for name in ("b_ring_s", "route_s", "cancel_guard_s"):
+            if not getattr(self, name) > 0:
                 raise ValueError(
-                    f"{field}: {getattr(self, field)!r} is not allowed; allowed: more than 0 s"
+                    f"{name}: {getattr(self, name)!r} is not allowed; allowed: more than 0 s"
                 )
         if self.max_attempts < 1:
             raise ValueError(

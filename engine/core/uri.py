@@ -26,7 +26,7 @@ MAX_CALL_ID = 128
 _USER_SAFE = "-_.!~*'()&=+$,;?/"
 """`unreserved` and `user-unreserved` of RFC 3261 25.1 that stand for themselves in a user part."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _URI = re.compile(
     r"(?P<scheme>sips?):(?:(?P<user>[^@\s<>\"]+)@)?"
     r"(?P<address>(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?::[0-9]{1,5})?)"
@@ -56,8 +56,8 @@ class SipUri:
 def header_text(field: str, value: str, limit: int = MAX_TEXT) -> str:
     """Return `value` when it may stand in a header.
 
-    Raises `RequestInvalid` naming `field` for control characters (CR, LF and NUL among them) and
-    for more than `limit` characters.
+    Raises `RequestInvalid` naming `field` for control characters (CR, LF and NUL among them), for
+    what UTF-8 cannot hold, and for more than `limit` characters.
     """
     if len(value) > limit:
         raise RequestInvalid(field, value[:32] + "...", f"at most {limit} characters", "maxLength")

@@ -44,6 +44,10 @@ class DialMethod(StrEnum):
     """One after the other (a hunt): by q, then by their place."""
 
 
+CidType = Literal["rpid", "pid", "none"]
+"""Which header tells the caller's identity besides From: Remote-Party-ID, P-Asserted-Identity
+(RFC 3325), or none of them (FreeSWITCH's `sip_cid_type`)."""
+
 IgnoreEarlyMedia = bool | Literal["ring_ready", "consume"]
 """What the early media of a rung device is to whoever asked for the call.
 
@@ -130,7 +134,7 @@ class Endpoint:
     """SIP realm of the device or its account (the AOR's host part)."""
     owner_id: str = ""
     invite_format: str = "contact"
-    """Kazoo invite format: username, contact, e164, npan, 1npan, strip_plus, route."""
+    """Kazoo invite format: username, contact, e164, npan, 1npan, strip_plus, route, forward."""
     codecs: tuple[str, ...] = ()
     """Codec names in order of preference, empty: the engine's default set."""
     headers: tuple[tuple[str, str], ...] = ()
@@ -139,7 +143,8 @@ class Endpoint:
     caller_id: CallerId = CallerId()
     """External caller id of the device, shown to the dialled party."""
     number: str = ""
-    """Number to ask this carrier for, each having its own prefix and suffix; empty: as dialled."""
+    """Number to ask for here, instead of the dialled one: each carrier has its own prefix and
+    suffix, a device may have a number of its own (Kazoo's To-DID); empty: as dialled."""
     ignore_early_media: IgnoreEarlyMedia | None = None
     """Device policy, None: as the request says."""
     delay: float | None = None
@@ -158,6 +163,16 @@ class Endpoint:
     """Diversion header values (RFC 5806), the latest first."""
     fallbacks: tuple[Endpoint, ...] = ()
     """Tried one after the other when this one cannot be reached: carriers of a forwarded call."""
+    request_user: str = ""
+    """User of the Request-URI in the username format (Kazoo's To-User), empty: `user`."""
+    cid_type: CidType = "rpid"
+    """How the caller's identity is told besides From."""
+    forwarded_by: str = ""
+    """Id of the device whose call forward leads here, empty: nobody forwarded the call."""
+    shown: CallerId | None = None
+    """Caller id it is shown, None: the caller's. Who forwards a call may show its own."""
+    may_auto_answer: bool = True
+    """False: it is never asked to answer by itself."""
 
     @property
     def aor(self) -> str:
@@ -179,7 +194,9 @@ class OriginateRequest:
     endpoint_id: str
     number: str
     """The number as dialled, before the number filter."""
-    auto_answer: bool = False
+    auto_answer: bool | Literal["force"] = False
+    """Whether the rung phone is asked to answer by itself, when it rings alone; `force`: also when
+    others ring with it."""
     cid_name: str | None = None
     """Caller id name shown on both legs; None: "Device QuickCall" to the device, the device's own
     to the dialled party."""
@@ -215,6 +232,11 @@ class OriginateRequest:
     """Show no caller id name to the dialled party (RFC 3323)."""
     hide_number: bool = False
     """Show no caller id number to the dialled party."""
+    answer_after: int = 0
+    """Seconds a phone that answers by itself waits before it does, 0 to 60."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Custom SIP headers of the INVITEs to the rung endpoint, at most 32; the dialled party never
+    gets them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from engine.core.errors import RequestInvalid
+from engine.core.headers import check_name
 from engine.core.uri import proxy_uri
 from engine.numbers.dialplan import AFFIX_LIMIT
 from engine.numbers.numbering import DEFAULT_NUMBERING
@@ -27,7 +28,6 @@ from engine.store.documents import (
 )
 
 _USERNAME = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/#]{1,128}", re.ASCII)
-_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+", re.ASCII)
 _CODEC = re.compile(r"[A-Za-z0-9\-._]{1,32}(?:[@/][0-9]{1,6}[hi]?)?", re.ASCII)
 
 _BLOCKED = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
@@ -38,17 +38,6 @@ BLOCKED_NUMBERS_LIMIT = 100_000
 """Numbers in one blocklist."""
 CLASSIFIERS = tuple(classifier.name for classifier in DEFAULT_NUMBERING.classifiers)
 """Names of the classes of numbers that a `call_restriction` may speak of."""
-
-# Headers that make up the request itself, short forms included: a document that set them could
-# break dialogs or forge identities.
-_STACK_HEADERS = frozenset(
-    """
-    accept allow authorization call-id contact content-disposition content-encoding content-length
-    content-type cseq date expires from max-forwards mime-version min-se path proxy-authorization
-    proxy-require rack record-route require route rseq session-expires supported to via
-    c e f i k l m t v x
-    """.split()  # noqa: SIM905
-)
 
 
 def check_document(document: Document) -> None:
@@ -78,12 +67,7 @@ def _check_host(field: str, value: str) -> None:
 
 def _check_headers(field: str, headers: Iterable[str]) -> None:
     for name in headers:
-        if _TOKEN.fullmatch(name) is None:
-            raise RequestInvalid(
-                field, name, "header names made of A-Z a-z 0-9 - . ! % * _ + ` ' ~", "pattern"
-            )
-        if name.lower() in _STACK_HEADERS:
-            raise RequestInvalid(field, name, "headers the SIP stack does not write itself", "enum")
+        check_name(field, name)
 
 
 def _check_proxy(field: str, value: str) -> None:

@@ -3,10 +3,13 @@
 import pytest
 
 from engine.core.attempts import Target, fork, hunt
+from engine.core.auto_answer import DEFAULT_PROFILE, NOT_ASKED, AutoAnswer
 from engine.core.commands import Dial
 from engine.core.errors import RequestInvalid
 from engine.core.formats import e164, npan, one_npan, strip_plus
-from engine.core.invite import dial_carrier, dial_device
+from engine.core.headers import Headers
+from engine.core.identity import Identity
+from engine.core.invite import Extras, dial_carrier, dial_device
 from engine.core.settings import CallSettings
 from engine.core.uri import header_text, name_addr, next_hop_of, parse_uri, sip_uri
 from engine.core.values import CallerId, Contact, Credentials, Endpoint, LegId
@@ -14,6 +17,7 @@ from tests.unit.core.rig import carrier, device
 
 SETTINGS = CallSettings(host="198.51.100.1", codecs=("PCMU", "PCMA"))
 CALLER = CallerId("Device QuickCall", "2001")
+AUTO = AutoAnswer(DEFAULT_PROFILE)
 
 
 def to_device(
@@ -21,27 +25,30 @@ def to_device(
     *,
     number: str = "2001",
     caller: CallerId = CALLER,
-    auto_answer: bool = False,
+    auto_answer: AutoAnswer = NOT_ASKED,
+    headers: Headers = (),
     codec_of: LegId | None = None,
+    hide_name: bool = False,
+    hide_number: bool = False,
 ) -> Dial:
     """The INVITE to the first contact of a device."""
     target = Target(endpoint, endpoint.contacts[0])
-    return dial_device(
-        LegId(7),
-        "call-7",
-        target,
-        number,
-        caller,
-        SETTINGS,
-        auto_answer=auto_answer,
-        codec_of=codec_of,
-    )
+    extras = Extras(auto_answer, headers, codec_of=codec_of)
+    identity = Identity(caller, hide_name, hide_number)
+    return dial_device(LegId(7), "call-7", target, number, identity, SETTINGS, extras)
 
 
-def to_carrier(endpoint: Endpoint, number: str = "+14155550100") -> Dial:
+def to_carrier(
+    endpoint: Endpoint,
+    number: str = "+14155550100",
+    *,
+    hide_name: bool = False,
+    hide_number: bool = False,
+) -> Dial:
     """The INVITE to a carrier."""
     target = Target(endpoint, endpoint.contacts[0])
-    return dial_carrier(LegId(7), "call-7", target, number, CALLER, SETTINGS)
+    identity = Identity(CALLER, hide_name, hide_number)
+    return dial_carrier(LegId(7), "call-7", target, number, identity, SETTINGS)
 
 
 def test_a_device_gets_its_own_contact_back() -> None:
@@ -136,7 +143,7 @@ def test_a_device_without_a_user_has_no_aor_header() -> None:
 
 
 def test_auto_answer_headers() -> None:
-    names = [name for name, _ in to_device(device("alice", "10.0.0.1"), auto_answer=True).headers]
+    names = [name for name, _ in to_device(device("alice", "10.0.0.1"), auto_answer=AUTO).headers]
     assert names[2:-1] == [
         "Call-Info",
         "Alert-Info",
@@ -145,14 +152,14 @@ def test_auto_answer_headers() -> None:
         "X-AUTOANSWER",
         "P-Auto-Answer",
     ]
-    dial = to_device(device("alice", "10.0.0.1"), auto_answer=True)
+    dial = to_device(device("alice", "10.0.0.1"), auto_answer=AUTO)
     assert dict(dial.headers)["Call-Info"] == "<sip:198.51.100.1>;answer-after=0"
     assert ";require" not in str(dial.headers)
 
 
 def test_a_devices_own_header_replaces_ours() -> None:
     phone = device("alice", "10.0.0.1", headers=(("alert-info", "Ring Answer"), ("X-Own", "1")))
-    headers = to_device(phone, auto_answer=True).headers
+    headers = to_device(phone, auto_answer=AUTO).headers
     assert [value for name, value in headers if name.lower() == "alert-info"] == ["Ring Answer"]
     assert ("X-Own", "1") in headers
 
@@ -230,12 +237,12 @@ def test_a_contact_that_is_no_sip_uri_is_named(contact: str) -> None:
     "name", ["Via", "call-id", "ROUTE", "Content-Length", "f", "X A", "X:A", ""]
 )
 def test_a_custom_header_may_not_be_the_stacks(name: str) -> None:
-    with pytest.raises(RequestInvalid, match="SIP stack"):
+    with pytest.raises(RequestInvalid, match="header names|SIP stack"):
         to_device(device("alice", "10.0.0.1", headers=((name, "1"),)))
 
 
 def test_an_unknown_invite_format_is_named() -> None:
-    with pytest.raises(RequestInvalid, match="e164, npan"):
+    with pytest.raises(RequestInvalid, match="e164, forward, npan"):
         to_device(device("alice", "10.0.0.1", invite_format="fax"))
 
 
