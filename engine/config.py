@@ -97,6 +97,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """SIP URI, or `host[:port]`, of the proxy that every INVITE goes through unless its device or
     gateway names another; with `;lr` the proxy sees itself in Route. Devices that are registered at
     the proxy and not here are asked for by their address of record. Empty: none."""
+    phone_profiles: _Text = ""
+    """TOML file that says what makes each make of phone answer by itself (docs/auto_answer.md).
+    Empty: the one that comes with the engine."""
     b_timeout: Annotated[float, Meta(ge=3, le=600)] = 60.0
     """Seconds the dialled party may ring."""
     max_call_s: Annotated[float, Meta(ge=0, le=604800)] = 14400.0

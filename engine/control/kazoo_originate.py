@@ -129,7 +129,8 @@ def _endpoints(handle: CallHandle) -> list[dict[str, object]]:
         for endpoint in handle.endpoints
         if endpoint.id not in reached
     ]
-    auto_answer = bool(handle.request.auto_answer) if len(legs) == 1 else None
+    wish = handle.request.auto_answer
+    auto_answer = bool(wish) if len(legs) == 1 or wish == "force" else None
     return [_endpoint(handle, endpoint, call_id, auto_answer) for endpoint, call_id in legs]
 
 
@@ -139,8 +140,8 @@ def _endpoint(
     request = handle.request
     channel_vars: dict[str, object] = {
         "account_id": request.account_id,
-        "authorizing_id": endpoint.id,
-        "authorizing_type": endpoint.kind,
+        "authorizing_id": endpoint.forwarded_by or endpoint.id,
+        "authorizing_type": "device" if endpoint.forwarded_by else endpoint.kind,
         "media_encryption_enforce_security": False,
         "sip_invite_domain": endpoint.realm,
     }
@@ -168,7 +169,7 @@ def _endpoint(
         "invite_format": endpoint.invite_format,
         "outbound_call_id": call_id,
         "presence_id": f"{endpoint.user}@{endpoint.realm}" if endpoint.user else "",
-        "to_did": handle.number,
+        "to_did": endpoint.number or handle.number,
         "to_realm": endpoint.realm,
         "to_user": endpoint.user,
         "to_username": endpoint.user,

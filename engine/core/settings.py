@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.core.auto_answer import PhoneProfiles
-
 from engine.core.causes import RemoteReason
 
 DISPLAY_NAME = "Device QuickCall"

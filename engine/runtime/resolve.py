@@ -9,29 +9,26 @@ nobody to ring.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from engine.core.commands import ResolveDestination
 from engine.core.errors import NotFound
 from engine.core.events import DestinationResolved
-from engine.core.uri import sip_uri
-from engine.core.values import (
-    CallerId,
-    Contact,
-    Credentials,
-    Endpoint,
-    EndpointType,
-    OriginateRequest,
-    Refusal,
-)
+from engine.core.values import CallerId, Endpoint, EndpointType, OriginateRequest, Refusal
 from engine.numbers.dialplan import DialPlan, Hop, Route, RouteKind
 from engine.numbers.hunt import hunt_order
 from engine.numbers.text import NumberError
+from engine.runtime.endpoints import (
+    caller_id,
+    carrier_endpoint,
+    device_endpoint,
+    first_caller_id,
+)
+from engine.runtime.forwarding import forward_of, forwarded
 from engine.runtime.plans import Offer, Plans
 from engine.store.directory import Directory
-from engine.store.documents import CallerIds, Device, User
+from engine.store.documents import Account, CallForward, Device, User
 from engine.store.location import Location, static_contacts
 
 NO_ROUTE = "NO_ROUTE_DESTINATION"
@@ -43,9 +40,6 @@ BEFORE_INVITE = frozenset({BLOCKED, BARRED})
 
 _REFUSED = {"blocked": BLOCKED, "restricted": BARRED}
 """Causes of what a dial plan refuses."""
-
-# Kazoo's `reconcilable`: numbers of the outside world, as against extensions (knm_converter_regex).
-_OUTSIDE = re.compile(r"(\+?1)?\d{10}|\+[2-9]\d{7,}|011\d*|00\d*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +96,13 @@ class Resolver:
     def endpoints_for(
         self, request: OriginateRequest, number: str, now: float
     ) -> tuple[Endpoint, ...]:
-        """Return the devices a request rings: one, or all of a user, if they may be rung.
+        """Return whom a request rings: a device, or all of a user, if they may be rung.
 
-        Empty when none may (disabled, do not disturb, or nobody owns any); an endpoint without
-        contacts is not registered. `number` is the filtered one and chooses between internal and
-        external caller id. Raises `NotFound` for the account, user or device.
+        Whom a device forwards its calls to is rung instead of it, or besides it. Empty when nobody
+        may be rung (disabled, do not disturb, or nobody owns any); an endpoint without contacts is
+        not registered, or forwards to where nobody may be called. `number` is the filtered one and
+        chooses between internal and external caller id. Raises `NotFound` for the account, user or
+        device.
         """
         account = self._directory.account(request.account_id)
         if request.endpoint_type is EndpointType.DEVICE:
@@ -120,7 +116,7 @@ class Resolver:
             )
         if not account.enabled:
             return ()
-        return self._endpoints(account.id, devices, number, now)
+        return self._endpoints(account, devices, number, now)
 
     def owner_caller_id(self, request: OriginateRequest, number: str) -> CallerId:
         """Return the caller id for devices that have none: their owner's, then the account's.
@@ -130,12 +126,11 @@ class Resolver:
         account = self._directory.account(request.account_id)
         owner = self._owner(request)
         candidates = ([owner.caller_id] if owner else []) + [account.caller_id]
-        chosen = [_caller_id(ids, number) for ids in candidates]
-        return next((found for found in chosen if found.number), chosen[0])
+        return first_caller_id(candidates, number)
 
     def account_caller_id(self, account_id: str, number: str) -> CallerId:
         """Return the caller id of an account. Raises `NotFound`."""
-        return _caller_id(self._directory.account(account_id).caller_id, number)
+        return caller_id(self._directory.account(account_id).caller_id, number)
 
     # --- the dialled side -------------------------------------------------------------------------
 
@@ -182,10 +177,13 @@ class Resolver:
         number: str,
         now: float,
         draw: Callable[[int], int] | None = None,
+        *,
+        forward: bool = True,
     ) -> Destination:
         """Return where a dial plan of an account leads a number. Raises `NotFound` (the account).
 
         `plan` None: it does not compile, and leads nowhere. `draw`: instead of the resolver's.
+        `forward` False: devices found there do not forward the call.
         """
         route = _route(plan, number)
         if plan is None or route is None:
@@ -194,18 +192,21 @@ class Resolver:
         if route.kind is not RouteKind.EXTENSION:
             return self._way_out(account_id, plan, route, draw or self._draw)
         try:
-            endpoints = self._extension(account_id, route, now)
+            endpoints = self._extension(account_id, route, now, forward)
         except NotFound as error:
             return _nowhere(number, f"{route.rule}: {error}")
         return Destination(route.number, endpoints, route.rule)
 
-    def _extension(self, account_id: str, route: Route, now: float) -> tuple[Endpoint, ...]:
+    def _extension(
+        self, account_id: str, route: Route, now: float, forward: bool
+    ) -> tuple[Endpoint, ...]:
+        account = self._directory.account(account_id)
         if route.endpoint_type == "device":
             devices: tuple[Device, ...] = (self._directory.device(account_id, route.id),)
         else:
             user = self._directory.user(account_id, route.id)
             devices = self._directory.devices_of(account_id, user.id) if user.enabled else ()
-        endpoints = self._endpoints(account_id, devices, route.number, now)
+        endpoints = self._endpoints(account, devices, route.number, now, forward=forward)
         # A device that may not be rung is still a destination: with no contacts it is out of order,
         # while an empty list would mean that the number leads nowhere.
         return endpoints or (Endpoint(id=route.id, kind=str(route.endpoint_type), contacts=()),)
@@ -220,7 +221,7 @@ class Resolver:
         passed = f"; passed over: {', '.join(hunt.passed)}" if hunt.passed else ""
         rule = f"{route.rule}{passed}"
         if hunt.offers:
-            endpoints = tuple(_carrier_endpoint(offer, self._proxy) for offer in hunt.offers)
+            endpoints = tuple(carrier_endpoint(offer, self._proxy) for offer in hunt.offers)
             return Destination(hunt.offers[0].number, endpoints, rule)
         if hunt.refusal is not None:
             return Destination(route.number, (), rule, hunt.refusal)
@@ -251,46 +252,55 @@ class Resolver:
         if request.endpoint_type is EndpointType.USER:
             return self._directory.user(request.account_id, request.endpoint_id)
         device = self._directory.device(request.account_id, request.endpoint_id)
-        return (
-            self._directory.user(request.account_id, device.owner_id) if device.owner_id else None
-        )
+        return self._owner_of(request.account_id, device)
+
+    def _owner_of(self, account_id: str, device: Device) -> User | None:
+        return self._directory.user(account_id, device.owner_id) if device.owner_id else None
 
     def _endpoints(
-        self, account_id: str, devices: tuple[Device, ...], number: str, now: float
+        self,
+        account: Account,
+        devices: tuple[Device, ...],
+        number: str,
+        now: float,
+        *,
+        forward: bool = True,
     ) -> tuple[Endpoint, ...]:
-        return tuple(self._endpoint(account_id, d, number, now) for d in devices if d.rings)
+        endpoints: list[Endpoint] = []
+        forwarded_to: set[str] = set()
+        for device in devices:
+            owner = self._owner_of(account.id, device)
+            if not device.rings or (owner is not None and owner.do_not_disturb.enabled):
+                continue
+            away = forward_of(device, owner) if forward else None
+            endpoint = self._endpoint(account, device, number, now)
+            if away is None or not away.substitute:
+                endpoints.append(endpoint)
+            if away is not None and away.number not in forwarded_to:
+                forwarded_to.add(away.number)
+                endpoints += self._forwarded(account, device, owner, endpoint, away, now)
+        return tuple(endpoints)
 
-    def _endpoint(self, account_id: str, device: Device, number: str, now: float) -> Endpoint:
-        sip = device.sip
-        realm = self._directory.realm_of(account_id, device)
-        proxy = sip.proxy or self._proxy
+    def _endpoint(self, account: Account, device: Device, number: str, now: float) -> Endpoint:
+        realm = self._directory.realm_of(account.id, device)
         contacts = static_contacts(device)
-        if not contacts and sip.username:
-            contacts = self._location.contacts(f"{sip.username}@{realm}", now)
-            if not contacts and proxy:
-                # The proxy knows where it is, and asks its location service for X-KAZOO-AOR.
-                contacts = (Contact(uri=sip_uri(sip.username, realm)),)
-        return Endpoint(
-            id=device.id,
-            kind="device",
-            contacts=contacts,
-            user=sip.username,
-            realm=realm,
-            owner_id=device.owner_id,
-            invite_format=sip.invite_format,
-            codecs=device.media.audio.codecs,
-            headers=sip.invite_headers(),
-            caller_id=_caller_id(device.caller_id, number),
-            ignore_early_media=device.media.ignore_early_media,
-            proxy=proxy,
-        )
+        if not contacts and device.sip.username:
+            contacts = self._location.contacts(f"{device.sip.username}@{realm}", now)
+        return device_endpoint(account, device, realm, contacts, number, self._proxy)
 
-
-def _caller_id(ids: CallerIds, number: str) -> CallerId:
-    """Choose as Kazoo does: external toward the outside world, internal in the account."""
-    outside = _OUTSIDE.fullmatch(number) is not None
-    chosen, other = (ids.external, ids.internal) if outside else (ids.internal, ids.external)
-    return CallerId(chosen.name or other.name, chosen.number or other.number)
+    def _forwarded(
+        self,
+        account: Account,
+        device: Device,
+        owner: User | None,
+        endpoint: Endpoint,
+        away: CallForward,
+        now: float,
+    ) -> tuple[Endpoint, ...]:
+        plan = self.plans.plan_for(account.id, EndpointType.DEVICE, device.id)
+        found = self.find(account.id, plan, away.number, now, forward=False)
+        ids = [device.caller_id, *([owner.caller_id] if owner else []), account.caller_id]
+        return forwarded(endpoint, away, first_caller_id(ids, away.number), found.endpoints)
 
 
 def _route(plan: DialPlan | None, number: str) -> Route | None:
@@ -306,24 +316,3 @@ def _refused(route: Route) -> Refusal:
 
 def _nowhere(number: str, why: str) -> Destination:
     return Destination(number, (), why, Refusal(NO_ROUTE, f"no route for {number}: {why}"))
-
-
-def _carrier_endpoint(offer: Offer, outbound_proxy: str) -> Endpoint:
-    resource, gateway = offer.to.resource, offer.to.gateway
-    address = f"{gateway.server}:{gateway.port}" if gateway.port else gateway.server
-    parameters = "" if gateway.transport == "udp" else f";transport={gateway.transport}"
-    credentials = None
-    if gateway.username:
-        credentials = Credentials(gateway.username, gateway.password, gateway.realm or "*")
-    return Endpoint(
-        id=resource.id,
-        kind="resource",
-        contacts=(Contact(uri=sip_uri(offer.number, address, parameters)),),
-        realm=gateway.realm,
-        invite_format=gateway.invite_format,
-        codecs=gateway.codecs,
-        headers=tuple(gateway.custom_sip_headers.items()),
-        credentials=credentials,
-        number=offer.number,
-        proxy=gateway.proxy or outbound_proxy,
-    )

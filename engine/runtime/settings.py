@@ -8,6 +8,7 @@ import ipaddress
 from engine.config import EngineConfig, parse_listener
 from engine.core.causes import RemoteReason
 from engine.core.settings import CallSettings
+from engine.runtime.phone_profiles import read_phone_profiles
 from engine.sip.network import source_address
 from engine.sip.port import Listener, SipConfig
 from engine.sip.registrar import RegistrarSettings
@@ -39,13 +40,17 @@ async def sip_config(config: EngineConfig) -> SipConfig:
 
 
 async def call_settings(config: EngineConfig, listeners: tuple[Listener, ...]) -> CallSettings:
-    """Return the settings of call control. Raises `NoRoute` when no public address is found."""
+    """Return the settings of call control.
+
+    Raises `NoRoute` when no public address is found, `ConfigError` for the file of phone profiles.
+    """
     host = await _found(config.public_host, config) or listeners[0].host
     if _is_wildcard(host):
         host = await _found(AUTO, config)
     return CallSettings(
         host=host,
         b_ring_s=config.b_timeout,
+        phones=await asyncio.to_thread(read_phone_profiles, config.phone_profiles),
         cancel_guard_s=64 * config.sip_t1_ms / 1000 + _STACK_SLACK_S,
         max_call_s=config.max_call_s,
         honour_remote_reason=RemoteReason(config.honour_remote_reason),

@@ -18,6 +18,7 @@ from engine.store.documents import (
     SYSTEM,
     Account,
     Blocklist,
+    CallForward,
     Device,
     DeviceSip,
     Document,
@@ -36,6 +37,8 @@ NAME_LIMIT = 128
 """Characters in the name of a blocklist (Kazoo's schema)."""
 BLOCKED_NUMBERS_LIMIT = 100_000
 """Numbers in one blocklist."""
+SECONDS_LIMIT = 3600
+"""Longest time that a document may name, seconds."""
 CLASSIFIERS = tuple(classifier.name for classifier in DEFAULT_NUMBERING.classifiers)
 """Names of the classes of numbers that a `call_restriction` may speak of."""
 
@@ -48,9 +51,11 @@ def check_document(document: Document) -> None:
             _check_numbering(document)
         case User():
             _check_presence(document.presence_id)
+            _check_forward(document.call_forward)
             _check_numbering(document)
         case Device():
             _check_device(document)
+            _check_forward(document.call_forward)
             _check_numbering(document)
         case Resource():
             _check_resource(document)
@@ -68,6 +73,19 @@ def _check_host(field: str, value: str) -> None:
 def _check_headers(field: str, headers: Iterable[str]) -> None:
     for name in headers:
         check_name(field, name)
+
+
+def _check_forward(forward: CallForward) -> None:
+    if forward.enabled and not forward.number:
+        raise RequestInvalid("call_forward.number", "", "a number to forward to", "required")
+    if forward.enabled and forward.require_keypress:
+        allowed = "false while it is enabled: nobody can be asked to press a key here"
+        raise RequestInvalid("call_forward.require_keypress", True, allowed, "enum")
+
+
+def _check_seconds(field: str, value: int | None) -> None:
+    if value is not None and not 1 <= value <= SECONDS_LIMIT:
+        raise RequestInvalid(field, value, f"1 to {SECONDS_LIMIT} seconds", "maximum")
 
 
 def _check_proxy(field: str, value: str) -> None:
@@ -98,10 +116,13 @@ def _check_device(device: Device) -> None:
     _check_presence(device.presence_id)
     _check_user_part("sip.username", sip.username)
     _check_user_part("sip.static_route", sip.static_route)
+    _check_user_part("sip.static_invite", sip.static_invite)
+    _check_seconds("media.progress_timeout", device.media.progress_timeout)
     if sip.realm:
         _check_host("sip.realm", sip.realm)
     _check_address(sip)
     _check_proxy("sip.proxy", sip.proxy)
+    _check_proxy("sip.forward", sip.forward)
     _check_codecs("media.audio.codecs", device.media.audio.codecs)
     field = "sip.custom_sip_headers"
     for name, value in sip.custom_sip_headers.items():
@@ -145,6 +166,9 @@ def _check_address(sip: DeviceSip) -> None:
         except ValueError:
             allowed = "an IPv4 or IPv6 address"
             raise RequestInvalid("sip.ip", sip.ip, allowed, "pattern") from None
+    if sip.invite_format == "forward" and not (sip.forward and sip.username):
+        missing = "sip.username" if sip.forward else "sip.forward"
+        raise RequestInvalid(missing, "", "a value, for invite format forward", "required")
     if sip.route or sip.invite_format == "route":
         try:
             parse_uri(sip.route)
@@ -172,5 +196,8 @@ def _check_gateway(path: str, gateway: Gateway) -> None:
             allowed = f"at most {AFFIX_LIMIT} characters"
             raise RequestInvalid(f"{path}.{field}", value[:32], allowed, "maxLength")
     _check_proxy(f"{path}.proxy", gateway.proxy)
+    if gateway.invite_format == "forward" and not gateway.proxy:
+        raise RequestInvalid(f"{path}.proxy", "", "a value, for invite format forward", "required")
+    _check_seconds(f"{path}.progress_timeout", gateway.progress_timeout)
     _check_codecs(f"{path}.codecs", gateway.codecs)
     _check_headers(f"{path}.custom_sip_headers", gateway.custom_sip_headers)

@@ -32,7 +32,8 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _ERROR = re.compile(r"(?P<why>.*?)(?: - at `\$?\.?(?P<path>.*)`)?", re.DOTALL)
 
 _CHOICES = {
-    "invite_format": "contact, username, e164, npan, 1npan, strip_plus, route",
+    "invite_format": "contact, username, e164, npan, 1npan, strip_plus, route, forward",
+    "sip_cid_type": "rpid, pid, none",
     "method": "password, ip",
     "transport": "udp, tcp, tls",
     "channel_selection": "ascending, descending",

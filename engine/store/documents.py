@@ -10,10 +10,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from engine.core.values import CidType
+
 Kind = Literal["account", "user", "device", "resource", "blocklist", "dial_plan"]
 """Kinds of documents, the words of `engine.core.errors.NotFound`."""
 
-InviteFormat = Literal["contact", "username", "e164", "npan", "1npan", "strip_plus", "route"]
+InviteFormat = Literal[
+    "contact", "username", "e164", "npan", "1npan", "strip_plus", "route", "forward"
+]
 """How the Request-URI of an INVITE is made (Kazoo's schema of devices)."""
 
 Transport = Literal["udp", "tcp", "tls"]
@@ -67,6 +71,29 @@ CallRestrictions = dict[str, CallRestriction]
 """By the name of the number's class (a classifier)."""
 
 
+class CallForward(msgspec.Struct, frozen=True):
+    """Where calls for a device go instead, or besides."""
+
+    enabled: bool = False
+    number: str = ""
+    """Dialled as if the device dialled it; required when enabled."""
+    substitute: bool = True
+    """True: instead of the device, False: the device rings too."""
+    keep_caller_id: bool = True
+    """True: the caller's id is shown there, False: that of the device."""
+    ignore_early_media: bool = True
+    """Whether ringing tones and announcements from there are no answer."""
+    require_keypress: bool = False
+    """Whether who answers must press a key. That cannot be done here: with `enabled` it is
+    refused."""
+
+
+class DoNotDisturb(msgspec.Struct, frozen=True):
+    """Whether somebody wants no calls."""
+
+    enabled: bool = False
+
+
 class Account(msgspec.Struct, frozen=True):
     """A tenant."""
 
@@ -82,6 +109,8 @@ class Account(msgspec.Struct, frozen=True):
     """Ids of the blocklists that apply, whatever others there are; None: `blacklists`."""
     blacklists: tuple[str, ...] | None = None
     """Kazoo's name of `blocklists`; None: every enabled list of the account applies."""
+    allow_auto_answer: bool = True
+    """False: no phone of the account is ever asked to answer by itself."""
 
     @property
     def chosen_blocklists(self) -> tuple[str, ...] | None:
@@ -101,6 +130,10 @@ class User(msgspec.Struct, frozen=True):
     presence_id: str = ""
     dial_plan: DialPlan = {}
     call_restriction: CallRestrictions = {}
+    call_forward: CallForward = CallForward()
+    """Of those of their devices that have none themselves."""
+    do_not_disturb: DoNotDisturb = DoNotDisturb()
+    """Enabled: none of their devices is rung."""
 
 
 class _HidesPassword(msgspec.Struct, frozen=True):
@@ -135,10 +168,15 @@ class DeviceSip(_HidesPassword, frozen=True):
     invite_format: InviteFormat = "contact"
     route: str = ""
     """SIP URI where a device with invite format `route` is reached, without registration."""
+    forward: str = ""
+    """A SIP URI or `host[:port]` that INVITEs for it are sent to, whatever `proxy` says; with
+    invite format `forward` it is found there by its AOR, without registration."""
     static_route: str = ""
-    """User part that replaces the dialled one in INVITEs to it."""
+    """User of the Request-URI in the username format, empty: `username`."""
+    static_invite: str = ""
+    """Another name of `static_route`, which counts first."""
     number: str = ""
-    """Number dialled for it in the e164, npan and 1npan formats."""
+    """Number it is asked for in the e164, npan, 1npan and strip_plus formats, empty: as dialled."""
     transport: Transport | None = None
     """Transport to an address given by `ip`; None: UDP."""
     proxy: str = ""
@@ -171,13 +209,7 @@ class DeviceMedia(msgspec.Struct, frozen=True):
     bypass_media: bool | Literal["auto"] | None = None
     ignore_early_media: bool | None = None
     progress_timeout: int | None = None
-    """Seconds to wait for the first ringing."""
-
-
-class DoNotDisturb(msgspec.Struct, frozen=True):
-    """Whether a device wants no calls."""
-
-    enabled: bool = False
+    """Seconds to wait for the first ringing, 1 to 3600."""
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -194,6 +226,7 @@ class Device(msgspec.Struct, frozen=True):
     dial_plan: DialPlan = {}
     call_restriction: CallRestrictions = {}
     presence_id: str = ""
+    call_forward: CallForward = CallForward()
     do_not_disturb: DoNotDisturb = DoNotDisturb()
 
     @property
@@ -215,6 +248,11 @@ class Gateway(_HidesPassword, frozen=True):
     prefix: str = ""
     suffix: str = ""
     invite_format: InviteFormat = "route"
+    sip_cid_type: CidType = "rpid"
+    """How the caller's identity is told to it besides From: Remote-Party-ID, P-Asserted-Identity,
+    or not."""
+    progress_timeout: int | None = None
+    """Seconds to wait for its first ringing, 1 to 3600."""
     codecs: tuple[str, ...] = ()
     custom_sip_headers: dict[str, str] = {}
     transport: Transport = "udp"

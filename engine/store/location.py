@@ -155,7 +155,7 @@ def static_contacts(device: Device) -> tuple[Contact, ...]:
     """Return where a device is reached without registering: its `sip.route`, or its `sip.ip`.
 
     The route counts with invite format `route`, the address with method `ip`; otherwise the device
-    is found by its registration and this returns nothing.
+    is found by its registration, or by who stands in front of it, and this returns nothing.
     """
     sip = device.sip
     if sip.invite_format == "route":

@@ -331,6 +331,9 @@ def test_auto_answer_is_asked_of_one_phone_only(*, phones: int, applied: bool) -
         ({"number": "1\r\nX: y"}, "number"),
         ({"cid_name": "a\nb"}, "cid_name"),
         ({"cid_number": "9" * 257}, "cid_number"),
+        ({"headers": (("X-A", "1\r\nX-B: 2"),)}, "headers.X-A"),
+        ({"headers": (("Via", "1"),)}, "headers"),
+        ({"headers": (("X-A", "1"),) * 33}, "headers"),
     ],
 )
 def test_a_bad_request_leaves_nothing_behind(changes: dict[str, Any], field: str) -> None:
