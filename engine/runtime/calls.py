@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, KeysView
 
 from engine.core.values import Endpoint, OriginateId, OriginateRequest, Outcome, PlannedAttempt
 from engine.numbers.number_filter import FilterResult
@@ -124,6 +124,10 @@ class LiveCalls:
         for call_id in _call_ids(call):
             self._by_call_id.pop(call_id, None)
         return call
+
+    def ids(self) -> KeysView[OriginateId]:
+        """Return a view of the ids of the requests, for audits."""
+        return self._by_id.keys()
 
     def of_request(self, originate_id: OriginateId) -> Call | None:
         """Return the call of a request id, None when it does not live."""

@@ -182,7 +182,7 @@ class Engine:
         registrar = Registrar(
             self.directory.sip_password, self.location, digest, registrar_settings(config)
         )
-        self._reaper = Reaper(self._control, self.journal.live, publisher.calls)
+        self._reaper = Reaper(self._control, self.journal.unended, publisher.calls.ids())
         self._driver = Driver(
             self._sip,
             self._control,

@@ -50,9 +50,9 @@ class Publisher:
         payload = channel_event(notice, self._switch)
         sequence = self._event(leg.account_id, leg.call_id, notice.name, payload, notice.at)
         if ended:
-            self._journal.live.destroy(leg.call_id)
+            self._journal.unended.destroy(leg.call_id)
         elif notice.name == "CHANNEL_CREATE":
-            self._journal.live.begin(leg.originate_id, leg.call_id, sequence)
+            self._journal.unended.begin(leg.originate_id, leg.call_id, sequence)
 
     def _decided(self, notice: OriginateDecided) -> None:
         call = self.calls.of_request(notice.outcome.originate_id)
@@ -65,7 +65,7 @@ class Publisher:
         try:
             payload = quickcall_end(outcome, call.request, notice.at, self._switch)
             self._event(outcome.account_id, outcome.call_id, QUICKCALL_END, payload, notice.at)
-            self._journal.live.end(outcome.originate_id)
+            self._journal.unended.end(outcome.originate_id)
         finally:
             call.set_ended(outcome)
 

@@ -23,7 +23,7 @@ from engine.core.commands import HangUp
 from engine.core.control import CallControl
 from engine.core.events import LegEnded, StockTaken
 from engine.core.values import LegId, OriginateId, Party
-from engine.store.live_calls import LiveCalls
+from engine.store.unended import UnendedCalls
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class Reaper:
     """Compares the three, one audit at a time. Not thread-safe."""
 
     def __init__(
-        self, control: CallControl, live: LiveCalls, accepted: Collection[OriginateId]
+        self, control: CallControl, live: UnendedCalls, accepted: Collection[OriginateId]
     ) -> None:
         """Take call control, what the events tell to live, and the requests not yet answered."""
         self._control = control

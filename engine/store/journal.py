@@ -13,8 +13,8 @@ from sqlalchemy import delete, func, select
 from engine.core.errors import NotFound
 from engine.store.database import Database
 from engine.store.group_commit import GroupCommit
-from engine.store.live_calls import LiveCalls
 from engine.store.tables import cdrs, events
+from engine.store.unended import UnendedCalls
 
 _RESTART_GAP = 1_000_000
 _DELETE_BATCH = 2000
@@ -47,7 +47,7 @@ class Journal:
         self._keep = keep_events
         self._stored_events = 0
         self._last_sequence = 0
-        self.live = LiveCalls()
+        self.unended = UnendedCalls()
         """What the events tell to live now."""
         self._encode = msgspec.json.Encoder().encode
         self._rows: GroupCommit[_Row] = GroupCommit(

@@ -12,7 +12,7 @@ from engine.core.commands import Dial, HangUp, SipCommand
 from engine.core.values import LegId, LegRole
 from engine.runtime.reaper import Reaped
 from engine.sip.loopback import LoopbackSip
-from tests.control.test_runtime_loopback import Rig
+from tests.control.rig import Rig
 
 
 class FaultySip(LoopbackSip):

@@ -10,7 +10,7 @@ from engine.core.commands import HangUp
 from engine.core.events import StockTaken
 from engine.core.values import LegId, OriginateId, Party
 from engine.runtime.reaper import UNKNOWN_TO_STACK, Reaped, Reaper
-from engine.store.live_calls import LiveCalls
+from engine.store.unended import UnendedCalls
 from tests.unit.core.rig import ORIGINATE, Rig, device
 
 
@@ -19,7 +19,7 @@ class Audit:
 
     def __init__(self) -> None:
         self.rig = Rig()
-        self.live = LiveCalls()
+        self.live = UnendedCalls()
         self.accepted: set[OriginateId] = set()
         self.reaper = Reaper(self.rig.control, self.live, self.accepted)
 

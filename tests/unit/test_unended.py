@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from engine.store.live_calls import LiveCalls
+from engine.store.unended import UnendedCalls
 
 
 def test_a_request_lives_until_its_terminal_event() -> None:
-    live = LiveCalls()
+    live = UnendedCalls()
     firsts = [live.first_sequence]
     live.begin("r1", "a", 5)
     live.begin("r2", "x", 6)
@@ -24,7 +24,7 @@ def test_a_request_lives_until_its_terminal_event() -> None:
 
 
 def test_a_call_id_may_be_used_again_while_its_first_request_lives() -> None:
-    live = LiveCalls()
+    live = UnendedCalls()
     live.begin("r1", "a", 1)
     live.destroy("a")
     live.begin("r2", "a", 2)
@@ -34,7 +34,7 @@ def test_a_call_id_may_be_used_again_while_its_first_request_lives() -> None:
 
 
 def test_what_is_not_known_has_no_effect() -> None:
-    live = LiveCalls()
+    live = UnendedCalls()
     live.destroy("a")
     live.end("r")
     assert not live.channels

@@ -18,7 +18,7 @@ class _Request:
     """Call-IDs of all its channels."""
 
 
-class LiveCalls:
+class UnendedCalls:
     """Requests and channels between their first event and their last. Every step is cheap."""
 
     def __init__(self) -> None:
