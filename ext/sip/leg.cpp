@@ -176,7 +176,8 @@ void Leg::on_state(pjsip_inv_session *session, const pjsip_event *event) {
         if (message != nullptr) user_agent_ = agent_of(message);
         return;
     case PJSIP_INV_STATE_CONFIRMED:
-        if (!answered_) on_answer(session);
+        // A BYE that waits: the answer cannot be used, see pjsua_hooks.cpp.
+        if (!answered_ && session->pending_bye == nullptr) on_answer(session);
         return;
     default:
         return;

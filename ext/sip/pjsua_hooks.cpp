@@ -15,6 +15,12 @@ void observe_sessions(SessionObserver observer) { ours = observer; }
 
 void pass_to_pjsua(pjsip_inv_session *session, pjsip_event *event) { pjsuas(session, event); }
 
+void send_waiting_bye(pjsip_inv_session *session) {
+    auto *bye = session->pending_bye;
+    session->pending_bye = nullptr;
+    if (bye != nullptr) pjsip_inv_send_msg(session, bye);
+}
+
 }  // namespace quickcall
 
 extern "C" {
@@ -33,6 +39,21 @@ pj_status_t __wrap_pjsip_inv_usage_init(pjsip_endpoint *endpoint, const pjsip_in
 // by their media transport, which has been started by now: there is nothing more to do.
 pj_status_t __wrap_pjsua_aud_channel_update(pjsua_call_media *, pj_pool_t *, pjmedia_stream_info *,
                                             const pjmedia_sdp_session *, const pjmedia_sdp_session *) {
+    return PJ_SUCCESS;
+}
+
+pj_status_t __real_pjsip_inv_send_msg(pjsip_inv_session *session, pjsip_tx_data *message);
+
+// pjsua says BYE to an answer it cannot use while pjsip is still handing it the 200, and the ACK goes out after
+// that. RFC 3261 13.2.2.4 has the ACK first: the BYE waits where pjsip has one wait at the called side.
+pj_status_t __wrap_pjsip_inv_send_msg(pjsip_inv_session *session, pjsip_tx_data *message) {
+    const bool early = session->role == PJSIP_ROLE_UAC && session->state == PJSIP_INV_STATE_CONNECTING &&
+                       session->invite_tsx != nullptr;
+    if (!early || message->msg->type != PJSIP_REQUEST_MSG || message->msg->line.req.method.id != PJSIP_BYE_METHOD) {
+        return __real_pjsip_inv_send_msg(session, message);
+    }
+    if (session->pending_bye != nullptr) pjsip_tx_data_dec_ref(session->pending_bye);
+    session->pending_bye = message;
     return PJ_SUCCESS;
 }
 

@@ -12,4 +12,7 @@ using SessionObserver = void (*)(pjsip_inv_session *session, pjsip_event *event)
 void observe_sessions(SessionObserver observer);
 void pass_to_pjsua(pjsip_inv_session *session, pjsip_event *event);
 
+// Sends the BYE that waits in a session for the ACK, if there is one; call it when the session is confirmed.
+void send_waiting_bye(pjsip_inv_session *session);
+
 }  // namespace quickcall

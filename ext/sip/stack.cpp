@@ -303,6 +303,7 @@ void Stack::Impl::on_session_state(pjsip_inv_session *session, pjsip_event *even
     auto *leg = instance_ != nullptr ? static_cast<Leg *>(session->dlg->mod_data[instance_->leg_module_.id]) : nullptr;
     pass_to_pjsua(session, event);
     if (leg != nullptr) leg->on_state(session, event);
+    if (session->state == PJSIP_INV_STATE_CONFIRMED) send_waiting_bye(session);
 }
 
 // pjsip may hold a CANCEL back until the first 1xx and then forgets the headers it was asked for: the Reason
