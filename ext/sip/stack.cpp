@@ -11,6 +11,7 @@
 
 #include <pjsua2.hpp>
 
+#include "forked_answers.hpp"
 #include "leg.hpp"
 #include "mailbox.hpp"
 #include "pjsua_hooks.hpp"
@@ -162,6 +163,7 @@ void Stack::Impl::open() {
     leg_module_.priority = PJSIP_MOD_PRIORITY_APPLICATION;
     leg_module_.on_tx_request = &Impl::on_leg_request;
     pjsip_endpt_register_module(pjsua_get_pjsip_endpt(), &leg_module_);
+    acknowledge_forked_answers(pjsua_get_pjsip_endpt());
     endpoint_->libStart();
     add_account();
     wake_up_.attach(pjsua_get_pjsip_endpt(), [this] { execute(); });
@@ -311,11 +313,14 @@ void Stack::Impl::on_session_state(pjsip_inv_session *session, pjsip_event *even
 pj_status_t Stack::Impl::on_leg_request(pjsip_tx_data *tdata) {
     const auto method = tdata->msg->line.req.method.id;
     if (method != PJSIP_CANCEL_METHOD && method != PJSIP_BYE_METHOD) return PJ_SUCCESS;
-    const pj_str_t name = pj_str(const_cast<char *>("Reason"));
-    if (pjsip_msg_find_hdr_by_name(tdata->msg, &name, nullptr) != nullptr) return PJ_SUCCESS;
     const auto *from = static_cast<pjsip_from_hdr *>(pjsip_msg_find_hdr(tdata->msg, PJSIP_H_FROM, nullptr));
     const auto found = instance_->reasons_.find(text_of(from->tag));
     if (found == instance_->reasons_.end()) return PJ_SUCCESS;
+    const pj_str_t name = pj_str(const_cast<char *>("Reason"));
+    // pjsip's own words, for an answer that crossed our CANCEL and could not be used.
+    if (auto *other = static_cast<pjsip_hdr *>(pjsip_msg_find_hdr_by_name(tdata->msg, &name, nullptr))) {
+        pj_list_erase(other);
+    }
     const pj_str_t value = pj_str(const_cast<char *>(found->second.c_str()));
     pjsip_msg_add_hdr(tdata->msg,
                       reinterpret_cast<pjsip_hdr *>(pjsip_generic_string_hdr_create(tdata->pool, &name, &value)));
