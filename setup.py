@@ -27,10 +27,11 @@ STRICT = ["-Wall", "-Wextra", "-Wshadow", "-Wnon-virtual-dtor", "-Woverloaded-vi
 COMPILE = ["-std=c++20", "-fvisibility=hidden"]
 COMPILE += ["-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer"] if DEBUG else ["-O2", "-g0"]
 COMPILE += ["-DCYTHON_TRACE_NOGIL=1"] * COVERAGE + ["-fno-sanitize-recover=all"] * bool(SANITIZE)
-# Functions of pjsua that ext/sip/stack.cpp stands in front of.
+# Functions of pjproject that ext/sip stands in front of.
 WRAPPED = (
-    "pjsua_aud_channel_update", "pjsip_inv_usage_init", "pjsip_inv_send_msg", "pjsip_dlg_fork"
-)  # fmt: skip
+    *("pjsua_aud_channel_update", "pjsip_inv_usage_init", "pjsip_inv_send_msg", "pjsip_dlg_fork"),
+    "pj_getaddrinfo",
+)
 WRAP = [f"-Wl,--wrap={name}" for name in WRAPPED]
 BOTH = ["--coverage"] * COVERAGE + [f"-fsanitize={SANITIZE}"] * bool(SANITIZE)
 

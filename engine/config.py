@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import ipaddress
 import os
 import re
 import tomllib
@@ -31,6 +32,9 @@ CLIENT_VARIABLES = frozenset(
 """Variables of the client commands (`call`, `phone`), which are no fields of an engine."""
 
 _SECRETS = frozenset({"tokens", "database"})
+_NAME_SERVER = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII
+)
 _LISTENER = re.compile(r"^(udp|tcp|tls):(\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):(\d{1,5})$")
 
 _Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -100,6 +104,12 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     phone_profiles: _Text = ""
     """TOML file that says what makes each make of phone answer by itself (docs/auto_answer.md).
     Empty: the one that comes with the engine."""
+    dns_servers: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
+    """Name servers asked for the host names of contacts, gateways and proxies, in this order, as
+    `ADDRESS` or `ADDRESS:PORT`, IPv6 addresses in brackets. Empty: those of the system's
+    resolv.conf."""
+    dns_timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
+    """Seconds within which a host name must be found; NAPTR, SRV and addresses get a third each."""
     b_timeout: Annotated[float, Meta(ge=3, le=600)] = 60.0
     """Seconds the dialled party may ring."""
     max_call_s: Annotated[float, Meta(ge=0, le=604800)] = 14400.0
@@ -158,6 +168,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """Check what types cannot say."""
         for text in self.sip_listeners:
             parse_listener(text)
+        for text in self.dns_servers:
+            parse_name_server(text)
         if self.outbound_proxy:
             try:
                 proxy_uri("outbound_proxy", self.outbound_proxy)
@@ -203,6 +215,25 @@ def parse_listener(text: str) -> tuple[str, str, int]:
             "TRANSPORT:HOST:PORT with udp, tcp or tls and a port of 0 to 65535",
         )
     return match[1], match[2].strip("[]"), int(match[3])
+
+
+def parse_name_server(text: str) -> tuple[str, int]:
+    """Split `ADDRESS[:PORT]` into its two parts, brackets of IPv6 removed; the default port is 53.
+
+    Raises `ConfigError` for anything else, host names included.
+
+    >>> parse_name_server("[::1]:5353"), parse_name_server("192.0.2.53")
+    (('::1', 5353), ('192.0.2.53', 53))
+    """
+    match = _NAME_SERVER.fullmatch(text)
+    try:
+        if match is not None and 1 <= int(match["port"] or 53) <= 65535:
+            address = match["v6"] or match["v4"]
+            return str(ipaddress.ip_address(address)), int(match["port"] or 53)
+    except ValueError:
+        pass
+    allowed = "ADDRESS or ADDRESS:PORT, an IPv6 address in brackets, a port of 1 to 65535"
+    raise ConfigError("dns_servers", text, allowed)
 
 
 def load_config(
@@ -300,7 +331,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
 
 
 def _from_text(name: str, text: str) -> object:
-    if name in {"sip_listeners", "codecs"}:
+    if name in {"sip_listeners", "codecs", "dns_servers"}:
         return [part.strip() for part in text.split(",") if part.strip()]
     if name == "rtp_ports":
         return text.split("-")

@@ -90,6 +90,15 @@ class TransferProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class UseHops:
+    """Answer `HopsNeeded`."""
+
+    query: int
+    hops: tuple[str, ...]
+    """`sip:ip:port;transport=x`, the best first; empty: the name leads nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
 class TakeStock:
     """Ask for `StockTaken`."""
 
@@ -114,5 +123,5 @@ class ResolveDestination:
     """The dialled number after the number filter."""
 
 
-SipCommand = Dial | HangUp | Join | Split | Respond | TakeStock
+SipCommand = Dial | HangUp | Join | Split | Respond | UseHops | TakeStock
 Command = SipCommand | ResolveDestination

@@ -128,6 +128,18 @@ class HopsFound:
 
 
 @dataclass(frozen=True, slots=True)
+class HopsNeeded:
+    """The stack has a request to send inside a dialog, and its peer named a host and no address.
+
+    The request waits for `UseHops`.
+    """
+
+    query: int
+    uri: str
+    """SIP URI of the next hop: host, port and transport of a Contact or Record-Route."""
+
+
+@dataclass(frozen=True, slots=True)
 class StockTaken:
     """What the stack holds, all at one moment; the answer to `TakeStock`."""
 
@@ -206,10 +218,10 @@ class DestinationResolved:
     """Why nobody is dialled; `endpoints` is then not looked at."""
 
 
-SipEvent = LegDialed | LegRang | LegGaveEarlyMedia | LegAnswered | LegEnded
-"""Events of the stack that drive call control."""
+SipEvent = LegDialed | LegRang | LegGaveEarlyMedia | LegAnswered | LegEnded | HopsFound
+"""Events of the stack, and of what looks names up for it, that drive call control."""
 
-StackEvent = SipEvent | RegisterReceived | SipMessageSeen | StackLogged | StockTaken
+StackEvent = SipEvent | HopsNeeded | RegisterReceived | SipMessageSeen | StackLogged | StockTaken
 """Everything `SipPort.drain` returns."""
 
 # --- notices to the control plane ---------------------------------------------------------------

@@ -229,8 +229,8 @@ class Leg:
 
     def take(self, event: SipEvent, turn: Turn) -> LegInput | None:
         """Act on an event of the stack. Return what it was, None when it was ignored."""
-        given = _EVENT_INPUTS[type(event)]
-        return given if self._feed(given, turn, event) else None
+        given = _EVENT_INPUTS.get(type(event))
+        return given if given is not None and self._feed(given, turn, event) else None
 
     def hang_up(self, cause: str, party: Party, turn: Turn, reason: str = "") -> None:
         """Give the leg up: from now on its cause is `cause`, whatever the wire says. Idempotent."""

@@ -14,11 +14,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 
 from engine.core.commands import Dial, HangUp, ResolveDestination, Respond, SipCommand, TakeStock
 from engine.core.control import CallControl, Effects
 from engine.core.events import (
     DestinationResolved,
+    HopsFound,
+    HopsNeeded,
     LegEnded,
     Notice,
     RegisterReceived,
@@ -29,10 +32,12 @@ from engine.core.events import (
 )
 from engine.core.values import LegId, OriginateId, Party, Refusal
 from engine.runtime.clock import Clock
+from engine.runtime.dialer import Dialer
 from engine.runtime.publisher import Publisher
 from engine.runtime.reaper import Reaper
 from engine.runtime.resolve import Resolver
 from engine.runtime.trace import SipTrace
+from engine.sip.locate import Locator
 from engine.sip.port import SipPort, StackBusy
 from engine.sip.registrar import Registrar
 
@@ -41,6 +46,9 @@ EVENTS_PER_TURN = 64
 
 RETRY_S = 0.002
 """Pause before commands are offered again to a stack whose queue was full."""
+
+_NO_LEG = HopsNeeded | RegisterReceived | SipMessageSeen | StackLogged | StockTaken
+"""Events that belong to no call."""
 
 _LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO}
 
@@ -62,6 +70,7 @@ class Driver:
         clock: Clock,
         reaper: Reaper,
         reaper_s: float,
+        locator: Locator,
     ) -> None:
         """Take the parts and the seconds between two audits; `attach` begins."""
         self._sip = sip
@@ -74,6 +83,7 @@ class Driver:
         self._reaper = reaper
         self._reaper_s = reaper_s
         self._audit: asyncio.TimerHandle | None = None
+        self._dialer = Dialer(locator, self._on_located)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._commands: list[SipCommand] = []
         self._notices: list[Notice] = []
@@ -147,12 +157,24 @@ class Driver:
                 _stack_log.log(_LEVELS.get(event.level, logging.DEBUG), "%s", event.text)
             elif isinstance(event, StockTaken):
                 self._take_stock(event, now)
+            elif isinstance(event, HopsNeeded):
+                answer = self._dialer.answer(event)
+                self._commands += [answer] if answer is not None else []
             else:
                 self._take_effects(self._control.handle(event, now), now)
         except Exception:
             _log.exception("an event could not be handled: %r", event)
-            if not isinstance(event, RegisterReceived | SipMessageSeen | StackLogged | StockTaken):
+            if not isinstance(event, _NO_LEG):
                 self._give_up(event.leg, now)
+
+    def _on_located(
+        self, events: Sequence[HopsFound | LegEnded], commands: Sequence[SipCommand]
+    ) -> None:
+        now = self._clock.now()
+        for event in events:
+            self._take(event, now)
+        self._commands += commands
+        self._end_turn(now)
 
     def _register(self, event: RegisterReceived, now: float) -> None:
         try:
@@ -164,7 +186,7 @@ class Driver:
 
     def _take_stock(self, stock: StockTaken, now: float) -> None:
         held = {command.leg for command in self._unsent if isinstance(command, Dial)}
-        hangups, ends = self._reaper.look(stock, held)
+        hangups, ends = self._reaper.look(stock, held | self._dialer.waiting)
         self._commands += hangups
         for end in ends:
             self._take(end, now)
@@ -225,6 +247,9 @@ class Driver:
     def _submit(self, commands: list[SipCommand], now: float) -> None:
         if self._loop is None:
             return
+        commands, events = self._dialer.sift(commands)
+        for event in events:
+            self._take(event, now)
         if self._unsent:
             self._unsent += commands
             return

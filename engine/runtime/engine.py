@@ -39,7 +39,12 @@ from engine.runtime.plans import Plans
 from engine.runtime.publisher import Publisher
 from engine.runtime.reaper import Reaped, Reaper
 from engine.runtime.resolve import Resolver
-from engine.runtime.settings import call_settings, registrar_settings, sip_config
+from engine.runtime.settings import (
+    call_settings,
+    name_locator,
+    registrar_settings,
+    sip_config,
+)
 from engine.runtime.trace import SipTrace
 from engine.sip.digest import DigestServer
 from engine.sip.port import Listener, SipPort, SipStats
@@ -182,6 +187,8 @@ class Engine:
         registrar = Registrar(
             self.directory.sip_password, self.location, digest, registrar_settings(config)
         )
+        locator = name_locator(config, self._sip.listeners, secrets.randbelow)
+        self._exit.push_async_callback(locator.close)
         self._reaper = Reaper(self._control, self.journal.unended, publisher.calls.ids())
         self._driver = Driver(
             self._sip,
@@ -193,6 +200,7 @@ class Engine:
             self._clock,
             self._reaper,
             config.reaper_s,
+            locator,
         )
         self._driver.attach(asyncio.get_running_loop())
         self._exit.callback(self._driver.detach)

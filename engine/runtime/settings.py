@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Callable
+from pathlib import Path
 
-from engine.config import EngineConfig, parse_listener
+from engine.config import EngineConfig, parse_listener, parse_name_server
 from engine.core.causes import RemoteReason
 from engine.core.settings import CallSettings
 from engine.runtime.phone_profiles import read_phone_profiles
+from engine.sip.hosts_file import HostsFile
+from engine.sip.locate import Locator
+from engine.sip.name_servers import NameServers
 from engine.sip.network import source_address
 from engine.sip.port import Listener, SipConfig
 from engine.sip.registrar import RegistrarSettings
@@ -16,6 +21,7 @@ from engine.sip.registrar import RegistrarSettings
 AUTO = "auto"
 """Value of an address in the configuration that asks the kernel's routes."""
 
+_HOSTS_FILE = Path("/etc/hosts")
 _STACK_SHUTDOWN_S = 2.0
 _STACK_SLACK_S = 8.0
 
@@ -65,6 +71,16 @@ def registrar_settings(config: EngineConfig) -> RegistrarSettings:
         default_expires=config.register_default_s,
         realm=config.realm,
     )
+
+
+def name_locator(
+    config: EngineConfig, listeners: tuple[Listener, ...], pick: Callable[[int], int]
+) -> Locator:
+    """Return who looks host names up. `pick(n)` returns a random number of 0..n-1."""
+    servers = tuple(parse_name_server(text) for text in config.dns_servers)
+    # NAPTR, SRV and addresses, one after the other.
+    name_servers = NameServers(servers, config.dns_timeout_s / 3)
+    return Locator(name_servers, HostsFile(_HOSTS_FILE), listeners, config.dns_timeout_s, pick)
 
 
 async def _found(host: str, config: EngineConfig) -> str:

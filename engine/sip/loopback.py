@@ -244,7 +244,7 @@ class LoopbackSip:
             self._post(
                 StockTaken(tuple(self._legs), held.media_ports, held.dialogs, held.transactions)
             )
-        elif command.transaction in self._pending:
+        elif isinstance(command, Respond) and command.transaction in self._pending:
             self._pending.remove(command.transaction)
             self.responses[command.transaction] = command
 

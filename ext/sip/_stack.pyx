@@ -9,8 +9,9 @@ from libcpp.string cimport string
 from libcpp.utility cimport move, pair
 from libcpp.vector cimport vector
 
-from engine.core.commands import Dial, HangUp, Join, Respond, Split, TakeStock
+from engine.core.commands import Dial, HangUp, Join, Respond, Split, TakeStock, UseHops
 from engine.core.events import (
+    HopsNeeded,
     LegAnswered,
     LegDialed,
     LegEnded,
@@ -27,10 +28,10 @@ from engine.sip.port import Listener, SipStats, StackBusy
 
 cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef enum class CommandKind(uint8_t):
-        dial, hang_up, join, split, respond, take_stock
+        dial, hang_up, join, split, respond, use_hops, take_stock
 
     cdef enum class EventKind(uint8_t):
-        leg_dialed, leg_rang, leg_gave_early_media, leg_answered, leg_ended
+        leg_dialed, leg_rang, leg_gave_early_media, leg_answered, leg_ended, hops_needed
         register_received, message_seen, logged, stock_taken
 
     cdef enum class WireParty "quickcall::Party"(uint8_t):
@@ -134,6 +135,8 @@ cdef object to_python(const Event &event):
         return LegEnded(
             event.leg, event.status, text(event.reason), PARTIES[<uint8_t>event.party], event.q850, text(event.detail)
         )
+    if event.kind == EventKind.hops_needed:
+        return HopsNeeded(event.leg, text(event.uri))
     if event.kind == EventKind.register_received:
         return RegisterReceived(
             transaction=event.leg,
@@ -199,6 +202,11 @@ cdef int to_native(object command, Command &native) except -1:
             native.headers.push_back(pair[string, string](raw(name), raw(value)))
     elif kind is TakeStock:
         native.kind = CommandKind.take_stock
+    elif kind is UseHops:
+        native.kind = CommandKind.use_hops
+        native.leg = command.query
+        for hop in command.hops:
+            native.routes.push_back(raw(hop))
     else:
         raise TypeError(f"{command!r} is not a command of the SIP stack")
     return 0

@@ -14,6 +14,7 @@
 #include "forked_answers.hpp"
 #include "leg.hpp"
 #include "mailbox.hpp"
+#include "names.hpp"
 #include "pjsua_hooks.hpp"
 #include "relay.hpp"
 #include "requests.hpp"
@@ -70,6 +71,7 @@ public:
     std::unique_ptr<pj::Account> account_;
     std::unique_ptr<Relay> relay_;
     std::unique_ptr<Requests> requests_;
+    std::unique_ptr<Names> names_;
     std::unordered_map<LegId, std::unique_ptr<Leg>> legs_;
     std::unordered_map<std::string, std::string> reasons_;  // From tag -> Reason of a leg that is hung up
     std::vector<Command> batch_;
@@ -166,6 +168,7 @@ void Stack::Impl::open() {
     acknowledge_forked_answers(pjsua_get_pjsip_endpt());
     endpoint_->libStart();
     add_account();
+    names_ = std::make_unique<Names>(pjsua_get_pjsip_endpt(), mailbox_);
     wake_up_.attach(pjsua_get_pjsip_endpt(), [this] { execute(); });
 }
 
@@ -234,6 +237,9 @@ void Stack::Impl::execute(Command &command) {
         return;
     case CommandKind::respond:
         requests_->respond(command);
+        return;
+    case CommandKind::use_hops:
+        names_->use(command);
         return;
     case CommandKind::take_stock:
         take_stock();
@@ -338,6 +344,7 @@ void Stack::Impl::update_gauges() {
 void Stack::Impl::shut_down() {
     if (requests_ != nullptr) requests_->refuse_all();
     wake_up_.detach();
+    names_.reset();
     account_.reset();
     if (endpoint_ != nullptr) {
         try {

@@ -12,11 +12,11 @@ namespace quickcall {
 using LegId = std::uint64_t;
 using Header = std::pair<std::string, std::string>;
 
-enum class CommandKind : std::uint8_t { dial, hang_up, join, split, respond, take_stock };
+enum class CommandKind : std::uint8_t { dial, hang_up, join, split, respond, use_hops, take_stock };
 
 struct Command {
     CommandKind kind{};
-    LegId leg = 0;                  // dial, hang_up, join, split; the transaction in respond
+    LegId leg = 0;                  // dial, hang_up, join, split; the transaction in respond, the query in use_hops
     LegId other = 0;                // join, split: the other leg; dial: leg whose codec is offered, 0 none
     int status = 0;                 // respond
     std::string call_id;            // dial
@@ -28,7 +28,7 @@ struct Command {
     std::string password;           // dial
     std::string realm;              // dial
     std::string reason;             // hang_up: Reason header; respond: reason phrase
-    std::vector<std::string> routes;  // dial
+    std::vector<std::string> routes;  // dial; use_hops: the hops
     std::vector<std::string> codecs;  // dial
     std::vector<Header> headers;      // dial, respond
 };
@@ -39,6 +39,7 @@ enum class EventKind : std::uint8_t {
     leg_gave_early_media,
     leg_answered,
     leg_ended,
+    hops_needed,
     register_received,
     message_seen,
     logged,
@@ -56,14 +57,14 @@ struct Event {
     int q850 = 0;                   // leg_ended
     std::int64_t cseq = 0;          // register_received
     double at = 0;                  // message_seen: seconds since the Unix epoch
-    LegId leg = 0;                  // leg events; the transaction of register_received
+    LegId leg = 0;                  // leg events; the transaction of register_received, the query of hops_needed
     std::string reason;             // reason phrase; leg_answered: the peer's To tag
     std::string detail;             // leg_ended: warning; leg_answered, register_received: User-Agent
     std::string codec;              // leg_gave_early_media, leg_answered
     std::string text;               // SDP of leg events; message or log text
     std::string from;               // leg_dialed: our From tag; From URI; message_seen: source
     std::string to;                 // To URI; message_seen: destination
-    std::string uri;                // register_received: Request-URI
+    std::string uri;                // register_received: Request-URI; hops_needed: where to
     std::string call_id;            // register_received, message_seen
     std::string source;             // register_received
     std::string transport;          // register_received, message_seen

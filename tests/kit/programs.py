@@ -7,6 +7,7 @@ import shutil
 
 PACKAGES = {
     "baresip": "baresip-core",
+    "dnsmasq": "dnsmasq-base",
     "kamailio": "kamailio",
     "linphonec": "linphone-cli",
     "openssl": "openssl",
