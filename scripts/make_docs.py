@@ -31,7 +31,7 @@ from engine.core.causes import (
     cause_of_status,
     reason_header,
 )
-from engine.core.leg import LEG_TABLE
+from engine.core.leg_table import LEG_TABLE
 from engine.core.machine import Ignore, Refuse, Table, Transition
 from engine.core.originate_table import ORIGINATE_TABLE
 

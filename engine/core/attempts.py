@@ -1,6 +1,7 @@
 """Endpoints into attempts: whom to send an INVITE, at once (fork) or one after the other (hunt).
 
-The rung side is one fork: every contact of every endpoint, of every device of a user. The dialled
+The rung side is one fork: every contact of every endpoint, of every device of a user; or, asked to
+ring one after the other, a hunt over them. The dialled
 side is a hunt over groups: devices next to each other fork, as one group; every contact of a
 carrier is a group of its own.
 """
@@ -8,7 +9,7 @@ carrier is a group of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from engine.core.values import Contact, Endpoint
@@ -34,6 +35,21 @@ def fork(endpoints: Iterable[Endpoint], limit: int) -> tuple[Target, ...]:
     targets = [Target(endpoint, contact) for endpoint in endpoints for contact in _once(endpoint)]
     targets.sort(key=lambda target: -target.contact.q)
     return tuple(targets[:limit])
+
+
+def one_by_one(targets: Iterable[Target]) -> tuple[tuple[Target, ...], ...]:
+    """Return groups of one target each, in order."""
+    return tuple((target,) for target in targets)
+
+
+def chained(groups: Iterable[tuple[Target, ...]]) -> list[Target]:
+    """Return the first of groups to be hunted, the others as fallbacks of its targets."""
+    first, *rest = [*groups] or [()]
+    later = tuple(replace(t.endpoint, contacts=(t.contact,)) for group in rest for t in group)
+    return [
+        Target(replace(target.endpoint, fallbacks=later), target.contact) if later else target
+        for target in first
+    ]
 
 
 def hunt(endpoints: Iterable[Endpoint], limit: int) -> tuple[tuple[Target, ...], ...]:

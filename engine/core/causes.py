@@ -260,11 +260,11 @@ class Ending:
 def ending_by_us(name: str, party: Party, reason: str = "") -> Ending:
     """Return the ending of a call that this side ended.
 
-    Its SIP status is the one the cause maps to, but 200 for NORMAL_CLEARING, which ends only what
+    Its SIP status is the one the cause maps to, but 200 for those that end only what
     was answered.
     """
     row = cause(name)
-    status = 200 if name == "NORMAL_CLEARING" else row.sip_status
+    status = 200 if row.result is Result.ANSWERED else row.sip_status
     return Ending(name, row.q850, status, reason or name, party)
 
 
@@ -342,6 +342,17 @@ def most_telling(endings: list[Ending]) -> Ending:
 def _silence(ending: Ending) -> tuple[int, bool, int]:
     row = cause(ending.cause)
     return TELLING.index(row.result), ending.party is Party.POLICY, row.number
+
+
+def is_reject(name: str, rule: bool | frozenset[str]) -> bool:
+    """Return whether one attempt that failed so ends the ringing of all.
+
+    `rule` False: never. True: when somebody refused the call (busy, declined). Names: when it is
+    one of those causes.
+    """
+    if isinstance(rule, frozenset):
+        return name in rule
+    return rule and result_of_cause(name) in (Result.BUSY, Result.REJECTED)
 
 
 def worth_another_try(name: str) -> bool:

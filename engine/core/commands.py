@@ -121,7 +121,11 @@ class ResolveDestination:
     request: OriginateRequest
     number: str
     """The dialled number after the number filter."""
+    for_leg: LegId | None = None
+    """The leg whose device redirects, or transfers, to the number; None: it is the call's own."""
 
 
-SipCommand = Dial | HangUp | Join | Split | Respond | UseHops | TakeStock
+SipCommand = (
+    Dial | HangUp | Join | Split | Reoffer | TransferProgress | UseHops | TakeStock | Respond
+)
 Command = SipCommand | ResolveDestination

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, KeysView
 
+from engine.core.commands import TransferProgress
 from engine.core.deadlines import Deadlines
-from engine.core.errors import EngineUnavailable
-from engine.core.events import DestinationResolved, SipEvent
+from engine.core.errors import Conflict, EngineUnavailable
+from engine.core.events import DestinationResolved, SipEvent, TransferRequested
 from engine.core.invite import check_request
+from engine.core.leg import Leg
 from engine.core.leg_plans import Subject
 from engine.core.originate import Originate
 from engine.core.originate_table import OriginateState
 from engine.core.registry import Registry
 from engine.core.settings import CallSettings
+from engine.core.transfer import parse_replaces
 from engine.core.turn import Effects, Turn
+from engine.core.uri import header_text
 from engine.core.values import (
     CallerId,
     Endpoint,
     LegId,
-    LegRole,
     LegSnapshot,
     LegState,
     OriginateId,
@@ -74,7 +77,8 @@ class CallControl:
         effects already. `owner_caller_id` is shown to the dialled party by devices that have no
         caller id of their own, `filter_note` goes into the outcome, `refusal` ends the originate
         before any INVITE. Raises `RequestInvalid` when a value of the request may not reach a
-        header, `ValueError` when the id is in use, and `EngineUnavailable` after `close`.
+        header, `ValueError` when the id is in use, `Conflict` when the Call-ID that the request
+        chooses is, and `EngineUnavailable` after `close`.
         """
         if self._closing:
             raise EngineUnavailable("call control is closing")
@@ -83,6 +87,8 @@ class CallControl:
                 f"originate_id: {originate_id!r} is not allowed; allowed: one not in use"
             )
         check_request(request, number)
+        if request.call_id and self._registry.of_call_id(request.call_id) is not None:
+            raise Conflict("call_id", request.call_id, "a call that is not over")
         subject = Subject(
             originate_id, request, number, interaction_id, owner_caller_id, filter_note
         )
@@ -111,8 +117,64 @@ class CallControl:
             if owner is None:
                 return _NOTHING
             originate = self._originates[owner]
-            originate.take(event, turn)
+            if isinstance(event, TransferRequested) and event.replaces:
+                self._refer_with_replaces(originate, event, turn)
+            else:
+                originate.take(event, turn)
         return self._done(originate, turn)
+
+    def _refer_with_replaces(
+        self, originate: Originate, event: TransferRequested, turn: Turn
+    ) -> None:
+        """Join two calls of this engine, or leave the dialog to be replaced to who has it."""
+        leg = originate.legs[event.leg]
+        named = parse_replaces(event.replaces)
+        owner = self._registry.of_call_id(named.call_id) if named is not None else None
+        if named is None or owner is None:
+            originate.take(event, turn)
+            return
+        other = self._originates[owner]
+        found = next((theirs for theirs in other.legs.values() if named.names(theirs)), None)
+        same_account = other.subject.request.account_id == originate.subject.request.account_id
+        joinable = other.may_be_joined and originate.may_transfer(leg)
+        if found is None or other is originate or not (same_account and joinable):
+            turn.commands.append(TransferProgress(event.leg, 481, "Call Does Not Exist"))
+        else:
+            originate.take_over(leg, other.give_away(found, turn), turn)
+
+    def hold(self, call_id: str, now: float, *, on: bool) -> Effects:
+        """Put the peer of a talking channel on hold, or talk to it again. Idempotent.
+
+        An unknown Call-ID has no effect: the call has ended. Raises `WrongState`.
+        """
+        turn = self._turn(now)
+        found = self._channel(call_id)
+        if found is None:
+            return _NOTHING
+        originate, leg = found
+        originate.hold(leg, on, turn)
+        return turn.effects()
+
+    def transfer(self, call_id: str, number: str, now: float) -> Effects:
+        """Connect a talking channel to a number; the one it talks to leaves when that answers.
+
+        An unknown Call-ID has no effect: the call has ended. Raises `WrongState` when it talks to
+        nobody, `RequestInvalid` for a number that may not stand in a header.
+        """
+        header_text("target", number)
+        turn = self._turn(now)
+        found = self._channel(call_id)
+        if found is None:
+            return _NOTHING
+        originate, leg = found
+        originate.transfer(leg, number, turn)
+        return turn.effects()
+
+    def _channel(self, call_id: str) -> tuple[Originate, Leg] | None:
+        owner = self._registry.of_call_id(call_id)
+        legs = self._originates[owner].legs.values() if owner is not None else ()
+        leg = next((leg for leg in legs if leg.invite.call_id == call_id), None)
+        return (self._originates[owner], leg) if owner is not None and leg is not None else None
 
     def hang_up(self, originate_id: OriginateId, now: float) -> Effects:
         """End an originate, in every state. An unknown id has no effect: the call has ended."""
@@ -154,7 +216,10 @@ class CallControl:
         return self._deadlines.next()
 
     def originate_of(self, leg: str | LegId) -> OriginateId | None:
-        """Return the originate that owns a live leg, named by its Call-ID or its id."""
+        """Return the live originate of a leg by its Call-ID or id.
+
+        By Call-ID it is found before its leg is dialled and after that has gone, too.
+        """
         if isinstance(leg, str):
             return self._registry.of_call_id(leg)
         return self._registry.of_leg(leg)
@@ -165,15 +230,9 @@ class CallControl:
         return tuple(leg.snapshot() for leg in originate.legs.values()) if originate else ()
 
     def planned(self, originate_id: OriginateId) -> tuple[PlannedAttempt, ...]:
-        """Return the INVITEs sent to the endpoint of a live originate, else nothing."""
+        """Return the INVITEs to the endpoint of a live originate, those sent later too."""
         originate = self._originates.get(originate_id)
-        if originate is None:
-            return ()
-        return tuple(
-            PlannedAttempt(leg.plan.endpoint, leg.plan.contact, leg.invite.call_id)
-            for leg in originate.attempts()
-            if leg.plan.role is LegRole.A
-        )
+        return () if originate is None else originate.planned()
 
     def snapshots(self, account_id: str | None = None) -> tuple[LegSnapshot, ...]:
         """Return the live legs of an account, of all when it is None, oldest call first."""
@@ -182,6 +241,7 @@ class CallControl:
             for originate in self._originates.values()
             if account_id is None or originate.subject.request.account_id == account_id
             for leg in originate.legs.values()
+            if leg.dialed_at is not None
         )
 
     def leg_ids(self) -> KeysView[LegId]:
@@ -226,4 +286,5 @@ class CallControl:
 
     def _forget_ended(self, originate: Originate) -> None:
         if originate.state is OriginateState.ENDED:
+            self._registry.forget(originate.subject.id)
             del self._originates[originate.subject.id]

@@ -40,5 +40,16 @@ class Conflict(EngineError):
         self.holder = holder
 
 
+class WrongState(EngineError):
+    """What is asked of a call cannot be done to it now (HTTP 409)."""
+
+    def __init__(self, what: str, state: str, allowed: str) -> None:
+        """Name the channel or call, its state and the states in which it can be done."""
+        super().__init__(f"{what} is {state}; allowed: {allowed}")
+        self.what = what
+        self.state = state
+        self.allowed = allowed
+
+
 class EngineUnavailable(EngineError):
     """The engine cannot take new work now: it is overloaded, closing or not started (HTTP 503)."""

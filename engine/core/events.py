@@ -7,7 +7,8 @@ control to the control plane.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from engine.core.values import Endpoint, LegId, LegSnapshot, OriginateId, Outcome, Party, Refusal
 
@@ -216,10 +217,22 @@ class DestinationResolved:
     """Which rule of the dial plan took the number, in words."""
     refusal: Refusal | None = None
     """Why nobody is dialled; `endpoints` is then not looked at."""
+    for_leg: LegId | None = None
+    """As it was asked for."""
 
 
-SipEvent = LegDialed | LegRang | LegGaveEarlyMedia | LegAnswered | LegEnded | HopsFound
-"""Events of the stack, and of what looks names up for it, that drive call control."""
+SipEvent = (
+    LegDialed
+    | LegRang
+    | LegGaveEarlyMedia
+    | LegAnswered
+    | LegRenegotiated
+    | LegReofferFailed
+    | TransferRequested
+    | HopsFound
+    | LegEnded
+)
+"""Events that drive call control: of the stack, and `HopsFound` of whoever looks names up."""
 
 StackEvent = SipEvent | HopsNeeded | RegisterReceived | SipMessageSeen | StackLogged | StockTaken
 """Everything `SipPort.drain` returns."""
@@ -233,12 +246,16 @@ class ChannelNotice:
 
     `name` is Kazoo's event name: CHANNEL_CREATE, CHANNEL_PROGRESS, CHANNEL_PROGRESS_MEDIA,
     CHANNEL_ANSWER,
-    CHANNEL_BRIDGE, CHANNEL_UNBRIDGE, CHANNEL_DESTROY. Exactly one CREATE and one DESTROY per leg.
+    CHANNEL_BRIDGE, CHANNEL_UNBRIDGE, CHANNEL_HOLD, CHANNEL_UNHOLD, CHANNEL_TRANSFEROR,
+    CHANNEL_TRANSFEREE, CHANNEL_REPLACED, CHANNEL_DESTROY. Exactly one CREATE and one DESTROY per
+    leg.
     """
 
     name: str
     at: float
     leg: LegSnapshot
+    details: Mapping[str, object] = field(default_factory=dict)
+    """What this event alone says, in Kazoo's Header-Case: `Transfer-Type`, `Replaced-By`, ..."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,16 @@
 """One half-call: our side of one INVITE dialog.
 
-Theory. A leg is dialled once and ends once. Provisional responses (RFC 3261 13.2.2.1) move it from
-DIALING to RINGING (18x without SDP) or EARLY (1xx with SDP); a 200 may come first of all, because
-an auto-answering phone need not ring. Ending takes two steps, because the wire needs time: HANG_UP
-sends CANCEL or BYE and moves to ENDING, and only the stack's report that dialog and transactions
-are over moves to ENDED. In between a 200 may cross our CANCEL (RFC 3261 9.1): the stack
-acknowledges it and sends BYE, and the leg ignores it, for it has been given up. A leg whose end is
-never reported ends by its guard, so nothing outlives its call. The stack may report the sent INVITE
-again, with another tag, when it had to send it with credentials.
+Theory. A leg waits for its turn (IDLE), is dialled once and ends once; one that is given up while
+it waits ends without a word, for nobody has heard of it. Provisional responses (RFC 3261 13.2.2.1)
+move it from DIALING to RINGING (18x without SDP) or EARLY (1xx with SDP); a 200 may come first of
+all, because an auto-answering phone need not ring. Ending takes two steps, because the wire needs
+time: HANG_UP sends CANCEL or BYE and moves to ENDING, and only the stack's report that dialog and
+transactions are over moves to ENDED. In between a 200 may cross our CANCEL (RFC 3261 9.1): the
+stack acknowledges it and sends BYE, and the leg ignores it, for it has been given up. A leg has one
+deadline at a time: to be dialled, while it waits; for the first 18x and the answer, while it rings
+(`engine.core.limits`); for the report of its end, while it is ending, so that nothing outlives its
+call. The stack may report the sent INVITE again, with another tag, when it had to send it with
+credentials.
 
 A leg knows no other leg. What its notices say about the other side is told to it as plain values.
 """
@@ -15,27 +18,31 @@ A leg knows no other leg. What its notices say about the other side is told to i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 
 from engine.core.causes import Ending, ending_by_peer, ending_by_us, reason_header
-from engine.core.commands import Dial, HangUp
+from engine.core.commands import Dial, HangUp, Reoffer
+from engine.core.deadlines import Owner
 from engine.core.events import (
     ChannelNotice,
+    HopsFound,
     LegAnswered,
     LegDialed,
     LegEnded,
     LegGaveEarlyMedia,
     LegRang,
+    LegRenegotiated,
     SipEvent,
 )
-from engine.core.machine import Table, Transition, ignore, refuse
+from engine.core.leg_table import LEG_TABLE, LegInput
+from engine.core.limits import limits_of
 from engine.core.turn import Turn
 from engine.core.values import (
     Attempt,
     CallerId,
     Contact,
     Endpoint,
+    IgnoreEarlyMedia,
     LegRole,
     LegSnapshot,
     LegState,
@@ -45,108 +52,16 @@ from engine.core.values import (
     Party,
 )
 
-
-class LegInput(StrEnum):
-    """What can happen to a leg."""
-
-    DIAL = "dial"
-    DIALED = "dialed"
-    RANG = "rang"
-    EARLY_MEDIA = "early_media"
-    ANSWERED = "answered"
-    HANG_UP = "hang_up"
-    ENDED = "ended"
-    GUARD = "guard"
-
-
-_S, _I = LegState, LegInput
-_ONCE = refuse("a leg is dialled once", _I.DIAL)
-_NO_GUARD = refuse("the guard runs only while a leg is ending", _I.GUARD)
-_END = Transition(_S.ENDED, "end")
-_RELEASE = Transition(_S.ENDING, "release")
-
-LEG_TABLE: Table[LegState, LegInput] = Table(
-    "leg",
-    LegState,
-    LegInput,
-    {
-        _S.IDLE: {
-            _I.DIAL: Transition(_S.DIALING, "dial"),
-            **refuse(
-                "the stack has never heard of this leg",
-                *(_I.DIALED, _I.RANG, _I.EARLY_MEDIA, _I.ANSWERED, _I.HANG_UP, _I.ENDED, _I.GUARD),
-            ),
-        },
-        _S.DIALING: {
-            **_ONCE,
-            _I.DIALED: Transition(_S.DIALING, "note_dialed"),
-            _I.RANG: Transition(_S.RINGING, "ring"),
-            _I.EARLY_MEDIA: Transition(_S.EARLY, "hear"),
-            _I.ANSWERED: Transition(_S.ANSWERED, "answer"),
-            _I.HANG_UP: _RELEASE,
-            _I.ENDED: _END,
-            **_NO_GUARD,
-        },
-        _S.RINGING: {
-            **_ONCE,
-            _I.DIALED: Transition(_S.RINGING, "note_dialed"),
-            **ignore("a repeated 18x tells nothing new", _I.RANG),
-            _I.EARLY_MEDIA: Transition(_S.EARLY, "hear"),
-            _I.ANSWERED: Transition(_S.ANSWERED, "answer"),
-            _I.HANG_UP: _RELEASE,
-            _I.ENDED: _END,
-            **_NO_GUARD,
-        },
-        _S.EARLY: {
-            **_ONCE,
-            _I.DIALED: Transition(_S.EARLY, "note_dialed"),
-            _I.RANG: Transition(_S.EARLY, "ring"),
-            **ignore(
-                "only the first SDP of a dialog is the answer (RFC 3261 13.2.1)", _I.EARLY_MEDIA
-            ),
-            _I.ANSWERED: Transition(_S.ANSWERED, "answer"),
-            _I.HANG_UP: _RELEASE,
-            _I.ENDED: _END,
-            **_NO_GUARD,
-        },
-        _S.ANSWERED: {
-            **_ONCE,
-            _I.DIALED: Transition(_S.ANSWERED, "note_dialed"),
-            **ignore(
-                "a provisional response overtaken by the 200 on its way", _I.RANG, _I.EARLY_MEDIA
-            ),
-            **ignore("a repeated 200; the stack has acknowledged it again", _I.ANSWERED),
-            _I.HANG_UP: _RELEASE,
-            _I.ENDED: _END,
-            **_NO_GUARD,
-        },
-        _S.ENDING: {
-            **_ONCE,
-            _I.DIALED: Transition(_S.ENDING, "note_dialed"),
-            **ignore("a provisional response crossed our CANCEL", _I.RANG, _I.EARLY_MEDIA),
-            **ignore(
-                "a 200 crossed our CANCEL; the stack acknowledges it and sends BYE", _I.ANSWERED
-            ),
-            **ignore("the leg is being released already", _I.HANG_UP),
-            _I.ENDED: _END,
-            _I.GUARD: Transition(_S.ENDED, "give_up"),
-        },
-        _S.ENDED: {
-            **_ONCE,
-            **ignore(
-                "late: the leg is over",
-                *(_I.DIALED, _I.RANG, _I.EARLY_MEDIA, _I.ANSWERED, _I.HANG_UP, _I.ENDED),
-            ),
-            **refuse("the guard was cleared when the leg ended", _I.GUARD),
-        },
-    },
-)
+_I = LegInput
+_NO_DETAILS: Mapping[str, object] = {}
 
 _EVENT_INPUTS: dict[type[SipEvent], LegInput] = {
     LegDialed: _I.DIALED,
     LegRang: _I.RANG,
     LegGaveEarlyMedia: _I.EARLY_MEDIA,
     LegAnswered: _I.ANSWERED,
+    LegRenegotiated: _I.RENEGOTIATED,
+    HopsFound: _I.HOPS,
     LegEnded: _I.ENDED,
 }
 
@@ -186,33 +101,52 @@ class Leg:
         "channel_vars",
         "codec",
         "created_at",
+        "dialed_at",
         "ended_at",
         "ending",
         "from_tag",
+        "held",
+        "hops",
         "invite",
+        "limits",
         "local_sdp",
         "other",
+        "parked",
         "plan",
+        "redirects",
         "release_as",
         "remote_sdp",
         "ringing_at",
         "state",
+        "timed_out",
         "to_tag",
         "user_agent",
     )
 
     def __init__(self, plan: LegPlan, invite: Dial, now: float) -> None:
-        """Prepare a leg at `now`; `dial` sends its INVITE."""
+        """Prepare a leg at `now`; `start` or `wait` has its INVITE sent."""
         self.plan = plan
         self.invite = invite
+        self.limits = limits_of(plan.role, plan.endpoint, plan.request)
         self.state = LegState.IDLE
         self.created_at = now
+        self.dialed_at: float | None = None
         self.ringing_at: float | None = None
         self.answered_at: float | None = None
         self.ended_at: float | None = None
         self.ending: Ending | None = None
         self.release_as: Ending | None = None
         """Why this side gave the leg up, None while it has not."""
+        self.timed_out = False
+        """It was given up because nobody answered in its own time."""
+        self.hops: tuple[str, ...] = ()
+        """Where else the INVITE may be sent when it fails (RFC 3263 4.3)."""
+        self.redirects: tuple[str, ...] = ()
+        """Contact header values of the 3xx that ended it."""
+        self.held = False
+        """The peer has us on hold."""
+        self.parked = False
+        """We have the peer on hold."""
         self.alerted = False
         self.other: OtherLeg | None = None
         self.channel_vars = plan.channel_vars
@@ -223,22 +157,53 @@ class Leg:
         """Return how errors name this leg."""
         return f"leg {self.invite.leg} ({self.plan.role.value}, {self.invite.call_id})"
 
+    @property
+    def failure(self) -> Ending | None:
+        """How the attempt failed by itself; None while it lives, or when this side gave it up."""
+        if self.timed_out:
+            return self.release_as
+        return self.ending if self.release_as is None else None
+
     def start(self, turn: Turn) -> None:
-        """Send the INVITE. Raises `MachineError` the second time."""
-        self._feed(LegInput.DIAL, turn, None)
+        """Send the INVITE, or wait for its delay. Raises `MachineError` the second time."""
+        if self.limits.delay > 0 and self.state is LegState.IDLE:
+            turn.deadlines.set(self._deadline_key, turn.now + self.limits.delay)
+        else:
+            self._feed(LegInput.DIAL, turn, None)
 
     def take(self, event: SipEvent, turn: Turn) -> LegInput | None:
         """Act on an event of the stack. Return what it was, None when it was ignored."""
         given = _EVENT_INPUTS.get(type(event))
         return given if given is not None and self._feed(given, turn, event) else None
 
+    def hold(self, on: bool, turn: Turn) -> None:
+        """Put the peer on hold, or talk to it again."""
+        self.parked = on
+        turn.commands.append(Reoffer(self.invite.leg, on))
+
+    def move(self, originate_id: OriginateId, turn: Turn) -> None:
+        """Belong to another originate from now on."""
+        turn.deadlines.clear(self._deadline_key)
+        self.plan = replace(self.plan, originate_id=originate_id)
+
     def hang_up(self, cause: str, party: Party, turn: Turn, reason: str = "") -> None:
         """Give the leg up: from now on its cause is `cause`, whatever the wire says. Idempotent."""
         self._feed(LegInput.HANG_UP, turn, ending_by_us(cause, party, reason))
 
     def expire(self, turn: Turn) -> None:
-        """End the leg because its guard ran out. Raises `MachineError` when it is not ending."""
-        self._feed(LegInput.GUARD, turn, None)
+        """Act on its deadline: be dialled, be given up, or end. Raises `MachineError` without."""
+        self._feed(LegInput.DEADLINE, turn, None)
+
+    @property
+    def _deadline_key(self) -> Owner:
+        return (self.plan.originate_id, self.invite.leg)
+
+    def _set_deadline(self, turn: Turn) -> None:
+        at = self.limits.deadline(self.created_at, alerted=self.ringing_at is not None)
+        if at is None:
+            turn.deadlines.clear(self._deadline_key)
+        else:
+            turn.deadlines.set(self._deadline_key, at)
 
     def _feed(self, given: LegInput, turn: Turn, what: SipEvent | Ending | None) -> bool:
         transition = LEG_TABLE.step(self.state, given, self)
@@ -250,33 +215,61 @@ class Leg:
 
     def dial(self, _what: None, turn: Turn) -> None:
         """Action: order the INVITE and announce the channel."""
+        self.created_at = self.dialed_at = turn.now
         turn.commands.append(self.invite)
+        self._set_deadline(turn)
         self._tell("CHANNEL_CREATE", turn)
+
+    def drop(self, ending: Ending, turn: Turn) -> None:
+        """Action: end before the INVITE; there is nobody to tell."""
+        turn.deadlines.clear(self._deadline_key)
+        self.release_as = self.ending = ending
+        self.ended_at = turn.now
 
     def note_dialed(self, event: LegDialed, _turn: Turn) -> None:
         """Action: keep tag and offer for notices."""
         self.from_tag = event.from_tag
         self.local_sdp = event.local_sdp
 
+    def note_hops(self, event: HopsFound, _turn: Turn) -> None:
+        """Action: keep where the INVITE goes, and where else it may."""
+        self.invite = replace(self.invite, next_hop=event.hops[0])
+        self.hops = event.hops[1:]
+
     def ring(self, _event: LegRang, turn: Turn) -> None:
         """Action: report the first 180, also when it comes after early media."""
         if self.alerted:
             return
         self.alerted = True
-        if self.ringing_at is None:
-            self.ringing_at = turn.now
+        self._note_ringing(turn)
         self._tell("CHANNEL_PROGRESS", turn)
 
-    def hear(self, event: LegGaveEarlyMedia, turn: Turn) -> None:
-        """Action: report early media."""
+    def _note_ringing(self, turn: Turn) -> None:
         if self.ringing_at is None:
             self.ringing_at = turn.now
+            self._set_deadline(turn)
+
+    def hear(self, event: LegGaveEarlyMedia, turn: Turn) -> None:
+        """Action: report early media, as ringing where that is all it shall be."""
+        self._note_ringing(turn)
         self.codec = event.codec
         self.remote_sdp = event.remote_sdp
-        self._tell("CHANNEL_PROGRESS_MEDIA", turn)
+        if self.plan.role is LegRole.A and self.ignores_early_media == "ring_ready":
+            if not self.alerted:
+                self.alerted = True
+                self._tell("CHANNEL_PROGRESS", turn)
+        else:
+            self._tell("CHANNEL_PROGRESS_MEDIA", turn)
+
+    @property
+    def ignores_early_media(self) -> IgnoreEarlyMedia:
+        """What its early media is to the caller: as the device says, else as the request does."""
+        own = self.plan.endpoint.ignore_early_media
+        return self.plan.request.ignore_early_media if own is None else own
 
     def answer(self, event: LegAnswered, turn: Turn) -> None:
         """Action: report the answer."""
+        turn.deadlines.clear(self._deadline_key)
         self.answered_at = turn.now
         self.codec = event.codec
         self.to_tag = event.to_tag
@@ -284,16 +277,32 @@ class Leg:
         self.remote_sdp = event.remote_sdp or self.remote_sdp
         self._tell("CHANNEL_ANSWER", turn)
 
+    def renegotiate(self, event: LegRenegotiated, turn: Turn) -> None:
+        """Action: keep what was agreed anew; report hold and its end."""
+        before = self.held
+        self.held, self.codec, self.remote_sdp = event.held, event.codec, event.remote_sdp
+        if self.held != before:
+            self._tell("CHANNEL_HOLD" if self.held else "CHANNEL_UNHOLD", turn)
+
+    def expire_attempt(self, _what: None, turn: Turn) -> None:
+        """Action: give up an attempt that nobody answered in its own time."""
+        self.timed_out = True
+        cause = self.limits.cause(alerted=self.ringing_at is not None)
+        self.release(ending_by_us(cause, Party.TIMEOUT), turn)
+
     def release(self, ending: Ending, turn: Turn) -> None:
         """Action: order CANCEL or BYE and start the guard."""
         self.release_as = ending
-        turn.commands.append(HangUp(self.invite.leg, reason_header(ending.cause)))
-        turn.deadlines.set(
-            (self.plan.originate_id, self.invite.leg), turn.now + turn.settings.cancel_guard_s
-        )
+        own = self.plan.endpoint.ignore_completed_elsewhere
+        silent = self.plan.request.ignore_completed_elsewhere if own is None else own
+        # A phone that is not told where the call went shows it as missed.
+        told = "" if silent and ending.cause == "LOSE_RACE" else reason_header(ending.cause)
+        turn.commands.append(HangUp(self.invite.leg, told))
+        turn.deadlines.set(self._deadline_key, turn.now + turn.settings.cancel_guard_s)
 
     def end(self, event: LegEnded, turn: Turn) -> None:
         """Action: report the end; what this side gave the leg up for is the cause of it."""
+        self.redirects = event.contacts
         ours = self.release_as
         if ours is not None:
             reason = ours.reason if ours.reason != ours.cause else event.reason or ours.cause
@@ -317,7 +326,7 @@ class Leg:
         self._finish(Ending(name, 102, 0, reason, Party.TIMEOUT), turn)
 
     def _finish(self, ending: Ending, turn: Turn) -> None:
-        turn.deadlines.clear((self.plan.originate_id, self.invite.leg))
+        turn.deadlines.clear(self._deadline_key)
         self.ending = ending
         self.ended_at = turn.now
         self._tell("CHANNEL_DESTROY", turn)
@@ -325,9 +334,9 @@ class Leg:
     def _tell(self, name: str, turn: Turn) -> None:
         turn.notices.append(ChannelNotice(name, turn.now, self.snapshot()))
 
-    def announce(self, name: str, turn: Turn) -> None:
-        """Emit a notice that the leg's bridge decides on: CHANNEL_BRIDGE or CHANNEL_UNBRIDGE."""
-        self._tell(name, turn)
+    def announce(self, name: str, turn: Turn, details: Mapping[str, object] = _NO_DETAILS) -> None:
+        """Emit a notice that others decide on: of bridges and transfers."""
+        turn.notices.append(ChannelNotice(name, turn.now, self.snapshot(), details))
 
     def attempt(self, now: float) -> Attempt:
         """Return how this leg went, for the outcome; one being released counts as released."""
@@ -341,7 +350,17 @@ class Leg:
         ringing = max(0.0, end - self.ringing_at) if self.ringing_at is not None else 0.0
         invite, plan = self.invite, self.plan
         return Attempt(
-            invite.call_id, plan.endpoint.id, plan.contact.uri, cause, status, reason, ringing
+            invite.call_id,
+            plan.endpoint.id,
+            plan.contact.uri,
+            cause,
+            status,
+            reason,
+            ringing,
+            plan.role,
+            invite.next_hop,
+            self.dialed_at,
+            self.ended_at,
         )
 
     def snapshot(self) -> LegSnapshot:
@@ -381,6 +400,7 @@ class Leg:
             self.codec,
             MediaMode.PROCESS,  # what is done, not what was asked for
             plan.auto_answer,
+            self.held or self.parked,
             self.user_agent,
             self.to_tag,
             self.from_tag,

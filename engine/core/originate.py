@@ -1,16 +1,19 @@
 """Ring A; when it answers, ask where the number goes, dial B, join the two.
 
-Theory. One originate owns every leg made for it. All contacts of the rung endpoint (A) are dialled
-at once and the first answer wins; with early media that counts (`ignore_early_media` off) the first
-1xx with SDP wins instead, which is an answer to whoever asked for the call, but B is dialled only
-after the real answer. The losers get a CANCEL that says "completed elsewhere". The dialled side (B)
-is a hunt over groups of attempts that ring at once. Whatever ends the call first (a hang-up of
-either side, a failure, a timeout, an order) decides cause and party of the outcome; every other leg
-is then released, and when the last has gone the one terminal event is told. Nobody to ring: the
-terminal event comes at once, with DESTINATION_OUT_OF_ORDER as Kazoo has it. A number that may not
-be dialled (a blocklist, a restriction) is refused before any INVITE, and again when A has answered,
-should it be barred by then: the terminal event says why. `OriginateDecided` tells whoever waits for
-the ringing what came of it, as soon as that is known.
+Theory. One originate owns every leg made for it. The contacts of the rung endpoint (A) are dialled
+at once or one after the other, and the first answer wins; with early media that counts
+(`ignore_early_media` off) the first 1xx with SDP wins instead, which is an answer to whoever asked
+for the call, but B is dialled only after the real answer. The losers get a CANCEL that says
+"completed elsewhere". The dialled side (B) is a hunt over groups of attempts that ring at once.
+What may stand in for an attempt that failed is the business of `engine.core.ringing`. Whatever ends
+the call first (a hang-up of either side, a failure, a timeout, an order) decides cause and party of
+the outcome; every other leg is then released, and when the last has gone the one terminal event is
+told. Nobody to ring: the terminal event comes at once, with DESTINATION_OUT_OF_ORDER as Kazoo has
+it. A number that may not be dialled (a blocklist, a restriction) is refused before any INVITE, and
+again when A has answered, should it be barred by then: the terminal event says why.
+`OriginateDecided` tells whoever waits for the ringing what came of it, as soon as that is known.
+
+Two legs that talk may be held and transferred: `engine.core.talking`.
 
 What a leg's event means here depends on the leg: the end of a leg this side gave up is LEG_GONE in
 every state, so the other endings (ATTEMPT_FAILED to B_LEFT) are always the other side's doing.
@@ -20,100 +23,99 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.core.attempts import Target, fork, hunt
-from engine.core.bridge import Bridge
-from engine.core.causes import Ending, ending_by_us, most_telling, worth_another_try
+from engine.core.attempts import Target, fork, hunt, one_by_one
+from engine.core.causes import Ending, ending_by_us, most_telling
 from engine.core.commands import ResolveDestination
-from engine.core.errors import RequestInvalid
+from engine.core.endings import NOBODY, ending_of_nowhere, ending_of_refusal
 from engine.core.events import (
     DestinationResolved,
     LegEnded,
+    LegReofferFailed,
     OriginateDecided,
     OriginateEnded,
     SipEvent,
+    TransferRequested,
 )
-from engine.core.leg import Leg, LegInput
-from engine.core.leg_plans import Subject, a_leg, b_leg
-from engine.core.machine import MachineError
+from engine.core.leg import Leg
+from engine.core.leg_maker import LegMaker
+from engine.core.leg_plans import Subject
+from engine.core.leg_table import LegInput
 from engine.core.originate_table import ORIGINATE_TABLE, OriginateInput, OriginateState
+from engine.core.outcome import cause_for, outcome_of
 from engine.core.registry import Registry
+from engine.core.ringing import Ringing, Verdict
+from engine.core.talk import Talk
+from engine.core.talking import Talking
 from engine.core.turn import Turn
-from engine.core.values import Attempt, Endpoint, LegId, LegRole, Outcome, Party, Refusal
+from engine.core.values import (
+    DialMethod,
+    Endpoint,
+    LegId,
+    LegRole,
+    LegState,
+    Outcome,
+    Party,
+    PlannedAttempt,
+    Refusal,
+)
 
-_I = OriginateInput
-_NOBODY = "nobody is registered"
+_S, _I = OriginateState, OriginateInput
+_RUNG = (_S.RINGING, _S.CONNECTING, _S.TRANSFERRING)
+"""States in which a side is rung."""
 
 
-class Originate:
+class Originate(Talking):
     """One accepted request until its terminal event."""
 
-    __slots__ = (
-        "_bridge",
-        "_ending",
-        "_group",
-        "_hunt",
-        "_number",
-        "_registry",
-        "_ringing_won",
-        "_tried",
-        "_unsent",
-        "a",
-        "b",
-        "legs",
-        "state",
-        "subject",
-    )
+    __slots__ = ("_ending", "_ringing_won", "_sides", "a")
 
     def __init__(self, subject: Subject, registry: Registry) -> None:
         """Prepare an originate; `start` dials."""
-        self.subject = subject
-        self.state = OriginateState.NEW
-        self.legs: dict[LegId, Leg] = {}
-        """Legs that live, those being released too."""
+        super().__init__(subject, LegMaker(subject, registry))
         self.a: Leg | None = None
         """The A-leg that won."""
-        self.b: Leg | None = None
-        """The B-leg that answered."""
-        self._registry = registry
-        self._bridge = Bridge()
-        self._tried: list[Leg] = []
-        self._group: list[Leg] = []
-        self._hunt: list[tuple[Target, ...]] = []
-        self._unsent: list[tuple[Attempt, Ending]] = []
-        self._number = ""
+        self._sides: list[Ringing] = []
         self._ending: Ending | None = None
         self._ringing_won = False
-
-    def __str__(self) -> str:
-        """Return how errors name this originate."""
-        return f"originate {self.subject.id}"
 
     # --- inputs ---
 
     def start(self, endpoints: Iterable[Endpoint], turn: Turn) -> None:
-        """Ring every contact of the endpoints, or end at once when there is none."""
+        """Ring the contacts of the endpoints, or end at once when there is none."""
         targets = fork(tuple(endpoints), turn.settings.max_attempts)
-        self._dial_a(targets, turn)
-        if self._tried:
+        self._maker.alone = len(targets) == 1
+        single = self.subject.request.dial_method is DialMethod.SINGLE
+        groups = one_by_one(targets) if single else (targets,)
+        self._ring(Ringing(LegRole.A, groups, self._maker.a, self._maker.new_a_ids))
+        if self._ringing.ring_next(turn):
             self._feed(_I.START, None, turn)
             return
-        endings = [ending for _, ending in self._unsent]
-        nobody = ending_by_us("DESTINATION_OUT_OF_ORDER", Party.POLICY, _NOBODY)
+        endings = self._ringing.endings()
+        nobody = ending_by_us("DESTINATION_OUT_OF_ORDER", Party.POLICY, NOBODY)
         self._ending = most_telling(endings) if endings else nobody
         self._feed(_I.NOBODY, None, turn)
 
     def refuse(self, refusal: Refusal, turn: Turn) -> None:
         """End at once, without an INVITE: the number may not be dialled."""
-        self._ending = _ending_of_refusal(refusal)
+        self._ending = ending_of_refusal(refusal)
         self._feed(_I.REFUSED, None, turn)
 
     def take(self, event: SipEvent, turn: Turn) -> None:
         """Act on an event of one of its legs."""
         leg = self.legs[event.leg]
-        if isinstance(event, LegEnded):
+        if isinstance(event, TransferRequested):
+            self.refer(leg, event, turn)
+            return
+        if isinstance(event, LegReofferFailed):
+            if self._talk is not None:
+                self._talk.reoffer_failed(leg, turn)
+            return
+        if isinstance(event, LegEnded) and self._talk is not None:
             # The bridge goes first: CHANNEL_UNBRIDGE comes before CHANNEL_DESTROY of either leg.
-            self._part(leg, turn)
-        given = leg.take(event, turn)
+            self._talk.part(leg, turn)
+        self._taken(leg, leg.take(event, turn), turn)
+
+    def _taken(self, leg: Leg, given: LegInput | None, turn: Turn) -> None:
         if given is LegInput.ENDED:
             self._leg_ended(leg, turn)
         elif given is LegInput.ANSWERED:
@@ -121,42 +123,62 @@ class Originate:
         elif given is LegInput.EARLY_MEDIA:
             if leg.plan.role is LegRole.B:
                 self._feed(_I.B_EARLY_MEDIA, leg, turn)
-            elif not self._ignores_early_media(leg):
+            elif leg.ignores_early_media is False:
                 self._feed(_I.A_EARLY_MEDIA, leg, turn)
+        elif given is LegInput.RENEGOTIATED and self._talk is not None:
+            self._talk.renegotiated(leg, turn)
 
-    def expire_leg(self, leg: LegId, turn: Turn) -> None:
-        """End a leg whose guard ran out."""
-        self.legs[leg].expire(turn)
-        self._leg_ended(self.legs[leg], turn)
+    def expire_leg(self, leg_id: LegId, turn: Turn) -> None:
+        """Act on the deadline of a leg: it is dialled, given up, or its guard ran out."""
+        leg = self.legs[leg_id]
+        leg.expire(turn)
+        if leg.state is LegState.ENDED:
+            self._leg_ended(leg, turn)
+        elif leg.timed_out and leg is self.a:
+            self._feed(_I.RINGING_FAILED, leg.failure, turn)
+        elif leg.timed_out:
+            self._attempt_failed(leg, turn)
 
     def resolved(self, destination: DestinationResolved, turn: Turn) -> None:
-        """Dial where the router says."""
-        refusal = destination.refusal
-        if refusal is not None:
-            self._feed(_I.UNROUTABLE, _ending_of_refusal(refusal), turn)
+        """Dial where the router says: for the call, or for a leg that redirects or transfers."""
+        if destination.for_leg is not None:
+            self._resolved_for(destination.for_leg, destination, turn)
             return
-        hunted = hunt(destination.endpoints, turn.settings.max_attempts)
-        if hunted:
-            if self.state is OriginateState.ROUTING:
-                self._hunt = list(hunted)
-                self._number = destination.number
-            self._feed(_I.ROUTED, None, turn)
+        groups = hunt(destination.endpoints, turn.settings.max_attempts)
+        if destination.refusal is not None or not groups:
+            self._feed(_I.UNROUTABLE, ending_of_nowhere(destination), turn)
             return
-        if destination.endpoints:
-            ending = ending_by_us("DESTINATION_OUT_OF_ORDER", Party.POLICY, _NOBODY)
-        else:
-            no_route = f"no route for {destination.number}"
-            ending = ending_by_us("NO_ROUTE_DESTINATION", Party.POLICY, no_route)
-        self._feed(_I.UNROUTABLE, ending, turn)
+        if self.state is _S.ROUTING:
+            self._ring_b(destination.number, groups)
+        self._feed(_I.ROUTED, None, turn)
+
+    def _resolved_for(self, leg: LegId, destination: DestinationResolved, turn: Turn) -> None:
+        """An answer that comes after the leg's call has gone on is of no use any more."""
+        transfer = self._talk.transfer if self._talk is not None else None
+        if self.state in _RUNG and self._ringing.asks(leg):
+            verdict = self._ringing.redirected(leg, destination, turn)
+            self._go_on(verdict, self._ringing.role, turn)
+        elif self.state is _S.TALKING and transfer is not None and transfer.asked_by == leg:
+            groups = hunt(destination.endpoints, turn.settings.max_attempts)
+            if destination.refusal is not None or not groups:
+                self._talking().refuse_transfer(ending_of_nowhere(destination), turn)
+                return
+            self._ring_b(destination.number, groups)
+            self._feed(_I.TRANSFER, None, turn)
 
     def expire(self, turn: Turn) -> None:
-        """End the call whose deadline has passed: NO_ANSWER, or a fault of the router."""
-        if self.state is OriginateState.ROUTING:
+        """End what took too long: the ringing, the router's answer, the talk, a transfer."""
+        if self.state is _S.TRANSFERRING:
+            self._drop_rivals(None, turn)
+            self._side_failed(ending_by_us("NO_ANSWER", Party.TIMEOUT), turn)
+            return
+        if self.state is _S.ROUTING:
             ending = ending_by_us(
                 "NORMAL_TEMPORARY_FAILURE", Party.TIMEOUT, "the router did not answer"
             )
         else:
-            ending = ending_by_us("NO_ANSWER", Party.TIMEOUT)
+            name = "ALLOTTED_TIMEOUT" if self.state is _S.TALKING else "NO_ANSWER"
+            ending = ending_by_us(name, Party.TIMEOUT)
         self._feed(_I.TIMEOUT, ending, turn)
 
     def hang_up(self, turn: Turn, name: str = "") -> None:
@@ -165,13 +187,20 @@ class Originate:
         The cause is `name` when given, else NORMAL_CLEARING when the two talk and ORIGINATOR_CANCEL
         before.
         """
-        talking = self.state is OriginateState.TALKING
+        talking = self.state in (_S.TALKING, _S.TRANSFERRING)
         name = name or ("NORMAL_CLEARING" if talking else "ORIGINATOR_CANCEL")
         self._feed(_I.HANG_UP, ending_by_us(name, Party.LOCAL), turn)
 
     def attempts(self) -> tuple[Leg, ...]:
-        """Return every leg dialled so far, ended ones too, in order."""
-        return tuple(self._tried)
+        """Return every leg made so far, ended ones too, in order."""
+        return tuple(leg for side in self._sides for leg in side.tried)
+
+    def planned(self) -> tuple[PlannedAttempt, ...]:
+        """Return the INVITEs of the rung side, those sent later too."""
+        return tuple(
+            PlannedAttempt(target.endpoint, target.contact, call_id)
+            for target, (_, call_id) in self._sides[0].planned
+        )
 
     def _feed(self, given: OriginateInput, what: Leg | Ending | None, turn: Turn) -> None:
         transition = ORIGINATE_TABLE.step(self.state, given, self)
@@ -182,46 +211,63 @@ class Originate:
     # --- what the end of a leg means ---
 
     def _leg_ended(self, leg: Leg, turn: Turn) -> None:
-        del self.legs[leg.invite.leg]
-        self._registry.remove(leg.invite.leg, leg.invite.call_id)
+        self._maker.strike_out(leg)
         if leg.release_as is not None:
             self._feed(_I.LEG_GONE, None, turn)
         else:
-            given, ending = self._a_ended(leg) if leg.plan.role is LegRole.A else self._b_ended(leg)
-            self._feed(given, ending, turn)
-        if self.state is OriginateState.ENDING and not self.legs:
+            self._leg_left(leg, turn)
+        if self.state is _S.ENDING and not self.legs:
             self._feed(_I.LAST_LEG_GONE, None, turn)
 
-    def _a_ended(self, leg: Leg) -> tuple[OriginateInput, Ending]:
-        own = _ending_of([leg])
-        if leg is not self.a:
-            if self.legs:
-                return _I.ATTEMPT_FAILED, own
-            unsent = (ending for _, ending in self._unsent)
-            return _I.RINGING_FAILED, most_telling([*_endings(self._tried), *unsent])
-        if leg.answered_at is None:
-            return _I.RINGING_FAILED, own
-        if self.state is OriginateState.TALKING:
-            return _I.A_LEFT, own
-        return _I.A_LEFT, ending_by_us("ORIGINATOR_CANCEL", own.party, "A left before B answered")
+    def _leg_left(self, leg: Leg, turn: Turn) -> None:
+        own, talk = leg.ending, self._talk
+        if self.state is _S.TRANSFERRING and talk is not None and leg is talk.far:
+            self._feed(_I.TRANSFEROR_LEFT, None, turn)
+        elif talk is not None and leg is talk.near:
+            talks = self.state in (_S.TALKING, _S.TRANSFERRING)
+            if own is not None and not talks:
+                own = ending_by_us("ORIGINATOR_CANCEL", own.party, "A left before B answered")
+            self._feed(_I.A_LEFT, own, turn)
+        elif talk is not None and leg is talk.far:
+            self._feed(_I.B_LEFT, own, turn)
+        elif leg is self.a:
+            self._feed(_I.RINGING_FAILED, own, turn)
+        else:
+            self._attempt_failed(leg, turn)
 
-    def _b_ended(self, leg: Leg) -> tuple[OriginateInput, Ending]:
-        if leg is self.b:
-            return _I.B_LEFT, _ending_of([leg])
-        ending = _ending_of(self._group)
-        if any(other.ending is None for other in self._group):
-            return _I.B_ATTEMPT_FAILED, ending
-        if self._hunt and worth_another_try(ending.cause):
-            return _I.B_GROUP_FAILED, ending
-        return _I.B_FAILED, ending
+    def _attempt_failed(self, leg: Leg, turn: Turn) -> None:
+        self._go_on(self._ringing.failed(leg, turn), leg.plan.role, turn)
+
+    def _go_on(self, verdict: Verdict, role: LegRole, turn: Turn) -> None:
+        """Act on what became of a side when an attempt came to nothing."""
+        rung = role is LegRole.A
+        if verdict.rings:
+            self._feed(_I.ATTEMPT_FAILED if rung else _I.B_ATTEMPT_FAILED, None, turn)
+        elif verdict.more:
+            given = _I.A_GROUP_FAILED if rung else _I.B_GROUP_FAILED
+            self._feed(given, verdict.ending, turn)
+        else:
+            self._side_failed(verdict.ending, turn)
+
+    def _side_failed(self, ending: Ending, turn: Turn) -> None:
+        transfer = self._talk.transfer if self._talk is not None else None
+        if self._ringing.role is LegRole.A:
+            self._feed(_I.RINGING_FAILED, ending, turn)
+        elif transfer is not None and transfer.transferor is not None:
+            self._feed(_I.TRANSFER_FAILED, ending, turn)
+        else:
+            self._feed(_I.B_FAILED, ending, turn)
 
     # --- actions ---
 
     def ring(self, _what: None, turn: Turn) -> None:
-        """Action: send the INVITEs of A and start the ring timeout."""
-        for leg in self._tried:
-            leg.start(turn)
+        """Action: start the ring timeout."""
         turn.deadlines.set((self.subject.id, None), turn.now + self.subject.request.timeout)
+
+    def ring_next(self, ending: Ending, turn: Turn) -> None:
+        """Action: ring the next of the endpoint's contacts."""
+        if not self._ringing.ring_next(turn):
+            self._side_failed(ending, turn)
 
     def win_early(self, leg: Leg, turn: Turn) -> None:
         """Action: early media that counts makes this leg the winner; the ring timeout goes on."""
@@ -235,51 +281,55 @@ class Originate:
         self.win_early(leg, turn)
         self.ask(leg, turn)
 
-    def ask(self, _leg: Leg, turn: Turn) -> None:
+    def ask(self, leg: Leg, turn: Turn) -> None:
         """Action: ask the router where the number goes."""
         subject = self.subject
+        self._talk = Talk(leg)
+        self._maker.rung = leg
         turn.deadlines.set((subject.id, None), turn.now + turn.settings.route_s)
         turn.commands.append(ResolveDestination(subject.id, subject.request, subject.number))
 
-    def dial_next(self, _what: Leg | Ending | None, turn: Turn) -> None:
+    def dial_next(self, what: Leg | Ending | None, turn: Turn) -> None:
         """Action: dial the next group of the hunt that can be dialled."""
-        self._group = []
-        while self._hunt and not self._group:
-            self._dial_b(self._hunt.pop(0), turn)
-        if not self._group:
-            self._feed(_I.B_FAILED, self._unsent[-1][1], turn)
-            return
-        turn.deadlines.set((self.subject.id, None), turn.now + turn.settings.b_ring_s)
-        for leg in self._group:
-            leg.start(turn)
+        del what
+        if self._ringing.ring_next(turn):
+            turn.deadlines.set((self.subject.id, None), turn.now + turn.settings.b_ring_s)
+        else:
+            self._side_failed(most_telling(self._ringing.endings()), turn)
 
     def hear(self, leg: Leg, turn: Turn) -> None:
-        """Action: A hears B's early media."""
-        self._bridge.hear(self._won(), leg, turn)
+        """Action: the near leg hears B's early media."""
+        self._talking().hear(leg, turn)
 
     def connect(self, leg: Leg, turn: Turn) -> None:
         """Action: B answered; join the two."""
-        self.b = leg
-        turn.deadlines.clear((self.subject.id, None))
-        self._bridge.connect(self._won(), leg, turn)
+        longest = self.subject.request.max_duration or turn.settings.max_call_s
+        self._talk_until = turn.now + longest if longest else None
+        self._arm_talk(turn)
+        self._talking().connect(leg, turn)
         self._drop_rivals(leg, turn)
 
     def release(self, ending: Ending, turn: Turn) -> None:
         """Action: note why the call ended and release every leg that is left."""
         self._ending = ending
         turn.deadlines.clear((self.subject.id, None))
+        if self._talk is not None and self._talk.transfer is not None:
+            self._talk.refuse_transfer(ending, turn)
         party = Party.TIMEOUT if ending.party is Party.TIMEOUT else Party.LOCAL
         for leg in list(self.legs.values()):
-            self._part(leg, turn)
-            name = _cause_for(leg, ending)
+            name = cause_for(leg, ending)
             # What policy decided has its words in the record of the leg too; those of the other
             # side belong to the other leg.
             told = ending.party is Party.POLICY and name == ending.cause
-            leg.hang_up(name, party, turn, ending.reason if told else "")
+            if self._talk is not None:
+                self._talk.part(leg, turn)
+            self._give_up(leg, name, party, turn, ending.reason if told else "")
         if not self._ringing_won and self.legs:
             # A phone that has said nothing yet cannot be cancelled (RFC 3261 9.1) and holds up the
             # terminal event; whoever waits for the ringing has his answer now.
             turn.notices.append(OriginateDecided(turn.now, self._outcome(turn.now, final=False)))
+        if not self.legs:
+            self._feed(_I.LAST_LEG_GONE, None, turn)
 
     def finish(self, _what: None, turn: Turn) -> None:
         """Action: tell the terminal event."""
@@ -287,109 +337,20 @@ class Originate:
 
     # --- parts of actions ---
 
-    def _won(self) -> Leg:
-        if self.a is None:
-            raise MachineError(
-                str(self), self.state, "a B leg", (), "no A leg won", "see the table"
-            )
-        return self.a
+    def _ring(self, side: Ringing) -> None:
+        self._sides.append(side)
+        self._ringing = side
 
-    def _dial_a(self, targets: tuple[Target, ...], turn: Turn) -> None:
-        for target in targets:
-            ids = self._registry.new_ids()
-            try:
-                alone = len(targets) == 1
-                leg = a_leg(self.subject, target, ids, turn.settings, turn.now, alone=alone)
-            except RequestInvalid as error:
-                self._note_unsent(target, error)
-            else:
-                self._own(leg)
-
-    def _dial_b(self, targets: tuple[Target, ...], turn: Turn) -> None:
-        for target in targets:
-            try:
-                leg = b_leg(
-                    *(self.subject, target, self._registry.new_ids(), turn.settings, turn.now),
-                    a=self._won(),
-                    number=self._number,
-                )
-            except RequestInvalid as error:
-                self._note_unsent(target, error)
-            else:
-                self._own(leg)
-                self._group.append(leg)
-
-    def _own(self, leg: Leg) -> None:
-        self._registry.add(leg.invite.leg, leg.invite.call_id, self.subject.id)
-        self.legs[leg.invite.leg] = leg
-        self._tried.append(leg)
-
-    def _note_unsent(self, target: Target, error: RequestInvalid) -> None:
-        """A contact that cannot stand in an INVITE must not keep the others from ringing."""
-        name = "INVALID_NUMBER_FORMAT" if error.field == "number" else "INVALID_URL"
-        ending = ending_by_us(name, Party.POLICY, str(error))
-        attempt = Attempt("", target.endpoint.id, target.contact.uri, name, 0, str(error), 0.0)
-        self._unsent.append((attempt, ending))
-
-    def _drop_rivals(self, winner: Leg, turn: Turn) -> None:
-        for leg in self.legs.values():
-            if leg is not winner and leg.plan.role is winner.plan.role:
-                leg.hang_up("LOSE_RACE", Party.LOCAL, turn)
-
-    def _part(self, leg: Leg, turn: Turn) -> None:
-        bridge = self._bridge
-        if bridge.holds(leg.invite.leg):
-            bridge.part(self.legs[bridge.a], self.legs[bridge.b], turn)
-
-    def _ignores_early_media(self, leg: Leg) -> bool:
-        of_device = leg.plan.endpoint.ignore_early_media
-        asked = self.subject.request.ignore_early_media if of_device is None else of_device
-        return asked is not False
+    def _ring_b(self, number: str, groups: tuple[tuple[Target, ...], ...]) -> None:
+        self._maker.number = number
+        self._ring(Ringing(LegRole.B, groups, self._maker.b, self._maker.new_ids))
 
     def _outcome(self, now: float, *, final: bool) -> Outcome:
-        subject = self.subject
-        ending = self._ending or Ending("SUCCESS", 0, 200, "OK", Party.REMOTE)
-        attempts = (leg.attempt(now) for leg in self._tried)
-        return Outcome(
-            subject.id,
-            subject.request.account_id,
-            self._ringing_won,
-            self.a.invite.call_id if self.a else "",
-            ending.cause,
-            ending.q850,
-            ending.sip_status,
-            ending.reason,
-            ending.party,
-            (*attempts, *(attempt for attempt, _ in self._unsent)),
-            final,
-            subject.number,
-            subject.filter_note,
+        return outcome_of(
+            *(self.subject, self._sides, self.a, self._ending, now),
+            answered=self._ringing_won,
+            final=final,
         )
-
-
-def _ending_of_refusal(refusal: Refusal) -> Ending:
-    return ending_by_us(refusal.cause, Party.POLICY, refusal.reason)
-
-
-def _ending_of(legs: Iterable[Leg]) -> Ending:
-    return most_telling(_endings(legs))
-
-
-def _endings(legs: Iterable[Leg]) -> list[Ending]:
-    """Return how those legs ended that this side did not give up."""
-    return [leg.ending for leg in legs if leg.ending is not None and leg.release_as is None]
-
-
-def _cause_for(leg: Leg, ending: Ending) -> str:
-    """Return why a leg is released when the call ends so.
-
-    A leg that has not answered is cancelled, unless it rang too long or everything is shut down;
-    one that has is told why the call ended, but not that it cancelled itself.
-    """
-    if leg.answered_at is None:
-        told = ending.cause in ("NO_ANSWER", "SYSTEM_SHUTDOWN")
-        return ending.cause if told else "ORIGINATOR_CANCEL"
-    return "NORMAL_CLEARING" if ending.cause == "ORIGINATOR_CANCEL" else ending.cause
 
 
 _DO = ORIGINATE_TABLE.actions(Originate)

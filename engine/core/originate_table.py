@@ -16,12 +16,17 @@ class OriginateState(StrEnum):
     ROUTING = "routing"
     CONNECTING = "connecting"
     TALKING = "talking"
+    TRANSFERRING = "transferring"
     ENDING = "ending"
     ENDED = "ended"
 
 
 class OriginateInput(StrEnum):
-    """What can happen to an originate. A: the rung side, B: the dialled side."""
+    """What can happen to an originate.
+
+    A: the rung side, B: the dialled side. Once two legs talk, A_LEFT and B_LEFT are the ends of the
+    near and the far one of them, whoever they are after transfers.
+    """
 
     START = "start"
     NOBODY = "nobody"
@@ -29,6 +34,7 @@ class OriginateInput(StrEnum):
     A_EARLY_MEDIA = "a_early_media"
     A_ANSWERED = "a_answered"
     ATTEMPT_FAILED = "attempt_failed"
+    A_GROUP_FAILED = "a_group_failed"
     RINGING_FAILED = "ringing_failed"
     A_LEFT = "a_left"
     ROUTED = "routed"
@@ -39,6 +45,11 @@ class OriginateInput(StrEnum):
     B_GROUP_FAILED = "b_group_failed"
     B_FAILED = "b_failed"
     B_LEFT = "b_left"
+    TRANSFER = "transfer"
+    TRANSFER_FAILED = "transfer_failed"
+    TRANSFEROR_LEFT = "transferor_left"
+    TAKE_OVER = "take_over"
+    GIVE_AWAY = "give_away"
     LEG_GONE = "leg_gone"
     LAST_LEG_GONE = "last_leg_gone"
     TIMEOUT = "timeout"
@@ -66,7 +77,14 @@ _NOT_ASKED: Row = {**refuse("the router has not been asked", _I.ROUTED, _I.UNROU
 _ANSWERED_ONCE: Row = {
     **refuse(
         "A has answered and its other attempts were given up",
-        *(_I.A_EARLY_MEDIA, _I.A_ANSWERED, _I.ATTEMPT_FAILED, _I.RINGING_FAILED),
+        *(_I.A_EARLY_MEDIA, _I.A_ANSWERED, _I.ATTEMPT_FAILED, _I.A_GROUP_FAILED),
+        _I.RINGING_FAILED,
+    )
+}
+_NO_TRANSFER: Row = {
+    **refuse(
+        "only two who talk are transferred",
+        *(_I.TRANSFER, _I.TRANSFER_FAILED, _I.TRANSFEROR_LEFT, _I.TAKE_OVER, _I.GIVE_AWAY),
     )
 }
 _RESOLVED: Row = {**refuse("the router answers once", _I.ROUTED, _I.UNROUTABLE)}
@@ -79,36 +97,42 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
     OriginateInput,
     {
         _S.NEW: {
+            **_NO_TRANSFER,
             _I.START: Transition(_S.RINGING, "ring"),
             _I.NOBODY: Transition(_S.ENDED, "finish"),
             _I.REFUSED: Transition(_S.ENDED, "finish"),
             **refuse(
                 "nothing has been dialled",
-                *(_I.A_EARLY_MEDIA, _I.A_ANSWERED, _I.ATTEMPT_FAILED, _I.RINGING_FAILED, _I.A_LEFT),
+                *(_I.A_EARLY_MEDIA, _I.A_ANSWERED, _I.ATTEMPT_FAILED, _I.A_GROUP_FAILED),
+                *(_I.RINGING_FAILED, _I.A_LEFT),
                 *(_I.LEG_GONE, _I.LAST_LEG_GONE, _I.TIMEOUT, _I.HANG_UP),
             ),
             **_NOT_ASKED,
             **_NO_B,
         },
         _S.RINGING: {
+            **_NO_TRANSFER,
             **_STARTED,
             _I.A_EARLY_MEDIA: Transition(_S.EARLY, "win_early"),
             _I.A_ANSWERED: Transition(_S.ROUTING, "win"),
             **ignore("other attempts go on", _I.ATTEMPT_FAILED),
+            _I.A_GROUP_FAILED: Transition(_S.RINGING, "ring_next"),
             _I.RINGING_FAILED: Transition(_S.ENDING, "release"),
             **refuse("no attempt has won", _I.A_LEFT),
             **_NOT_ASKED,
             **_NO_B,
-            **refuse("no attempt has been given up", _I.LEG_GONE),
+            **ignore("an attempt that nobody answered in time has gone", _I.LEG_GONE),
             **_STILL_ALIVE,
             _I.TIMEOUT: Transition(_S.ENDING, "release"),
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.EARLY: {
+            **_NO_TRANSFER,
             **_STARTED,
             **refuse("one early stream wins, its rivals were given up", _I.A_EARLY_MEDIA),
             _I.A_ANSWERED: Transition(_S.ROUTING, "ask"),
             **refuse("the rivals of the winner were given up", _I.ATTEMPT_FAILED),
+            **refuse("the groups after that of the winner were left alone", _I.A_GROUP_FAILED),
             _I.RINGING_FAILED: Transition(_S.ENDING, "release"),
             **refuse("the winner has not answered", _I.A_LEFT),
             **_NOT_ASKED,
@@ -119,6 +143,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.ROUTING: {
+            **_NO_TRANSFER,
             **_STARTED,
             **_ANSWERED_ONCE,
             _I.A_LEFT: Transition(_S.ENDING, "release"),
@@ -131,6 +156,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.CONNECTING: {
+            **_NO_TRANSFER,
             **_STARTED,
             **_ANSWERED_ONCE,
             _I.A_LEFT: Transition(_S.ENDING, "release"),
@@ -162,12 +188,36 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
                 ),
             ),
             _I.B_LEFT: Transition(_S.ENDING, "release"),
+            _I.TRANSFER: Transition(_S.TRANSFERRING, "dial_transfer"),
+            **refuse("no transfer is under way", _I.TRANSFER_FAILED, _I.TRANSFEROR_LEFT),
+            _I.TAKE_OVER: Transition(_S.TALKING, "take_over_leg"),
+            _I.GIVE_AWAY: Transition(_S.ENDING, "release"),
             **_LOSER_GONE,
             **_STILL_ALIVE,
-            **refuse("no deadline runs while the two talk", _I.TIMEOUT),
+            _I.TIMEOUT: Transition(_S.ENDING, "release"),
+            _I.HANG_UP: Transition(_S.ENDING, "release"),
+        },
+        _S.TRANSFERRING: {
+            **_STARTED,
+            **_ANSWERED_ONCE,
+            _I.A_LEFT: Transition(_S.ENDING, "release"),
+            **_RESOLVED,
+            _I.B_EARLY_MEDIA: Transition(_S.TRANSFERRING, "hear"),
+            _I.B_ANSWERED: Transition(_S.TALKING, "complete_transfer"),
+            **ignore("other attempts of the group go on", _I.B_ATTEMPT_FAILED),
+            _I.B_GROUP_FAILED: Transition(_S.TRANSFERRING, "dial_next"),
+            _I.B_FAILED: Transition(_S.ENDING, "release"),
+            **refuse("who is transferred is the near leg", _I.B_LEFT),
+            **refuse("one transfer at a time", _I.TRANSFER, _I.TAKE_OVER, _I.GIVE_AWAY),
+            _I.TRANSFER_FAILED: Transition(_S.TALKING, "abandon_transfer"),
+            _I.TRANSFEROR_LEFT: Transition(_S.TRANSFERRING, "go_on_without_transferor"),
+            **_LOSER_GONE,
+            **_STILL_ALIVE,
+            **refuse("it ends the attempts of the transfer, which fails then", _I.TIMEOUT),
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.ENDING: {
+            **_NO_TRANSFER,
             **_STARTED,
             **_ANSWERED_ONCE,
             **ignore("the router answered after the call had ended", _I.ROUTED, _I.UNROUTABLE),
@@ -182,12 +232,14 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             **ignore("the call is ending already", _I.HANG_UP),
         },
         _S.ENDED: {
+            **_NO_TRANSFER,
             **ignore("the router answered after the call had ended", _I.ROUTED, _I.UNROUTABLE),
             **ignore("the call is over", _I.HANG_UP),
             **_STARTED,
             **refuse(
                 "the terminal event has been told and no leg is left",
-                *(_I.A_EARLY_MEDIA, _I.A_ANSWERED, _I.ATTEMPT_FAILED, _I.RINGING_FAILED, _I.A_LEFT),
+                *(_I.A_EARLY_MEDIA, _I.A_ANSWERED, _I.ATTEMPT_FAILED, _I.A_GROUP_FAILED),
+                *(_I.RINGING_FAILED, _I.A_LEFT),
                 *(
                     _I.B_EARLY_MEDIA,
                     _I.B_ANSWERED,

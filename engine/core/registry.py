@@ -6,11 +6,18 @@ from collections.abc import Callable, KeysView
 
 from engine.core.values import LegId, OriginateId
 
+Ids = tuple[LegId, str]
+"""Leg id and Call-ID of one leg."""
+
 
 class Registry:
-    """Live legs and Call-IDs by their originate. Leg ids count up and are never used twice."""
+    """Live legs and Call-IDs by their originate. Leg ids count up and are never used twice.
 
-    __slots__ = ("_by_call_id", "_by_leg", "_new_call_id", "_next_leg")
+    A Call-ID belongs to its originate from the moment it is planned until the originate ends, so a
+    call is found by it before its INVITE and after its leg has gone too.
+    """
+
+    __slots__ = ("_by_call_id", "_by_leg", "_calls", "_new_call_id", "_next_leg")
 
     def __init__(self, new_call_id: Callable[[], str], first_leg: int) -> None:
         """Take the source of Call-IDs and the first leg id."""
@@ -18,30 +25,46 @@ class Registry:
         self._next_leg = first_leg
         self._by_leg: dict[LegId, OriginateId] = {}
         self._by_call_id: dict[str, OriginateId] = {}
+        self._calls: dict[OriginateId, list[str]] = {}
 
     def __len__(self) -> int:
         """Return how many legs live."""
         return len(self._by_leg)
 
-    def new_ids(self) -> tuple[LegId, str]:
-        """Return ids for a leg to be."""
+    def new_ids(self, owner: OriginateId, call_id: str = "") -> Ids:
+        """Return ids for a leg to be; `call_id`: the one it shall have, empty: a new one.
+
+        Raises `ValueError` when the Call-ID is in use.
+        """
         leg = LegId(self._next_leg)
         self._next_leg += 1
-        return leg, self._new_call_id()
-
-    def add(self, leg: LegId, call_id: str, originate_id: OriginateId) -> None:
-        """Enter a leg. Raises `ValueError` when another live leg has its Call-ID."""
+        call_id = call_id or self._new_call_id()
         if call_id in self._by_call_id:
             raise ValueError(
-                f"call_id: {call_id!r} is not allowed; allowed: one that no live leg has"
+                f"call_id: {call_id!r} is not allowed; allowed: one that no live call has"
             )
-        self._by_leg[leg] = originate_id
-        self._by_call_id[call_id] = originate_id
+        self._by_call_id[call_id] = owner
+        self._calls.setdefault(owner, []).append(call_id)
+        return leg, call_id
 
-    def remove(self, leg: LegId, call_id: str) -> None:
+    def add(self, leg: LegId, owner: OriginateId) -> None:
+        """Enter a leg."""
+        self._by_leg[leg] = owner
+
+    def move(self, leg: LegId, call_id: str, owner: OriginateId) -> None:
+        """Give a leg and its Call-ID to another originate."""
+        self._calls[self._by_leg[leg]].remove(call_id)
+        self._calls.setdefault(owner, []).append(call_id)
+        self._by_leg[leg] = self._by_call_id[call_id] = owner
+
+    def remove(self, leg: LegId) -> None:
         """Strike out a leg that ended."""
         del self._by_leg[leg]
-        del self._by_call_id[call_id]
+
+    def forget(self, owner: OriginateId) -> None:
+        """Strike out the Call-IDs of an originate that ended."""
+        for call_id in self._calls.pop(owner, ()):
+            del self._by_call_id[call_id]
 
     def leg_ids(self) -> KeysView[LegId]:
         """Return a view of the live legs."""
@@ -56,5 +79,5 @@ class Registry:
         return self._by_leg.get(leg)
 
     def of_call_id(self, call_id: str) -> OriginateId | None:
-        """Return the owner of a Call-ID, None when no live leg has it."""
+        """Return the owner of a Call-ID, None when no live originate has it."""
         return self._by_call_id.get(call_id)

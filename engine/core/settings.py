@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from engine.core.auto_answer import PhoneProfiles
 from engine.core.causes import RemoteReason
+
+Redirects = Literal["follow", "fork", "refuse"]
+"""Policies for 3xx answers."""
 
 DISPLAY_NAME = "Device QuickCall"
 """Caller id name the rung device shows when the request gives none (Kazoo's constant)."""
@@ -28,12 +32,17 @@ class CallSettings:
     that nobody answers (RFC 3261 17.1.2.2, 9.1) plus 8 s for the stack."""
     phones: PhoneProfiles = field(default_factory=PhoneProfiles)
     """What makes phones answer by themselves."""
+    redirects: Redirects = "follow"
+    """What a 3xx does: `follow` tries its contacts one after the other, `fork` all at once,
+    `refuse` none."""
+    max_redirects: int = 5
+    """Contacts of 3xx answers that are tried for one side of an originate, 0 or more."""
     max_attempts: int = 32
     """INVITEs at once for one side of an originate, 1 or more; further contacts, those of lowest
     q, are not tried."""
     max_call_s: float = 0.0
-    """Seconds the two may talk, 0: for as long as they like. Then the call ends with
-    ALLOTTED_TIMEOUT."""
+    """Seconds the two may talk when the request does not say, 0: for as long as they like. Then the
+    call ends with ALLOTTED_TIMEOUT."""
     honour_remote_reason: RemoteReason = RemoteReason.BOTH
     """Which Reason headers of a peer decide the cause of an ending."""
 
@@ -44,6 +53,10 @@ class CallSettings:
                 raise ValueError(
                     f"{name}: {getattr(self, name)!r} is not allowed; allowed: more than 0 s"
                 )
+        if self.max_redirects < 0:
+            raise ValueError(
+                f"max_redirects: {self.max_redirects!r} is not allowed; allowed: 0 or more"
+            )
         if self.max_attempts < 1:
             raise ValueError(
                 f"max_attempts: {self.max_attempts!r} is not allowed; allowed: 1 or more"

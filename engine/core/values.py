@@ -272,6 +272,14 @@ class Attempt:
     reason: str
     ringing_seconds: float
     """From the first 18x to the end of the attempt, 0 when it never rang."""
+    role: LegRole
+    """Which side was rung."""
+    next_hop: str
+    """Where the INVITE was sent when its Request-URI does not say it, empty: it does."""
+    started_at: float | None
+    """When the INVITE was ordered, None: it never was."""
+    ended_at: float | None
+    """When the attempt ended, None: it lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +350,8 @@ class LegSnapshot:
     media: MediaMode
     """How its media flows now."""
     auto_answer: bool
+    held: bool
+    """On hold, by the peer or by us."""
     user_agent: str
     to_tag: str
     from_tag: str

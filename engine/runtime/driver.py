@@ -15,6 +15,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from engine.core.commands import Dial, HangUp, ResolveDestination, Respond, SipCommand, TakeStock
 from engine.core.control import CallControl, Effects
@@ -196,6 +197,8 @@ class Driver:
         for command in effects.commands:
             if isinstance(command, ResolveDestination):
                 found = self._resolve(command, now)
+                if command.for_leg is not None:
+                    found = replace(found, for_leg=command.for_leg)
                 self._take_effects(self._control.handle(found, now), now)
             else:
                 self._commands.append(command)

@@ -96,6 +96,7 @@ def snapshot(**changes: Any) -> LegSnapshot:
         codec="PCMU/8000",
         media=MediaMode.PROCESS,
         auto_answer=False,
+        held=False,
         user_agent="Phone 1.0",
         to_tag="tt",
         from_tag="ft",
@@ -130,7 +131,17 @@ def outcome(**changes: Any) -> Outcome:
         party=Party.REMOTE,
         attempts=(
             Attempt(
-                "0123-quickcall", DEVICE, "sip:alice@127.0.0.1:5070", "SUCCESS", 200, "OK", 1.0
+                "0123-quickcall",
+                DEVICE,
+                "sip:alice@127.0.0.1:5070",
+                "SUCCESS",
+                200,
+                "OK",
+                1.0,
+                LegRole.A,
+                "",
+                0.0,
+                None,
             ),
         ),
         final=False,

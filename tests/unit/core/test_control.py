@@ -160,7 +160,7 @@ def test_a_bridge_is_used_once() -> None:
     call = rig.control._originates[ORIGINATE]
     a, b = call.legs[LegId(1)], call.legs[LegId(2)]
     with pytest.raises(MachineError, match="bridge of legs 1 and 2 in state up cannot take answer"):
-        call._bridge.connect(a, b, rig.control._turn(START))
+        call._talking()._bridge.connect(a, b, rig.control._turn(START))
 
 
 def test_a_leg_is_dialled_once() -> None:

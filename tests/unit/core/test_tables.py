@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from engine.core.bridge import BRIDGE_TABLE, Bridge
-from engine.core.leg import LEG_TABLE, Leg
+from engine.core.leg import Leg
+from engine.core.leg_table import LEG_TABLE
 from engine.core.machine import Ignore, MachineError, Refuse, Table, Transition, ignore
 from engine.core.originate import Originate
 from engine.core.originate_table import ORIGINATE_TABLE
