@@ -16,6 +16,7 @@ from engine.core.errors import (
     NotFound,
     RequestInvalid,
 )
+from engine.store.idempotency import KeyReused
 
 API_VERSION = "4.2.2"
 """Release of Kazoo's API that the shapes follow; `version` of every envelope."""
@@ -30,12 +31,14 @@ SYSTEM_ERRORS = {
     "invalid_method": 405,
     "datastore_conflict": 409,
     "request_too_large": 413,
+    "idempotency_key_reused": 422,
     "unspecified_fault": 500,
     "service_unavailable": 503,
 }
 """HTTP status of each system error: Kazoo's names, and its own words where it has none."""
 
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+"""What a caller may name a request."""
 
 
 class ParseError(EngineError):
@@ -72,7 +75,7 @@ def request_id_of(header: str | None) -> str:
     """
     if not header:
         return ""
-    if not _REQUEST_ID.fullmatch(header):
+    if not REQUEST_ID.fullmatch(header):
         allowed = "1 to 128 visible ASCII characters"
         raise RequestInvalid("x-request-id", header[:32], allowed, "pattern")
     return header
@@ -132,6 +135,8 @@ def failure_of(error: EngineError) -> Failure:
         case Conflict():
             detail = {"unique": {"message": str(error), "cause": _plain(error.value)}}
             return Failure(409, "datastore_conflict", {error.field: detail})
+        case KeyReused():
+            return system_error("idempotency_key_reused", str(error), cause=error.key)
         case InvalidCredentials():
             return system_error("invalid_credentials", str(error))
         case Forbidden():

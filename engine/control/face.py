@@ -19,6 +19,7 @@ from engine.core.values import (
 from engine.numbers.number_filter import FilterResult
 from engine.sip.port import SipStats
 from engine.store.directory import Directory
+from engine.store.idempotency import IdempotencyKeys
 from engine.store.journal import Journal
 from engine.store.location import Location
 from engine.store.route_tables import RouteTables
@@ -63,6 +64,7 @@ class EngineFace(Protocol):
     route_tables: RouteTables
     location: Location
     journal: Journal
+    idempotency: IdempotencyKeys
     feed: Feed
     tokens: Tokens
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from litestar import Response, get, post
 from litestar.params import FromPath
 
 from engine.control.envelope import Failure
+from engine.control.face import CallHandle
 from engine.control.http_context import Call, HttpRequest, open_call, segment_in
+from engine.control.http_once import Told, place_once
 from engine.control.kazoo_originate import accepted, answered, originate_request
 from engine.control.kazoo_request import parse_quickcall
 from engine.control.openapi import operation
-from engine.control.option_schemas import quickcall_body, quickcall_options
-from engine.core.values import EndpointType, OriginateRequest
+from engine.control.option_schemas import quickcall_body, quickcall_headers, quickcall_options
+from engine.core.values import EndpointType
 
 ENDPOINTS = {"users": EndpointType.USER, "devices": EndpointType.DEVICE}
 """What a URL calls the endpoints that can be rung."""
+
+_REFUSALS = (400, 401, 403, 404, 409, 422)
 
 PATHS = [
     f"/v2/accounts/{{account_id:str}}/{endpoints}/{{endpoint_id:str}}/quickcall/{{number:path}}"
@@ -26,7 +32,9 @@ PATHS = [
     PATHS,
     status_code=202,
     summary="Ring an endpoint and connect it to a number; answer at once",
-    operation_class=operation(query=quickcall_options, errors=(400, 401, 403, 404, 503)),
+    operation_class=operation(
+        query=quickcall_options, headers=quickcall_headers, errors=(*_REFUSALS, 500, 503)
+    ),
 )
 async def quickcall(
     request: HttpRequest,
@@ -39,8 +47,12 @@ async def quickcall(
     What becomes of it, also when nobody is registered, is told by the events.
     """
     call = await open_call(request, account_id)
-    handle = call.face.start(_request(call, request, account_id, endpoint_id))
-    return call.succeed(accepted(handle, call.face.node), 202)
+    start = _start(call, request, account_id, endpoint_id)
+
+    async def tell(handle: CallHandle) -> Told:
+        return 202, accepted(handle, call.face.node)
+
+    return await place_once(call, request, account_id, start, tell)
 
 
 @post(
@@ -48,7 +60,10 @@ async def quickcall(
     status_code=202,
     summary="Ring an endpoint, wait for its answer, connect it to a number",
     operation_class=operation(
-        query=quickcall_options, body=quickcall_body, errors=(400, 401, 403, 404, 500, 503)
+        query=quickcall_options,
+        headers=quickcall_headers,
+        body=quickcall_body,
+        errors=(*_REFUSALS, 500, 503),
     ),
 )
 async def quickcall_and_wait(
@@ -62,21 +77,26 @@ async def quickcall_and_wait(
     A client that hangs up its connection does not end the call.
     """
     call = await open_call(request, account_id)
-    handle = call.face.start(_request(call, request, account_id, endpoint_id))
-    outcome = await handle.answered()
-    if outcome.answered:
-        return call.succeed(answered(handle, outcome, call.face.node), 202)
-    detail: dict[str, object] = {
-        "error_message": outcome.cause,
-        "request": originate_request(handle, call.face.node),
-    }
-    return call.fail(Failure(500, "quickcall initiation failed", detail))
+    start = _start(call, request, account_id, endpoint_id)
+
+    async def tell(handle: CallHandle) -> Told:
+        outcome = await handle.answered()
+        if outcome.answered:
+            return 202, answered(handle, outcome, call.face.node)
+        detail: dict[str, object] = {
+            "error_message": outcome.cause,
+            "request": originate_request(handle, call.face.node),
+        }
+        return Failure(500, "quickcall initiation failed", detail)
+
+    return await place_once(call, request, account_id, start, tell)
 
 
-def _request(
+def _start(
     call: Call, request: HttpRequest, account_id: str, endpoint_id: str
-) -> OriginateRequest:
-    return parse_quickcall(
+) -> Callable[[], CallHandle]:
+    """Return what starts the call; options are checked before that."""
+    asked = parse_quickcall(
         account_id,
         ENDPOINTS[request.scope["path"].split("/")[4]],
         endpoint_id,
@@ -85,3 +105,4 @@ def _request(
         call.data,
         call.exchange.request_id,
     )
+    return lambda: call.face.start(asked)

@@ -45,8 +45,9 @@ _REASONS = {
     401: "No token, or an unknown one",
     403: "The token is for another account",
     404: "No such account, endpoint or object",
-    409: "Another object has this unique value",
+    409: "Another object, or a live call, has this unique value",
     413: "The body is too long",
+    422: "The idempotency key was used for another request",
     500: "Ringing the endpoint failed; `data` says why",
     503: "The engine takes no new work now",
 }
@@ -54,6 +55,7 @@ _REASONS = {
 
 def operation(
     query: dict[str, tuple[Schema, str]] | None = None,
+    headers: dict[str, tuple[Schema, str]] | None = None,
     body: Schema | None = None,
     document: bool = False,
     errors: tuple[int, ...] = (),
@@ -62,16 +64,17 @@ def operation(
 ) -> type[Operation]:
     """Return an operation class that adds what a handler's signature does not tell.
 
-    `query`: name to schema and description. `body`: schema of the envelope's `data`; `document`: it
-    is the document that the first tag names. `errors`: statuses that answer with an error envelope.
-    `csv_body`, `csv_answer`: what is sent, what is answered may be CSV instead.
+    `query`, `headers`: name to schema and description. `body`: schema of the envelope's `data`;
+    `document`: it is the document that the first tag names. `errors`: statuses that answer with an
+    error envelope. `csv_body`, `csv_answer`: what is sent, what is answered may be CSV instead.
     """
 
     @dataclass
     class Documented(Operation):
         def __post_init__(self) -> None:
             parameters = cast(list[Any], self.parameters or [])
-            parameters += [_parameter(name, *option) for name, option in (query or {}).items()]
+            for place, options in (("query", query), ("header", headers)):
+                parameters += [_parameter(name, place, *o) for name, o in (options or {}).items()]
             self.parameters = parameters or None
             data = _reference((self.tags or [""])[0]) if document else body
             if data is not None:
@@ -84,8 +87,8 @@ def operation(
     return Documented
 
 
-def _parameter(name: str, schema: Schema, text: str) -> Schema:
-    return {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
+def _parameter(name: str, place: str, schema: Schema, text: str) -> Schema:
+    return {"name": name, "in": place, "required": False, "description": text, "schema": schema}
 
 
 def _reference(name: str) -> Schema:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.control.envelope import REQUEST_ID
 from engine.control.kazoo_request import MAX_CAVS
 from engine.control.option_values import PRIVACY
 from engine.control.request_bounds import MAX_DURATION, MAX_TIMEOUT, MIN_TIMEOUT
 from engine.core.uri import MAX_CALL_ID, MAX_TEXT
 from engine.core.values import DialMethod
+from engine.store.idempotency import MAX_KEY
 
 Schema = dict[str, Any]
 
@@ -80,3 +82,15 @@ quickcall_body: Schema = {
     },
 }
 """Options as the body's `data`."""
+
+quickcall_headers: dict[str, tuple[Schema, str]] = {
+    "Idempotency-Key": (
+        {"type": "string", "minLength": 1, "maxLength": MAX_KEY},
+        "The same request with the same key is placed once; for 24 hours it gets the first answer",
+    ),
+    "X-Request-ID": (
+        {"type": "string", "pattern": REQUEST_ID.pattern},
+        "Id of the request, one that no live call has; the engine makes one",
+    ),
+}
+"""Headers of a quickcall."""

@@ -51,12 +51,13 @@ from engine.sip.port import Listener, SipPort, SipStats
 from engine.sip.registrar import Registrar
 from engine.store.database import Database
 from engine.store.directory import Directory
+from engine.store.idempotency import IdempotencyKeys
 from engine.store.journal import Journal
 from engine.store.location import Location
 from engine.store.route_tables import RouteTables
 
 HOUSEKEEPING_S = 10.0
-"""Seconds between two looks for bindings that have expired."""
+"""Seconds between two looks for what has expired."""
 
 _LAST_WORDS_S = 1.0
 
@@ -84,6 +85,8 @@ class Engine:
     """Where devices are registered."""
     journal: Journal
     """Stored events and call records."""
+    idempotency: IdempotencyKeys
+    """Requests of the HTTP API that are carried out once, however often they are sent."""
     feed: Feed
     """The live event stream."""
     tokens: Tokens
@@ -158,6 +161,8 @@ class Engine:
         self._exit.push_async_callback(self._close_writer, "bindings", self.location)
         self.journal = await Journal.open(database, keep_events=config.events_kept)
         self._exit.push_async_callback(self._close_writer, "events", self.journal)
+        self.idempotency = await IdempotencyKeys.open(database)
+        self._exit.push_async_callback(self._close_writer, "answers", self.idempotency)
         self.feed = Feed(last_sequence=self.journal.last_sequence())
 
     async def _open_sip(self) -> None:
@@ -249,13 +254,15 @@ class Engine:
         return True
 
     @staticmethod
-    async def _close_writer(what: str, writer: Journal | Location) -> None:
+    async def _close_writer(what: str, writer: Journal | Location | IdempotencyKeys) -> None:
         left = await writer.close()
         if left:
             _log.error("%d %s could not be written to the database", left, what)
 
     def _keep_house(self) -> None:
-        self.location.expire(self._clock.now())
+        now = self._clock.now()
+        self.location.expire(now)
+        self.idempotency.expire(now)
         loop = asyncio.get_running_loop()
         self._housekeeping = loop.call_later(HOUSEKEEPING_S, self._keep_house)
 

@@ -75,3 +75,18 @@ route_tables = Table(
     Column("document", LargeBinary, nullable=False),
 )
 """One route table per account: its canonical CSV (docs/routes.md), compressed with zlib."""
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("account_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("idempotency_keys_by_age", "at"),
+    Index("idempotency_keys_of_account", "account_id", "at"),
+)
+"""What each idempotency key was used for and the answer it got; status 0: none yet."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ from engine.control.auth import ROOT, Tokens
 from engine.control.feed import Feed
 from engine.control.kazoo import Switch, channel_event, quickcall_end
 from engine.control.route_report import RouteReport
-from engine.core.errors import EngineUnavailable, NotFound, RequestInvalid
+from engine.core.errors import Conflict, EngineUnavailable, NotFound, RequestInvalid
 from engine.core.events import ChannelNotice
 from engine.core.settings import CallSettings
 from engine.core.values import (
@@ -32,6 +32,7 @@ from engine.runtime.resolve import Resolver
 from engine.sip.port import SipStats
 from engine.store.database import Database
 from engine.store.directory import Directory
+from engine.store.idempotency import IdempotencyKeys
 from engine.store.journal import Journal
 from engine.store.location import Location
 from engine.store.route_tables import RouteTables
@@ -81,6 +82,7 @@ class ScriptedEngine:
     """The engine as HTTP sees it."""
 
     route_tables: RouteTables
+    idempotency: IdempotencyKeys
 
     def __init__(self, directory: Directory, location: Location, journal: Journal) -> None:
         self.node = "engine@test.example.org"
@@ -94,12 +96,15 @@ class ScriptedEngine:
         self.started = asyncio.Event()
         self.legs: list[LegSnapshot] = []
         self.refused = ""
+        self.conflict: Conflict | None = None
         self.answer_at_once: dict[str, object] | None = None
 
     def start(self, request: OriginateRequest) -> Handle:
         """Accept a request for an endpoint that exists; nobody is registered for `nobody`."""
         if self.refused:
             raise EngineUnavailable(self.refused)
+        if self.conflict is not None:
+            raise self.conflict
         self.directory.account(request.account_id)
         if request.endpoint_type is EndpointType.DEVICE:
             devices = [self.directory.device(request.account_id, request.endpoint_id)]
@@ -206,14 +211,18 @@ E = TypeVar("E", bound=ScriptedEngine)
 @asynccontextmanager
 async def engine_on(folder: Path, kind: type[E]) -> AsyncIterator[E]:
     """Open an engine on a database in a folder; opened again there, it continues."""
+    closing = AsyncExitStack()
     database = await Database.open(f"sqlite+aiosqlite:///{folder}/engine.db")
     journal = await Journal.open(database)
     location = await Location.open(database)
     try:
         engine = kind(await Directory.open(database), location, journal)
         engine.route_tables = await RouteTables.open(database, engine.directory)
+        engine.idempotency = await IdempotencyKeys.open(database)
+        closing.push_async_callback(engine.idempotency.close, 1.0)
         yield engine
     finally:
+        await closing.aclose()
         await location.close()
         await journal.close()
         await database.close()

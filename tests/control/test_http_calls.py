@@ -159,9 +159,11 @@ async def test_the_openapi_document_describes_every_route(client: httpx.AsyncCli
     post = paths[f"{account}/devices/{{endpoint_id}}/quickcall/{{number}}"]["post"]
     data = post["requestBody"]["content"]["application/json"]["schema"]["properties"]["data"]
     assert data["properties"]["timeout"]["minimum"] == 3
-    assert {"202", "400", "401", "403", "404", "500", "503"} == set(post["responses"])
+    refusals = {"400", "401", "403", "404", "409", "422"}
+    assert {"202", *refusals, "500", "503"} == set(post["responses"])
     names = {parameter["name"] for parameter in post["parameters"]}
-    assert {"timeout", "cid-name", "number_filter", "target_call_id"} <= names
+    assert {"timeout", "cid-name", "number_filter", "target_call_id", "call_id"} <= names
+    assert {"Idempotency-Key", "X-Request-ID"} <= names
     references = {r.rsplit("/", 1)[1] for r in _references(document)}
     assert references <= set(document["components"]["schemas"])
     schemas = document["components"]["schemas"]
