@@ -6,6 +6,7 @@ from engine.control.kazoo_events import (
     cdr,
     channel_event,
     quickcall_end,
+    record_of_attempts,
 )
 from engine.control.kazoo_keys import snake_case
 from engine.control.kazoo_originate import accepted, answered, originate_request
@@ -22,5 +23,6 @@ __all__ = [
     "originate_request",
     "parse_quickcall",
     "quickcall_end",
+    "record_of_attempts",
     "snake_case",
 ]

@@ -12,7 +12,7 @@ from math import ceil
 
 from engine.control.kazoo_keys import address, gregorian, microseconds, snake_case
 from engine.core.events import ChannelNotice
-from engine.core.values import LegSnapshot, LegState, OriginateRequest, Outcome
+from engine.core.values import Attempt, LegSnapshot, LegState, OriginateRequest, Outcome
 
 QUICKCALL_END = "QUICKCALL_END"
 """The terminal event of a request. Kazoo has none; here every accepted request gets exactly one."""
@@ -209,19 +209,25 @@ def outcome_fields(outcome: Outcome) -> dict[str, object]:
         "Hangup-Q850": outcome.q850,
         "Hangup-Reason": outcome.reason,
         "Hangup-Party": outcome.party.value,
-        "Attempts": [
-            {
-                "Call-ID": attempt.call_id,
-                "Endpoint-ID": attempt.endpoint_id,
-                "Contact": attempt.contact,
-                "Cause": attempt.cause,
-                "SIP-Status": attempt.sip_status,
-                "Reason": attempt.reason,
-                "Ringing-Seconds": round(attempt.ringing_seconds, 3),
-            }
-            for attempt in outcome.attempts
-        ],
+        "Attempts": [_attempt(attempt) for attempt in outcome.attempts],
     }
+
+
+def _attempt(attempt: Attempt) -> dict[str, object]:
+    return {
+        "Call-ID": attempt.call_id,
+        "Endpoint-ID": attempt.endpoint_id,
+        "Contact": attempt.contact,
+        "Cause": attempt.cause,
+        "SIP-Status": attempt.sip_status,
+        "Reason": attempt.reason,
+        "Ringing-Seconds": round(attempt.ringing_seconds, 3),
+    }
+
+
+def record_of_attempts(outcome: Outcome) -> dict[str, object]:
+    """Return what the CDR of a call says besides that of a leg: every attempt, in snake_case."""
+    return {"attempts": [snake_case(_attempt(attempt)) for attempt in outcome.attempts]}
 
 
 def cdr(leg: LegSnapshot, switch: Switch) -> dict[str, object]:

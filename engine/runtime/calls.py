@@ -73,6 +73,11 @@ class Call:
         """End the call in whatever state it is; `ended` returns when it is over. Idempotent."""
         self._cancel(self.originate_id)
 
+    @property
+    def winner(self) -> str:
+        """Call-ID of the leg that won the ringing, empty while none has."""
+        return self._answered.call_id if self._answered is not None else ""
+
     def set_answered(self, outcome: Outcome) -> None:
         """Take the outcome of ringing and wake who waits for it."""
         self._answered = outcome

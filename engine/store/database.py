@@ -76,15 +76,21 @@ class Database:
         async with self._engine.connect() as connection:
             yield connection
 
-    def insert_sql(self, table: Table) -> str:
+    def insert_sql(self, table: Table, replaced: str = "") -> str:
         """Return an INSERT of one whole row, for `exec_driver_sql` with tuples in column order.
 
-        A row whose key is there already is passed over. In the driver's own words, because with
-        many rows SQLAlchemy's handling of parameters costs more than the database does.
+        A row whose key is there already is passed over, but for the column `replaced`. In the
+        driver's own words, because with many rows SQLAlchemy's handling of parameters costs more
+        than the database does.
         """
         dialect = self._engine.dialect
-        make = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
-        return str(make(table).on_conflict_do_nothing().compile(dialect=dialect))
+        make = (sqlite.insert if dialect.name == "sqlite" else postgresql.insert)(table)
+        if replaced:
+            new = {replaced: make.excluded[replaced]}
+            known = make.on_conflict_do_update(index_elements=table.primary_key, set_=new)
+        else:
+            known = make.on_conflict_do_nothing()
+        return str(known.compile(dialect=dialect))
 
     async def close(self) -> None:
         """Close every connection. Whoever writes must have been closed before."""

@@ -43,7 +43,7 @@ class Journal:
         """Use `open` instead."""
         self._database = database
         self._insert_event = database.insert_sql(events)
-        self._insert_cdr = database.insert_sql(cdrs)
+        self._insert_cdr = database.insert_sql(cdrs, replaced="document")
         self._keep = keep_events
         self._stored_events = 0
         self._last_sequence = 0
@@ -116,13 +116,18 @@ class Journal:
         interaction_id: str,
         at: float,
         document: Mapping[str, object],
+        *,
+        chosen: bool = False,
     ) -> str:
         """Add the record of one finished leg and return its id, Kazoo's `YYYYMM-CALL_ID` (UTC).
 
         `at` is the Unix time the leg ended. `document` is the record in Kazoo's fields; its `id` is
-        set here.
+        set here. Added again, with the same arguments but another document, it replaces the first.
+        `chosen`: a caller chose the Call-ID and may choose it again, so the id has the interaction
+        id before it.
         """
-        cdr_id = f"{datetime.fromtimestamp(at, UTC):%Y%m}-{call_id}"
+        name = f"{interaction_id}-{call_id}" if chosen else call_id
+        cdr_id = f"{datetime.fromtimestamp(at, UTC):%Y%m}-{name}"
         encoded = self._encode({**document, "id": cdr_id})
         self._rows.add((True, (cdr_id, account_id, call_id, interaction_id, at, encoded)))
         return cdr_id
@@ -185,7 +190,8 @@ class Journal:
 
     async def _commit(self, rows: Sequence[_Row]) -> None:
         event_rows = [columns for is_cdr, columns in rows if not is_cdr]
-        cdr_rows = [columns for is_cdr, columns in rows if is_cdr]
+        # Of a record that was added again only the last is written.
+        cdr_rows = list({columns[0]: columns for is_cdr, columns in rows if is_cdr}.values())
         excess = self._stored_events + len(event_rows) - self._keep
         async with self._database.write() as connection:
             if event_rows:
