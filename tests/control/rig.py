@@ -45,8 +45,8 @@ class Rig:
         self.feed.close()
 
     def request(self, number: str = "1002", **options: Any) -> OriginateRequest:
-        fields = {"endpoint_id": "d1001", "number": number, **options}
-        return OriginateRequest(self.account, EndpointType.DEVICE, **fields)
+        device = {"endpoint_type": EndpointType.DEVICE, "endpoint_id": "d1001"}
+        return OriginateRequest(self.account, number=number, **{**device, **options})
 
     def start(self, number: str = "1002", **options: Any) -> Call:
         return self.engine.start(self.request(number, **options))

@@ -8,8 +8,8 @@ import pytest
 
 from engine import Conflict, NotFound, OriginateRequest
 from engine.core.values import EndpointType, LegId, LegRole
-from engine.sip.loopback import Bye
-from tests.control.rig import Rig, ended
+from engine.sip.loopback import Bye, Refuse
+from tests.control.rig import A_URI, Rig, ended
 
 
 @pytest.mark.parametrize("by", ["B's Call-ID", "leg", "request", "planned Call-ID", "handle"])
@@ -94,3 +94,14 @@ async def test_an_id_names_one_call_of_the_whole_engine(rig: Rig) -> None:
         ending.hang_up()
         await ended(ending)
     rig.start(call_id="order-17", request_id="req-17").hang_up()
+
+
+async def test_records_of_a_call_id_that_comes_again_are_kept_apart(rig: Rig) -> None:
+    for _ in range(2):
+        rig.sip.script(A_URI, Refuse(486, "Busy Here"))
+        assert await ended(rig.start(call_id="order-17")) == "USER_BUSY"
+    await rig.event("QUICKCALL_END", 2)
+    first, second = await rig.engine.journal.cdrs(rig.account)
+    assert first["interaction_id"] != second["interaction_id"]
+    assert first["id"] != second["id"]
+    assert await rig.engine.journal.cdr(rig.account, first["id"]) == first
