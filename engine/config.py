@@ -94,6 +94,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     sip_t1_ms: Annotated[int, Meta(ge=10, le=2000)] = 500
     """SIP's estimate of a round trip, T1 of RFC 3261 17.1.1.1, milliseconds: a peer that says
     nothing is given up after 64 of them. Below 500 only on networks whose round trip is known."""
+    session_expires_s: Annotated[int, Meta(ge=0, le=86400)] = 1800
+    """Session interval of RFC 4028, seconds: a talking peer is asked for a sign of life after half of
+    it, and the call ends when none comes; 90 or more, 0: never."""
     realm: _Text = ""
     """Realm of phones that were set up with nothing but the address of this engine: it stands in
     for the host of an AOR that is an IP address. Empty: the address is the realm."""
@@ -178,6 +181,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         first, last = self.rtp_ports
         if last <= first:
             raise ConfigError("rtp_ports", list(self.rtp_ports), "a first port below the last one")
+        if 0 < self.session_expires_s < 90:
+            raise ConfigError("session_expires_s", self.session_expires_s, "0, or 90 to 86400")
         tls = any(text.startswith("tls:") for text in self.sip_listeners)
         if tls and not (self.tls_certificate and self.tls_private_key):
             field = "tls_private_key" if self.tls_certificate else "tls_certificate"

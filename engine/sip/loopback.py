@@ -25,13 +25,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 
-from engine.core.commands import Dial, HangUp, Join, Respond, SipCommand, Split, TakeStock
+from engine.core.commands import (
+    Dial,
+    HangUp,
+    Join,
+    Reoffer,
+    Respond,
+    SipCommand,
+    Split,
+    TakeStock,
+)
 from engine.core.events import (
     LegAnswered,
     LegDialed,
     LegEnded,
     LegGaveEarlyMedia,
     LegRang,
+    LegRenegotiated,
+    LegReofferFailed,
     RegisterReceived,
     StackEvent,
     StockTaken,
@@ -84,22 +95,43 @@ class Bye:
 
 
 @dataclass(frozen=True, slots=True)
+class Renegotiate:
+    """The peer offers its media anew, by re-INVITE or UPDATE."""
+
+    held: bool = False
+    codec: str = "PCMU/8000"
+    sdp: str = "v=0"
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseOffers:
+    """From now on the peer refuses every offer of ours inside the dialog; 200: it takes them."""
+
+    status: int = 488
+    reason: str = "Not Acceptable Here"
+
+
+@dataclass(frozen=True, slots=True)
 class Vanish:
     """Nothing comes back any more: the stack gives the leg up by its timers."""
 
 
-Step = Ring | Early | Answer | Refuse | Bye | Vanish
+Step = Ring | Early | Answer | Refuse | Renegotiate | RefuseOffers | Bye | Vanish
 
 
 class _Peer:
     """The far end of a live leg."""
 
-    __slots__ = ("answered", "dial", "held")
+    __slots__ = ("answered", "dial", "held", "refusal", "terms")
 
     def __init__(self, dial: Dial) -> None:
         self.dial = dial
         self.answered = False
         self.held = False
+        """Its end is not reported."""
+        self.refusal = RefuseOffers(200)
+        self.terms = Renegotiate()
+        """The media as agreed on last."""
 
 
 class LoopbackSip:
@@ -244,6 +276,8 @@ class LoopbackSip:
             self._post(
                 StockTaken(tuple(self._legs), held.media_ports, held.dialogs, held.transactions)
             )
+        elif isinstance(command, Reoffer):
+            self._reoffer(command)
         elif isinstance(command, Respond) and command.transaction in self._pending:
             self._pending.remove(command.transaction)
             self.responses[command.transaction] = command
@@ -259,6 +293,25 @@ class LoopbackSip:
         for step in self._scripts.get(dial.request_uri, ()):
             self._step(dial.leg, step)
 
+    def _reoffer(self, offer: Reoffer) -> None:
+        peer = self._legs.get(offer.leg)
+        if peer is None:
+            return
+        if not peer.answered:
+            self._post(LegReofferFailed(offer.leg, 0, "the leg is not answered"))
+        elif peer.refusal.status >= 300:
+            self._post(LegReofferFailed(offer.leg, peer.refusal.status, peer.refusal.reason))
+        else:
+            other = self._legs.get(offer.codec_of, peer) if offer.codec_of is not None else peer
+            self._renegotiate(
+                offer.leg, Renegotiate(peer.terms.held, other.terms.codec, peer.terms.sdp)
+            )
+
+    def _renegotiate(self, leg: LegId, terms: Renegotiate) -> None:
+        if terms != self._legs[leg].terms:
+            self._legs[leg].terms = terms
+            self._post(LegRenegotiated(leg, terms.held, terms.codec, terms.sdp))
+
     def _step(self, leg: LegId, step: Step) -> None:
         if isinstance(step, Ring):
             self._post(LegRang(leg, step.status, step.reason))
@@ -266,9 +319,14 @@ class LoopbackSip:
             self._post(LegGaveEarlyMedia(leg, step.status, step.reason, step.codec, step.sdp))
         elif isinstance(step, Answer):
             self._legs[leg].answered = True
+            self._legs[leg].terms = Renegotiate(False, step.codec, step.sdp)
             self._post(LegAnswered(leg, step.codec, f"to-{leg}", step.user_agent, step.sdp))
         elif isinstance(step, Refuse):
             self._end(leg, step.status, step.reason, Party.REMOTE, step.q850)
+        elif isinstance(step, Renegotiate):
+            self._renegotiate(leg, step)
+        elif isinstance(step, RefuseOffers):
+            self._legs[leg].refusal = step
         elif isinstance(step, Bye):
             self._end(leg, 200, "OK", Party.REMOTE, step.q850)
         else:

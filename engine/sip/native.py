@@ -90,6 +90,12 @@ def _check(config: SipConfig) -> None:
             "one or more of " + ", ".join(CODECS),
         ),
         ("t1_ms", config.t1_ms, 10 <= config.t1_ms <= 2000, "10..2000 ms"),
+        (
+            "session_expires_s",
+            config.session_expires_s,
+            config.session_expires_s == 0 or 90 <= config.session_expires_s <= 86400,
+            "0, or 90..86400 seconds",
+        ),
         ("shutdown_s", config.shutdown_s, 0 <= config.shutdown_s <= 60, "0..60 seconds"),
     )
     for field, value, good, allowed in rules:

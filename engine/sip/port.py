@@ -71,6 +71,9 @@ class SipConfig:
     """Round-trip estimate T1 (RFC 3261 17.1.1.1), 10..2000 ms. The other timers follow: T2 = 8 T1,
     T4 = 10 T1,
     timers B, D, F and H = 64 T1. Shorter than 500 only on networks whose round trip is known."""
+    session_expires_s: int = 1800
+    """Session interval asked for (RFC 4028 4), 90..86400 s; 0: no session timers, a peer that is gone
+    is then found only by its media. Refreshed at half of it, also when the peer knows no timers."""
     shutdown_s: float = 4.0
     """How long `close` waits for legs to end before it destroys the stack."""
 

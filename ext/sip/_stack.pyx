@@ -9,7 +9,7 @@ from libcpp.string cimport string
 from libcpp.utility cimport move, pair
 from libcpp.vector cimport vector
 
-from engine.core.commands import Dial, HangUp, Join, Respond, Split, TakeStock, UseHops
+from engine.core.commands import Dial, HangUp, Join, Reoffer, Respond, Split, TakeStock, UseHops
 from engine.core.events import (
     HopsNeeded,
     LegAnswered,
@@ -17,6 +17,8 @@ from engine.core.events import (
     LegEnded,
     LegGaveEarlyMedia,
     LegRang,
+    LegRenegotiated,
+    LegReofferFailed,
     RegisterReceived,
     SipMessageSeen,
     StackLogged,
@@ -28,10 +30,11 @@ from engine.sip.port import Listener, SipStats, StackBusy
 
 cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef enum class CommandKind(uint8_t):
-        dial, hang_up, join, split, respond, use_hops, take_stock
+        dial, hang_up, join, split, reoffer, respond, use_hops, take_stock
 
     cdef enum class EventKind(uint8_t):
-        leg_dialed, leg_rang, leg_gave_early_media, leg_answered, leg_ended, hops_needed
+        leg_dialed, leg_rang, leg_gave_early_media, leg_answered
+        leg_renegotiated, leg_reoffer_failed, leg_ended, hops_needed
         register_received, message_seen, logged, stock_taken
 
     cdef enum class WireParty "quickcall::Party"(uint8_t):
@@ -39,6 +42,7 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
 
     cdef cppclass Command:
         CommandKind kind
+        cbool hold
         uint64_t leg, other
         int status
         string call_id, request_uri, to_uri, from_uri, next_hop
@@ -49,7 +53,7 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef cppclass Event:
         EventKind kind
         WireParty party
-        cbool sent
+        cbool sent, held
         int status, q850
         int64_t cseq
         double at
@@ -81,7 +85,7 @@ cdef extern from "stack.hpp" namespace "quickcall" nogil:
         cbool trace
         int log_level
         cbool accept_register
-        int t1_ms
+        int t1_ms, session_expires_s
         double shutdown_s
 
     cdef cppclass CppStack "quickcall::Stack":
@@ -131,6 +135,10 @@ cdef object to_python(const Event &event):
         return LegGaveEarlyMedia(event.leg, event.status, text(event.reason), text(event.codec), text(event.text))
     if event.kind == EventKind.leg_answered:
         return LegAnswered(event.leg, text(event.codec), text(event.reason), text(event.detail), text(event.text))
+    if event.kind == EventKind.leg_renegotiated:
+        return LegRenegotiated(event.leg, event.held, text(event.codec), text(event.text))
+    if event.kind == EventKind.leg_reoffer_failed:
+        return LegReofferFailed(event.leg, event.status, text(event.reason))
     if event.kind == EventKind.leg_ended:
         return LegEnded(
             event.leg, event.status, text(event.reason), PARTIES[<uint8_t>event.party], event.q850, text(event.detail)
@@ -193,6 +201,11 @@ cdef int to_native(object command, Command &native) except -1:
         native.kind = CommandKind.join if kind is Join else CommandKind.split
         native.leg = command.leg
         native.other = command.other
+    elif kind is Reoffer:
+        native.kind = CommandKind.reoffer
+        native.leg = command.leg
+        native.other = command.codec_of if command.codec_of is not None else 0
+        native.hold = command.hold
     elif kind is Respond:
         native.kind = CommandKind.respond
         native.leg = command.transaction
@@ -243,6 +256,7 @@ cdef class Stack:
         native.log_level = config.log_level
         native.accept_register = config.accept_register
         native.t1_ms = config.t1_ms
+        native.session_expires_s = config.session_expires_s
         native.shutdown_s = config.shutdown_s
         cdef CppStack *started
         with nogil:

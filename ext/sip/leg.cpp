@@ -4,24 +4,30 @@
 #include <pjsua-lib/pjsua_internal.h>
 
 #include "requests.hpp"
+#include "sdp.hpp"
 
 namespace quickcall {
 namespace {
 
 constexpr int max_provisionals = 32;  // 18x reported per leg: a peer that repeats them cannot fill the mailbox
 
-std::string sdp_text(const pjmedia_sdp_session *sdp) {
-    if (sdp == nullptr) return {};
-    char buffer[PJSUA2_MAX_SDP_BUF_LEN];
-    const int size = pjmedia_sdp_print(sdp, buffer, sizeof buffer);
-    return size > 0 ? std::string(buffer, static_cast<std::size_t>(size)) : std::string();
-}
-
 // The message that caused a change of state, nullptr when a timer, the transport or we ourselves did.
 pjsip_msg *received(const pjsip_event *event) {
     if (event == nullptr || event->type != PJSIP_EVENT_TSX_STATE) return nullptr;
     if (event->body.tsx_state.type != PJSIP_EVENT_RX_MSG) return nullptr;
     return event->body.tsx_state.src.rdata->msg_info.msg;
+}
+
+bool is_our_bye(const pjsip_event *event) {
+    const auto *transaction = event->body.tsx_state.tsx;
+    return transaction->role == PJSIP_ROLE_UAC && transaction->method.id == PJSIP_BYE_METHOD;
+}
+
+// An INVITE of the peer that we answered with 200 and that waited for its ACK in vain.
+bool is_unacknowledged(const pjsip_transaction &transaction) {
+    return transaction.role == PJSIP_ROLE_UAS && transaction.method.id == PJSIP_INVITE_METHOD &&
+           transaction.state == PJSIP_TSX_STATE_TERMINATED && transaction.status_code == PJSIP_SC_TSX_TIMEOUT &&
+           transaction.last_tx != nullptr && transaction.last_tx->msg->line.status.code / 100 == 2;
 }
 
 bool has_sdp(const pjsip_msg *message) {
@@ -41,7 +47,7 @@ std::string agent_of(const pjsip_msg *message) {
 }  // namespace
 
 Leg::Leg(LegOwner &owner, pj::Account &account, Command &&command)
-    : pj::Call(account), owner_(owner), acc_id_(account.getId()), command_(std::move(command)) {}
+    : pj::Call(account), owner_(owner), acc_id_(account.getId()), command_(std::move(command)), offers_(*this) {}
 
 Leg::~Leg() {
     if (media_ != nullptr) media_->observer = nullptr;
@@ -149,25 +155,56 @@ void Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
 // pjsua would accept a REFER and place the call it names by itself: a phone could dial anywhere, unseen.
 void Leg::onCallTransferRequest(pj::OnCallTransferRequestParam &prm) { prm.statusCode = PJSIP_SC_DECLINE; }
 
-void Leg::on_media_started(const pjmedia_sdp_session *remote, unsigned index) {
-    codec_ = first_codec(remote, index);
+void Leg::on_media_started(const MediaTerms &terms, const pjmedia_sdp_session *remote) {
+    const bool first = terms_.codec.empty();
+    const bool changed = terms != terms_;
+    terms_ = terms;
     remote_sdp_ = sdp_text(remote);
-    // A later re-INVITE of either side keeps to what was agreed: the joined leg cannot follow a change.
-    if (media_ != nullptr && !codec_.empty()) media_->codecs = {codec_};
-    const auto *session = pjsip_dlg_get_inv_session(dialog_);
-    if (hanging_up_ || session->state != PJSIP_INV_STATE_EARLY || provisionals_ > max_provisionals) return;
-    Event early = event(EventKind::leg_gave_early_media);
-    early.status = early_status_;
-    early.reason = early_reason_;
-    early.codec = codec_;
-    early.text = remote_sdp_;
-    owner_.mailbox().post(std::move(early));
+    offers_.on_agreed();
+    if (hanging_up_) return;
+    if (answered_) {
+        if (changed) report_media(EventKind::leg_renegotiated);
+    } else if (first && pjsip_dlg_get_inv_session(dialog_)->state <= PJSIP_INV_STATE_EARLY) {
+        report_media(EventKind::leg_gave_early_media);
+    }
+}
+
+void Leg::report_media(EventKind kind) {
+    Event media = event(kind);
+    if (const auto *invite = pjsip_dlg_get_inv_session(dialog_)->invite_tsx; invite != nullptr) {
+        media.status = invite->status_code;
+        media.reason = text_of(invite->status_text);
+    }
+    media.held = terms_.held;
+    media.codec = terms_.codec;
+    media.text = remote_sdp_;
+    if (owner_.mailbox().congested()) {
+        owner_.mailbox().post_droppable(std::move(media));  // a peer may offer as often as it likes
+    } else {
+        owner_.mailbox().post(std::move(media));
+    }
+}
+
+bool Leg::is_joined() const { return media_ != nullptr && owner_.relay().joined(media_->port); }
+
+void Leg::reoffer(bool hold, const std::string &codec) {
+    if (hanging_up_ || dialing_) return;
+    if (!answered_) return on_reoffer_failed(0, "the leg is not answered");
+    offers_.want(pjsip_dlg_get_inv_session(dialog_), hold, codec);
+}
+
+void Leg::on_reoffer_failed(int status, const std::string &reason) {
+    if (hanging_up_) return;
+    Event failed = event(EventKind::leg_reoffer_failed);
+    failed.status = status;
+    failed.reason = reason;
+    owner_.mailbox().post(std::move(failed));
 }
 
 void Leg::on_state(pjsip_inv_session *session, const pjsip_event *event) {
     if (session->state == PJSIP_INV_STATE_DISCONNECTED) return on_end(session, event);
     if (hanging_up_) return;  // 200 crossed our CANCEL: pjsip acknowledges it and says BYE
-    const auto *message = received(event);
+    auto *message = received(event);
     switch (session->state) {
     case PJSIP_INV_STATE_EARLY:
         if (message != nullptr) on_provisional(message);
@@ -184,22 +221,47 @@ void Leg::on_state(pjsip_inv_session *session, const pjsip_event *event) {
     }
 }
 
-void Leg::on_provisional(const pjsip_msg *message) {
+void Leg::on_transaction(pjsip_inv_session *session, const pjsip_event *event) {
+    auto *transaction = event->body.tsx_state.tsx;
+    if (is_our_bye(event) && transaction->state < PJSIP_TSX_STATE_COMPLETED) {
+        pjsip_timer_end_session(session);  // or it would send a second BYE
+    }
+    if (hanging_up_) return;
+    if (is_unacknowledged(*transaction)) return give_up(session);
+    auto *message = received(event);
+    if (session->state == PJSIP_INV_STATE_CALLING && transaction->state == PJSIP_TSX_STATE_PROCEEDING &&
+        message != nullptr && message->line.status.code > 100 && !has_sdp(message)) {
+        return on_provisional(message);  // it has no To tag and made no dialog: pjsip reports no state for it
+    }
+    offers_.on_transaction(session, transaction);
+}
+
+// The ACK to a 200 never came (RFC 3261 13.3.1.4, 14.2): the leg ends as soon as the BYE is answered.
+void Leg::give_up(pjsip_inv_session *session) {
+    const pj_str_t reason = pj_str(const_cast<char *>("No ACK"));
+    pjsip_tx_data *bye = nullptr;
+    const auto status = pjsip_inv_end_session(session, PJSIP_SC_REQUEST_TIMEOUT, &reason, &bye);
+    if (status == PJ_SUCCESS && bye != nullptr) pjsip_inv_send_msg(session, bye);
+}
+
+void Leg::on_provisional(pjsip_msg *message) {
     if (++provisionals_ > max_provisionals) return;
-    early_status_ = message->line.status.code;
-    early_reason_ = text_of(message->line.status.reason);
-    // pjsip negotiates the first SDP right after this call: `on_media_started` reports it then.
-    if (has_sdp(message) && codec_.empty()) return;
+    if (has_sdp(message)) {
+        // pjsip negotiates the first SDP right after this call: `on_media_started` reports it then.
+        if (terms_.codec.empty()) return;
+        // It is the answer, and a later one in another 18x is none (RFC 3261 13.2.1). pjsip would take it.
+        message->body = nullptr;
+    }
     Event rang = event(EventKind::leg_rang);
-    rang.status = early_status_;
-    rang.reason = early_reason_;
+    rang.status = message->line.status.code;
+    rang.reason = text_of(message->line.status.reason);
     owner_.mailbox().post(std::move(rang));
 }
 
 void Leg::on_answer(const pjsip_inv_session *session) {
     answered_ = true;
     Event up = event(EventKind::leg_answered);
-    up.codec = codec_;
+    up.codec = terms_.codec;
     up.reason = text_of(session->dlg->remote.info->tag);
     up.detail = user_agent_;
     up.text = remote_sdp_;
@@ -215,6 +277,10 @@ void Leg::on_end(const pjsip_inv_session *session, const pjsip_event *event) {
         party = Party::local;
     } else if (message == nullptr) {
         party = Party::timeout;  // a timer or the transport: pjsip makes up 408 and 503
+    } else if (answered_ && is_our_bye(event)) {
+        // pjsip gave the dialog up: no refresh of the session came (RFC 4028 10), or a request was answered
+        // by 408, 481 or not at all (RFC 3261 12.2.1.2).
+        return finish(Party::timeout, status, text, 0);
     } else if (!answered_ && message->line.status.code / 100 == 2) {
         // RFC 3261 13.2.1: the answer must carry an SDP we can use; pjsip has sent ACK and BYE.
         return finish(party, PJSIP_SC_NOT_ACCEPTABLE_HERE, "200 without a usable SDP: " + text, 0);
@@ -225,6 +291,7 @@ void Leg::on_end(const pjsip_inv_session *session, const pjsip_event *event) {
 void Leg::hang_up(const std::string &reason) {
     if (hanging_up_) return;
     hanging_up_ = true;
+    offers_.stop();
     if (!reason.empty()) owner_.set_reason(text_of(dialog_->local.info->tag), reason);
     pjsua_call_hangup(getId(), 0, nullptr, nullptr);  // may end the leg, and with it this, at once
 }
@@ -237,6 +304,7 @@ void Leg::force_end() {
 void Leg::finish(Party party, int status, const std::string &text, int q850, const std::string &warning) {
     if (ended_) return;
     ended_ = true;
+    offers_.stop();
     if (dialog_ != nullptr) {
         dialog_->mod_data[owner_.module_id()] = nullptr;
         owner_.set_reason(text_of(dialog_->local.info->tag), {});

@@ -7,6 +7,7 @@
 
 #include "mailbox.hpp"
 #include "media_transport.hpp"
+#include "offers.hpp"
 #include "relay.hpp"
 #include "wire.hpp"
 
@@ -32,7 +33,7 @@ protected:
 
 // Lives from Dial to LegEnded. pjsua reports a call as gone as soon as we ask for it to be hung up, long before
 // the peer knows; so the states come from pjsip's INVITE session, see pjsua_hooks.hpp.
-class Leg final : public pj::Call, public MediaObserver {
+class Leg final : public pj::Call, public MediaObserver, private OfferOwner {
 public:
     Leg(LegOwner &owner, pj::Account &account, Command &&command);
     ~Leg();
@@ -40,22 +41,33 @@ public:
     // Each of these may end the leg, and with it delete this, before it returns.
     void dial();
     void hang_up(const std::string &reason);
+    // `codec` empty: what the leg uses.
+    void reoffer(bool hold, const std::string &codec);
     void on_state(pjsip_inv_session *session, const pjsip_event *event);
+    void on_transaction(pjsip_inv_session *session, const pjsip_event *event);
     void force_end();
 
-    const std::string &codec() const { return codec_; }
+    const std::string &codec() const { return terms_.codec; }
+    Offers &offers() { return offers_; }
     MediaPort *port() const { return media_ != nullptr ? media_->port : nullptr; }
 
     void onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) override;
     void onCallTransferRequest(pj::OnCallTransferRequestParam &prm) override;
-    void on_media_started(const pjmedia_sdp_session *remote, unsigned index) override;
+    void on_media_started(const MediaTerms &terms, const pjmedia_sdp_session *remote) override;
     void on_media_closed() override { media_ = nullptr; }
 
 private:
+    MediaTransport *media() override { return media_; }
+    const MediaTerms &terms() const override { return terms_; }
+    bool is_joined() const override;
+    void on_reoffer_failed(int status, const std::string &reason) override;
+
     Event event(EventKind kind) const;
     std::string contact() const;
     void prepare_dialog(pjsip_dialog *dialog);
-    void on_provisional(const pjsip_msg *message);
+    void on_provisional(pjsip_msg *message);
+    void report_media(EventKind kind);
+    void give_up(pjsip_inv_session *session);
     void on_answer(const pjsip_inv_session *session);
     void on_end(const pjsip_inv_session *session, const pjsip_event *event);
     void finish(Party party, int status, const std::string &text, int q850, const std::string &warning = {});
@@ -72,9 +84,8 @@ private:
     bool answered_ = false;
     bool ended_ = false;
     int provisionals_ = 0;
-    int early_status_ = 0;
-    std::string early_reason_;
-    std::string codec_;
+    MediaTerms terms_;
+    Offers offers_;
     std::string remote_sdp_;
     std::string user_agent_;
 };

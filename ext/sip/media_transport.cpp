@@ -1,75 +1,14 @@
 #include "media_transport.hpp"
 
 #include <pjlib.h>
-#include <strings.h>
+#include <utility>
 
-#include <algorithm>
-#include <string_view>
+#include "sdp.hpp"
 
 namespace quickcall {
 namespace {
 
 MediaTransport &self(pjmedia_transport *tp) { return *reinterpret_cast<MediaTransport *>(tp); }
-
-std::string_view view(const pj_str_t &text) {
-    return {text.ptr, static_cast<std::size_t>(std::max<pj_ssize_t>(text.slen, 0))};
-}
-
-// `NAME/RATE` of a format: from its rtpmap, or from the static table of RFC 3551.
-std::string codec_name(const pjmedia_sdp_media *media, const pj_str_t &format) {
-    const auto *attribute = pjmedia_sdp_media_find_attr2(media, "rtpmap", &format);
-    pjmedia_sdp_rtpmap map;
-    if (attribute != nullptr && pjmedia_sdp_attr_get_rtpmap(attribute, &map) == PJ_SUCCESS) {
-        return std::string(view(map.enc_name)) + "/" + std::to_string(map.clock_rate);
-    }
-    const auto payload = view(format);
-    if (payload == "0") return "PCMU/8000";
-    if (payload == "8") return "PCMA/8000";
-    if (payload == "9") return "G722/8000";
-    return {};
-}
-
-// A codec is named with or without its clock rate, in any case.
-bool names(const std::string &wanted, const std::string &codec) {
-    if (::strcasecmp(wanted.c_str(), codec.c_str()) == 0) return true;
-    const auto slash = codec.find('/');
-    return wanted.size() == slash && ::strncasecmp(wanted.c_str(), codec.c_str(), slash) == 0;
-}
-
-bool is_event(const std::string &codec) { return ::strncasecmp(codec.c_str(), "telephone-event", 15) == 0; }
-
-// Keeps the wanted codecs in the wanted order, then telephone-event.
-// Attributes of formats that are left out go with them (RFC 4566 6, rtpmap and fmtp name a format).
-void choose_codecs(pjmedia_sdp_media *media, const std::vector<std::string> &wanted) {
-    std::vector<pj_str_t> kept;
-    for (const auto &want : wanted) {
-        for (unsigned i = 0; i < media->desc.fmt_count; ++i) {
-            if (names(want, codec_name(media, media->desc.fmt[i]))) kept.push_back(media->desc.fmt[i]);
-        }
-    }
-    if (kept.empty()) return;  // nothing of the list exists here: the whole offer is better than none
-    for (unsigned i = 0; i < media->desc.fmt_count; ++i) {
-        if (is_event(codec_name(media, media->desc.fmt[i]))) kept.push_back(media->desc.fmt[i]);
-    }
-    for (unsigned i = 0; i < media->attr_count;) {
-        const auto *attribute = media->attr[i];
-        const auto name = view(attribute->name);
-        bool keep = name != "rtpmap" && name != "fmtp";
-        for (const auto &format : kept) {
-            const auto value = view(attribute->value);
-            const auto payload = view(format);
-            keep = keep || (value.substr(0, payload.size()) == payload && value.size() > payload.size() &&
-                            value[payload.size()] == ' ');
-        }
-        if (keep) {
-            ++i;
-        } else {
-            pj_array_erase(media->attr, sizeof(media->attr[0]), media->attr_count--, i);
-        }
-    }
-    media->desc.fmt_count = 0;
-    for (const auto &format : kept) media->desc.fmt[media->desc.fmt_count++] = format;
-}
 
 pj_status_t get_info(pjmedia_transport *tp, pjmedia_transport_info *info) {
     const auto &relay = *self(tp).relay;
@@ -100,7 +39,8 @@ pj_status_t media_stop(pjmedia_transport *) { return PJ_SUCCESS; }
 
 pj_status_t encode_sdp(pjmedia_transport *tp, pj_pool_t *, pjmedia_sdp_session *local,
                        const pjmedia_sdp_session *, unsigned index) {
-    if (!self(tp).codecs.empty()) choose_codecs(local->media[index], self(tp).codecs);
+    const auto &transport = self(tp);
+    if (!transport.codecs.empty()) choose_codecs(local->media[index], transport.codecs, transport.other_codecs);
     return PJ_SUCCESS;
 }
 
@@ -113,16 +53,27 @@ bool set_address(pj_sockaddr &address, int family, const pj_str_t &host, unsigne
     return true;
 }
 
+int family_of(const MediaTransport &transport) {
+    return transport.relay->local().ss_family == AF_INET6 ? pj_AF_INET6() : pj_AF_INET();
+}
+
+bool rtp_address(const MediaTransport &transport, const pjmedia_sdp_session *sdp, unsigned index, pj_sockaddr &rtp) {
+    const auto *media = sdp->media[index];
+    const auto *connection = media->conn != nullptr ? media->conn : sdp->conn;
+    return connection != nullptr && set_address(rtp, family_of(transport), connection->addr, media->desc.port);
+}
+
 // RTCP goes to the port after RTP unless `a=rtcp` says otherwise (RFC 3605).
-pj_status_t media_start(pjmedia_transport *tp, pj_pool_t *, const pjmedia_sdp_session *,
+pj_status_t media_start(pjmedia_transport *tp, pj_pool_t *, const pjmedia_sdp_session *local,
                         const pjmedia_sdp_session *remote, unsigned index) {
     auto &transport = self(tp);
     const auto *media = remote->media[index];
-    const auto *connection = media->conn != nullptr ? media->conn : remote->conn;
-    if (connection == nullptr) return PJMEDIA_SDP_EMISSINGCONN;
-    const int family = transport.relay->local().ss_family == AF_INET6 ? pj_AF_INET6() : pj_AF_INET();
+    const int family = family_of(transport);
     pj_sockaddr rtp;
-    if (!set_address(rtp, family, connection->addr, media->desc.port)) return PJMEDIA_SDP_EINCONN;
+    if (!rtp_address(transport, remote, index, rtp)) {
+        // Whoever talks already goes on as before: pjsua would close the transport.
+        return transport.started ? PJ_SUCCESS : PJMEDIA_SDP_EINCONN;
+    }
     pj_sockaddr rtcp = rtp;
     pj_sockaddr_set_port(&rtcp, static_cast<pj_uint16_t>(media->desc.port + 1));
     if (const auto *attribute = pjmedia_sdp_media_find_attr2(media, "rtcp", nullptr)) {
@@ -133,10 +84,16 @@ pj_status_t media_start(pjmedia_transport *tp, pj_pool_t *, const pjmedia_sdp_se
             }
         }
     }
+    const auto *ours = local->media[index];
+    transport.relay->set_direction(transport.port, sends(ours), receives(ours));
     transport.relay->set_remote(transport.port, reinterpret_cast<const sockaddr *>(&rtp),
                                 reinterpret_cast<const sockaddr *>(&rtcp),
                                 static_cast<socklen_t>(pj_sockaddr_get_len(&rtp)));
-    if (transport.observer != nullptr) transport.observer->on_media_started(remote, index);
+    transport.started = true;
+    char address[PJ_INET6_ADDRSTRLEN + 10];
+    const MediaTerms terms{first_codec(ours), !receives(media),
+                           pj_sockaddr_print(&rtp, address, sizeof address, 3)};
+    if (transport.observer != nullptr) transport.observer->on_media_started(terms, remote);
     return PJ_SUCCESS;
 }
 
@@ -162,6 +119,11 @@ pjmedia_transport_op operations{
 
 }  // namespace
 
+bool can_reach(const MediaTransport &transport, const pjmedia_sdp_session *sdp, unsigned index) {
+    pj_sockaddr rtp;
+    return rtp_address(transport, sdp, index, rtp);
+}
+
 MediaTransport *create_media_transport(Relay &relay, pjmedia_transport *base, MediaObserver &observer,
                                        std::vector<std::string> codecs) {
     auto *port = relay.acquire();
@@ -182,11 +144,6 @@ MediaTransport *create_media_transport(Relay &relay, pjmedia_transport *base, Me
     transport->observer = &observer;
     transport->codecs = std::move(codecs);
     return transport;
-}
-
-std::string first_codec(const pjmedia_sdp_session *sdp, unsigned index) {
-    if (index >= sdp->media_count || sdp->media[index]->desc.fmt_count == 0) return {};
-    return codec_name(sdp->media[index], sdp->media[index]->desc.fmt[0]);
 }
 
 }  // namespace quickcall

@@ -11,10 +11,18 @@
 
 namespace quickcall {
 
+// What an offer and its answer settled.
+struct MediaTerms {
+    std::string codec;    // `PCMU/8000`, empty when it cannot be told
+    bool held = false;    // the peer takes no media: it sends only, or nothing (RFC 3264 8.4)
+    std::string address;  // `ip:port` of the peer's RTP
+    bool operator==(const MediaTerms &) const = default;
+};
+
 // What a leg learns from its media transport. Called on the SIP thread.
 class MediaObserver {
 public:
-    virtual void on_media_started(const pjmedia_sdp_session *remote, unsigned index) = 0;
+    virtual void on_media_started(const MediaTerms &terms, const pjmedia_sdp_session *remote) = 0;
     virtual void on_media_closed() = 0;
 
 protected:
@@ -27,14 +35,16 @@ struct MediaTransport {
     Relay *relay = nullptr;
     MediaPort *port = nullptr;
     MediaObserver *observer = nullptr;      // reset to nullptr when the leg goes first
+    bool started = false;                   // an offer and an answer have been agreed on
     std::vector<std::string> codecs;        // `NAME/RATE` in the order to offer, empty: as pjsua made it
+    bool other_codecs = false;              // the codecs not in that list follow
 };
 
 // Wraps `base` (taken over, closed with the result). Returns nullptr when no port is left; `base` is closed then.
 MediaTransport *create_media_transport(Relay &relay, pjmedia_transport *base, MediaObserver &observer,
                                        std::vector<std::string> codecs);
 
-// `PCMU/8000` of the first format of a media line, empty when it cannot be told.
-std::string first_codec(const pjmedia_sdp_session *sdp, unsigned index);
+// True when the description names an address that packets can be sent to from here, or none to hold.
+bool can_reach(const MediaTransport &transport, const pjmedia_sdp_session *sdp, unsigned index);
 
 }  // namespace quickcall

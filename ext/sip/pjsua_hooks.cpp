@@ -6,14 +6,21 @@
 namespace quickcall {
 namespace {
 
-SessionObserver ours = nullptr;
-SessionObserver pjsuas = nullptr;
+SessionObserver ours;
+pjsip_inv_callback pjsuas{};
+
+void on_transaction(pjsip_inv_session *session, pjsip_transaction *transaction, pjsip_event *event) {
+    pjsuas.on_tsx_state_changed(session, transaction, event);
+    ours.on_transaction(session, event);
+}
+
+void on_offer(pjsip_inv_session *session, pjsip_inv_on_rx_offer_cb_param *) { ours.on_offer(session); }
 
 }  // namespace
 
-void observe_sessions(SessionObserver observer) { ours = observer; }
+void observe_sessions(const SessionObserver &observer) { ours = observer; }
 
-void pass_to_pjsua(pjsip_inv_session *session, pjsip_event *event) { pjsuas(session, event); }
+void pass_to_pjsua(pjsip_inv_session *session, pjsip_event *event) { pjsuas.on_state_changed(session, event); }
 
 void send_waiting_bye(pjsip_inv_session *session) {
     auto *bye = session->pending_bye;
@@ -30,8 +37,11 @@ pj_status_t __real_pjsip_inv_usage_init(pjsip_endpoint *endpoint, const pjsip_in
 // pjsip calls one set of session callbacks, pjsua's. Ours is put in front when pjsua registers them.
 pj_status_t __wrap_pjsip_inv_usage_init(pjsip_endpoint *endpoint, const pjsip_inv_callback *callbacks) {
     pjsip_inv_callback both = *callbacks;
-    quickcall::pjsuas = callbacks->on_state_changed;
-    both.on_state_changed = quickcall::ours;
+    quickcall::pjsuas = *callbacks;
+    both.on_state_changed = quickcall::ours.on_state;
+    both.on_tsx_state_changed = &quickcall::on_transaction;
+    both.on_rx_offer2 = &quickcall::on_offer;
+    both.on_create_offer = quickcall::ours.make_offer;
     return __real_pjsip_inv_usage_init(endpoint, &both);
 }
 

@@ -5,11 +5,22 @@
 
 namespace quickcall {
 
-using SessionObserver = void (*)(pjsip_inv_session *session, pjsip_event *event);
+// What pjsip's INVITE sessions tell. Every member is set.
+struct SessionObserver {
+    // The session changed state. Called before pjsua, which frees its call slot at the end of a session: the
+    // observer calls `pass_to_pjsua` itself.
+    void (*on_state)(pjsip_inv_session *session, pjsip_event *event) = nullptr;
+    // A transaction of the session changed state (the event says which); pjsip and pjsua have acted on it.
+    void (*on_transaction)(pjsip_inv_session *session, pjsip_event *event) = nullptr;
+    // The peer offers: answer by `pjsip_inv_set_sdp_answer`, or the offer is refused with 488. Instead of pjsua.
+    void (*on_offer)(pjsip_inv_session *session) = nullptr;
+    // The peer wants an offer (a re-INVITE without SDP). Instead of pjsua.
+    void (*make_offer)(pjsip_inv_session *session, pjmedia_sdp_session **offer) = nullptr;
+};
 
-// Has `observer` called on every change of state of every INVITE session, before pjsua: at the end of a
-// session pjsua frees its call slot. The observer calls `pass_to_pjsua` itself. Set it before pjsua_init.
-void observe_sessions(SessionObserver observer);
+// Set it before pjsua_init.
+void observe_sessions(const SessionObserver &observer);
+
 void pass_to_pjsua(pjsip_inv_session *session, pjsip_event *event);
 
 // Sends the BYE that waits in a session for the ACK, if there is one; call it when the session is confirmed.

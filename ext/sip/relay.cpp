@@ -132,6 +132,7 @@ void Relay::release(MediaPort *port) {
     if (port->peer != nullptr) port->peer->peer = nullptr;
     port->peer = nullptr;
     port->in_use = false;
+    port->to_peer = port->from_peer = true;
     port->remote[0].ss_family = port->remote[1].ss_family = 0;
     port->released_at = std::chrono::steady_clock::now();
     idle_.push_back(port);
@@ -145,6 +146,12 @@ void Relay::set_remote(MediaPort *port, const sockaddr *rtp, const sockaddr *rtc
     if (unspecified(port->remote[0])) {  // hold in the manner of RFC 2543: send nothing
         port->remote[0].ss_family = port->remote[1].ss_family = 0;
     }
+}
+
+void Relay::set_direction(MediaPort *port, bool to_peer, bool from_peer) {
+    std::lock_guard lock(mutex_);
+    port->to_peer = to_peer;
+    port->from_peer = from_peer;
 }
 
 void Relay::join(MediaPort *one, MediaPort *other) {
@@ -162,6 +169,11 @@ void Relay::split(MediaPort *port) {
     port->peer = nullptr;
 }
 
+bool Relay::joined(MediaPort *port) {
+    std::lock_guard lock(mutex_);
+    return port->peer != nullptr;
+}
+
 void Relay::forward(MediaPort &port, int which) {
     char packet[max_datagram];
     for (int i = 0; i < burst; ++i) {
@@ -177,6 +189,7 @@ void Relay::forward(MediaPort &port, int which) {
         port_of(remote) = port_of(source);
         MediaPort *peer = port.peer;
         if (peer == nullptr || peer->remote[which].ss_family == 0) continue;
+        if (which == 0 && !(port.from_peer && peer->to_peer)) continue;  // RTCP goes on (RFC 3264 5.1)
         if (::sendto(peer->fd[which], packet, static_cast<std::size_t>(size), 0,
                      reinterpret_cast<sockaddr *>(&peer->remote[which]), length_of(peer->remote[which])) == size) {
             packets_.fetch_add(1, std::memory_order_relaxed);

@@ -24,6 +24,8 @@ struct MediaPort {
     bool in_use = false;
     MediaPort *peer = nullptr;                 // guarded by Relay::mutex_
     sockaddr_storage remote[2] = {};           // ss_family 0: not known yet
+    bool to_peer = true;                       // media may be sent to the peer
+    bool from_peer = true;                     // media of the peer is passed on
     std::chrono::steady_clock::time_point released_at{};
 };
 
@@ -41,8 +43,11 @@ public:
 
     // Where this leg wants its media. Only packets from these addresses are relayed.
     void set_remote(MediaPort *port, const sockaddr *rtp, const sockaddr *rtcp, socklen_t length);
+    // Which ways packets may go, as offer and answer say (RFC 3264 5.1): held media stop.
+    void set_direction(MediaPort *port, bool to_peer, bool from_peer);
     void join(MediaPort *one, MediaPort *other);
     void split(MediaPort *port);
+    bool joined(MediaPort *port);
 
     const sockaddr_storage &local() const { return local_; }
     std::uint32_t in_use() const { return in_use_.load(std::memory_order_relaxed); }

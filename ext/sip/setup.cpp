@@ -8,6 +8,8 @@
 // The callback table that pjsua2 fills is pjsua's own state. 2.17 is pinned and checked at import.
 #include <pjsua-lib/pjsua_internal.h>
 
+#include "sdp.hpp"
+
 namespace quickcall {
 namespace {
 
@@ -19,6 +21,15 @@ pjsip_transport_type_e transport_type(const ListenerConfig &listener) {
     if (listener.transport == "tcp") return static_cast<pjsip_transport_type_e>(PJSIP_TRANSPORT_TCP + v6);
     if (listener.transport == "tls") return static_cast<pjsip_transport_type_e>(PJSIP_TRANSPORT_TLS + v6);
     throw std::runtime_error("listeners: transport '" + listener.transport + "' is not udp, tcp or tls");
+}
+
+// Inside dialogs only, where a description is acted on. pjsip keeps what was parsed with the message.
+pj_bool_t spell_out(pjsip_rx_data *rdata) {
+    const auto *message = rdata->msg_info.msg;
+    if (message->body == nullptr || rdata->msg_info.to->tag.slen == 0) return PJ_FALSE;
+    const auto *info = pjsip_rdata_get_sdp_info(rdata);
+    if (info != nullptr && info->sdp != nullptr) spell_directions_out(rdata->tp_info.pool, info->sdp);
+    return PJ_FALSE;
 }
 
 }  // namespace
@@ -72,6 +83,23 @@ void choose_codecs(const std::vector<std::string> &names) {
         }
         if (!known) throw std::runtime_error("codecs: '" + wanted + "' is not built in");
     }
+}
+
+void spell_received_directions_out(pjsip_endpoint *endpoint) {
+    static char name[] = "mod-quickcall-sdp";
+    static pjsip_module module;
+    module = {};
+    module.name = pj_str(name);
+    module.id = -1;
+    module.priority = PJSIP_MOD_PRIORITY_TSX_LAYER - 1;  // a response goes no further than its transaction
+    module.on_rx_request = module.on_rx_response = &spell_out;
+    pjsip_endpt_register_module(endpoint, &module);
+}
+
+void choose_answers() {
+    auto &rules = pjsip_cfg()->endpt;
+    rules.follow_early_media_fork = PJ_FALSE;
+    rules.accept_multiple_sdp_answers = PJ_TRUE;
 }
 
 void clear_unused_callbacks() {

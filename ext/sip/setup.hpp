@@ -1,6 +1,8 @@
 // What the endpoint is told once, when it starts: listeners, codecs, callbacks. SIP thread only.
 #pragma once
 
+#include <pjsip.h>
+
 #include <string>
 #include <vector>
 
@@ -18,6 +20,13 @@ ListenerConfig listen(const StackConfig &config, const ListenerConfig &listener)
 
 // Switches off every codec but these, `NAME` or `NAME/RATE` in order of preference. Throws std::runtime_error.
 void choose_codecs(const std::vector<std::string> &names);
+
+// Has the directions of every description received spelled out before pjsip looks, see sdp.hpp.
+void spell_received_directions_out(pjsip_endpoint *endpoint);
+
+// Which SDP of several is the answer. Of forked early media the first stream stays, for the packets of two would be
+// mixed; a 200 has the last word, from whichever branch it comes, and also where it differs from its own 18x.
+void choose_answers();
 
 // pjsua2 copies whole messages and SDPs for callbacks that no Leg needs: call once after libInit.
 void clear_unused_callbacks();

@@ -26,6 +26,7 @@ namespace {
 
 constexpr std::size_t max_commands = 65536;
 constexpr std::size_t max_events = 65536;
+constexpr unsigned min_session_s = 90;  // RFC 4028 5
 constexpr unsigned poll_ms = 1000;    // upper bound only: commands, packets and timers wake the poll
 
 }  // namespace
@@ -64,7 +65,11 @@ public:
     void hang_up_all();
     void update_gauges();
     void shut_down();
+    static Leg *leg_of(const pjsip_inv_session *session);
     static void on_session_state(pjsip_inv_session *session, pjsip_event *event);
+    static void on_transaction(pjsip_inv_session *session, pjsip_event *event);
+    static void on_offer(pjsip_inv_session *session);
+    static void make_offer(pjsip_inv_session *session, pjmedia_sdp_session **offer);
     static pj_status_t on_leg_request(pjsip_tx_data *tdata);
 
     std::unique_ptr<pj::Endpoint> endpoint_;
@@ -149,7 +154,7 @@ void Stack::Impl::run(std::promise<void> started) {
 void Stack::Impl::open() {
     raise_descriptor_limit();
     instance_ = this;
-    observe_sessions(&Impl::on_session_state);
+    observe_sessions({&Impl::on_session_state, &Impl::on_transaction, &Impl::on_offer, &Impl::make_offer});
     start_endpoint();
     const auto t1 = static_cast<unsigned>(config_.t1_ms);
     pjsip_tsx_set_timers(t1, 8 * t1, 10 * t1, 64 * t1);
@@ -166,6 +171,7 @@ void Stack::Impl::open() {
     leg_module_.on_tx_request = &Impl::on_leg_request;
     pjsip_endpt_register_module(pjsua_get_pjsip_endpt(), &leg_module_);
     acknowledge_forked_answers(pjsua_get_pjsip_endpt());
+    spell_received_directions_out(pjsua_get_pjsip_endpt());
     endpoint_->libStart();
     add_account();
     names_ = std::make_unique<Names>(pjsua_get_pjsip_endpt(), mailbox_);
@@ -192,6 +198,7 @@ void Stack::Impl::start_endpoint() {
     config.logConfig.writer = new LogToMailbox(mailbox_);  // the endpoint deletes it
     endpoint_->libInit(config);
     clear_unused_callbacks();
+    choose_answers();
 }
 
 void Stack::Impl::add_account() {
@@ -203,6 +210,9 @@ void Stack::Impl::add_account() {
     config.mediaConfig.useLoopMedTp = true;  // ours replaces it, see create_media_transport
     config.mediaConfig.lockCodecEnabled = false;
     config.mediaConfig.srtpUse = PJMEDIA_SRTP_DISABLED;
+    config.callConfig.timerUse = config_.session_expires_s > 0 ? PJSUA_SIP_TIMER_ALWAYS : PJSUA_SIP_TIMER_INACTIVE;
+    config.callConfig.timerMinSESec = min_session_s;
+    config.callConfig.timerSessExpiresSec = std::max(static_cast<unsigned>(config_.session_expires_s), min_session_s);
     config.natConfig.iceEnabled = false;
     config.natConfig.sipStunUse = config.natConfig.mediaStunUse = PJSUA_STUN_USE_DISABLED;
     account_ = std::make_unique<pj::Account>();
@@ -234,6 +244,11 @@ void Stack::Impl::execute(Command &command) {
         return;
     case CommandKind::split:
         if (leg != legs_.end() && leg->second->port()) relay_->split(leg->second->port());
+        return;
+    case CommandKind::reoffer:
+        if (leg != legs_.end()) {
+            leg->second->reoffer(command.hold, other != legs_.end() ? other->second->codec() : std::string());
+        }
         return;
     case CommandKind::respond:
         requests_->respond(command);
@@ -307,11 +322,30 @@ void Stack::Impl::hang_up_all() {
     }
 }
 
+Leg *Stack::Impl::leg_of(const pjsip_inv_session *session) {
+    return instance_ != nullptr ? static_cast<Leg *>(session->dlg->mod_data[instance_->leg_module_.id]) : nullptr;
+}
+
 void Stack::Impl::on_session_state(pjsip_inv_session *session, pjsip_event *event) {
-    auto *leg = instance_ != nullptr ? static_cast<Leg *>(session->dlg->mod_data[instance_->leg_module_.id]) : nullptr;
+    auto *leg = leg_of(session);
     pass_to_pjsua(session, event);
     if (leg != nullptr) leg->on_state(session, event);
     if (session->state == PJSIP_INV_STATE_CONFIRMED) send_waiting_bye(session);
+}
+
+void Stack::Impl::on_transaction(pjsip_inv_session *session, pjsip_event *event) {
+    if (auto *leg = leg_of(session)) leg->on_transaction(session, event);
+}
+
+void Stack::Impl::on_offer(pjsip_inv_session *session) {
+    // What an answer changes must be told: not while nobody listens.
+    auto *leg = instance_ != nullptr && !instance_->mailbox_.congested() ? leg_of(session) : nullptr;
+    if (leg != nullptr) leg->offers().answer(session);
+}
+
+void Stack::Impl::make_offer(pjsip_inv_session *session, pjmedia_sdp_session **offer) {
+    auto *leg = leg_of(session);
+    *offer = leg != nullptr ? leg->offers().offer_all(session) : nullptr;
 }
 
 // pjsip may hold a CANCEL back until the first 1xx and then forgets the headers it was asked for: the Reason

@@ -12,12 +12,13 @@ namespace quickcall {
 using LegId = std::uint64_t;
 using Header = std::pair<std::string, std::string>;
 
-enum class CommandKind : std::uint8_t { dial, hang_up, join, split, respond, use_hops, take_stock };
+enum class CommandKind : std::uint8_t { dial, hang_up, join, split, reoffer, respond, use_hops, take_stock };
 
 struct Command {
     CommandKind kind{};
-    LegId leg = 0;                  // dial, hang_up, join, split; the transaction in respond, the query in use_hops
-    LegId other = 0;                // join, split: the other leg; dial: leg whose codec is offered, 0 none
+    bool hold = false;              // reoffer
+    LegId leg = 0;                  // dial, hang_up, join, split, reoffer; the transaction in respond, the query in use_hops
+    LegId other = 0;                // join, split: the other leg; dial, reoffer: leg whose codec is offered, 0 none
     int status = 0;                 // respond
     std::string call_id;            // dial
     std::string request_uri;        // dial
@@ -38,6 +39,8 @@ enum class EventKind : std::uint8_t {
     leg_rang,
     leg_gave_early_media,
     leg_answered,
+    leg_renegotiated,
+    leg_reoffer_failed,
     leg_ended,
     hops_needed,
     register_received,
@@ -53,6 +56,7 @@ struct Event {
     EventKind kind{};
     Party party = Party::remote;    // leg_ended
     bool sent = false;              // message_seen
+    bool held = false;              // leg_renegotiated
     int status = 0;                 // SIP status; logged: level; register_received: expires, -1 when absent
     int q850 = 0;                   // leg_ended
     std::int64_t cseq = 0;          // register_received
@@ -60,7 +64,7 @@ struct Event {
     LegId leg = 0;                  // leg events; the transaction of register_received, the query of hops_needed
     std::string reason;             // reason phrase; leg_answered: the peer's To tag
     std::string detail;             // leg_ended: warning; leg_answered, register_received: User-Agent
-    std::string codec;              // leg_gave_early_media, leg_answered
+    std::string codec;              // leg_gave_early_media, leg_answered, leg_renegotiated
     std::string text;               // SDP of leg events; message or log text
     std::string from;               // leg_dialed: our From tag; From URI; message_seen: source
     std::string to;                 // To URI; message_seen: destination

@@ -1,0 +1,76 @@
+// Offers and answers of one leg inside its dialog (RFC 3261 14, RFC 3264 8). SIP thread only.
+#pragma once
+
+#include <pjsip_ua.h>
+
+#include <optional>
+#include <string>
+
+#include "media_transport.hpp"
+
+namespace quickcall {
+
+// What the offers of a leg need of it.
+class OfferOwner {
+public:
+    // nullptr when its media are gone.
+    virtual MediaTransport *media() = 0;
+    // What was agreed on last.
+    virtual const MediaTerms &terms() const = 0;
+    // True while the packets of the leg go to another leg, which cannot follow a change of codec.
+    virtual bool is_joined() const = 0;
+    // A `Reoffer` came to nothing; `status` is 0 when nothing came from the wire.
+    virtual void on_reoffer_failed(int status, const std::string &reason) = 0;
+
+protected:
+    ~OfferOwner() = default;
+};
+
+// Our own offers go one at a time: one is under way, through all its tries, and the last of those that came
+// meanwhile waits. The peer's are answered at once; both keep the direction that we last agreed on with it.
+class Offers {
+public:
+    explicit Offers(OfferOwner &owner);
+    ~Offers();
+    Offers(const Offers &) = delete;
+    Offers &operator=(const Offers &) = delete;
+
+    // Sends a re-INVITE as soon as none is pending. `codec` empty: what the leg uses when it is sent.
+    void want(pjsip_inv_session *session, bool hold, const std::string &codec);
+    // Answers the offer the negotiator of the session holds, or leaves it unanswered: pjsip refuses it with 488.
+    void answer(pjsip_inv_session *session);
+    // Makes the offer of a 200 to a re-INVITE without SDP: the codec in use, then all others (RFC 3261 14.2).
+    pjmedia_sdp_session *offer_all(pjsip_inv_session *session);
+    // A transaction of the session changed state.
+    void on_transaction(pjsip_inv_session *session, pjsip_transaction *transaction);
+    // An offer and an answer have been agreed on.
+    void on_agreed() { agreed_ = true; }
+    // The leg is being hung up or gone: nothing more is sent.
+    void stop();
+
+private:
+    struct Reoffer {
+        bool hold = false;
+        std::string codec;
+    };
+
+    static void on_timer(pj_timer_heap_t *heap, pj_timer_entry *entry);
+    void next(pjsip_inv_session *session);
+    pj_status_t send(pjsip_inv_session *session);
+    void finish(pjsip_inv_session *session, const pjsip_transaction &transaction);
+    void fail(int status, const std::string &reason);
+    void wait(pjsip_inv_session *session, unsigned milliseconds);
+    pjmedia_sdp_session *make(pjsip_inv_session *session, const pjmedia_sdp_session *remote);
+
+    OfferOwner &owner_;
+    std::optional<Reoffer> current_, waiting_;
+    pjsip_transaction *transaction_ = nullptr;  // of `current_`, while the peer has it
+    bool sending_ = false;
+    bool agreed_ = false;
+    bool holding_ = false;  // we have the peer on hold
+    int tries_ = 0;
+    pj_timer_entry timer_{};
+    pjsip_inv_session *session_ = nullptr;  // while the timer runs
+};
+
+}  // namespace quickcall

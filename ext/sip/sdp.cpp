@@ -1,0 +1,152 @@
+#include "sdp.hpp"
+
+#include <pjlib.h>
+#include <strings.h>
+
+#include <algorithm>
+#include <string_view>
+
+namespace quickcall {
+namespace {
+
+constexpr std::size_t max_sdp = 4096;
+constexpr const char *directions[] = {"sendrecv", "sendonly", "recvonly", "inactive"};
+
+std::string_view view(const pj_str_t &text) {
+    return {text.ptr, static_cast<std::size_t>(std::max<pj_ssize_t>(text.slen, 0))};
+}
+
+// `NAME/RATE` of a format: from its rtpmap, or from the static table of RFC 3551.
+std::string codec_name(const pjmedia_sdp_media *media, const pj_str_t &format) {
+    const auto *attribute = pjmedia_sdp_media_find_attr2(media, "rtpmap", &format);
+    pjmedia_sdp_rtpmap map;
+    if (attribute != nullptr && pjmedia_sdp_attr_get_rtpmap(attribute, &map) == PJ_SUCCESS) {
+        return std::string(view(map.enc_name)) + "/" + std::to_string(map.clock_rate);
+    }
+    const auto payload = view(format);
+    if (payload == "0") return "PCMU/8000";
+    if (payload == "8") return "PCMA/8000";
+    if (payload == "9") return "G722/8000";
+    return {};
+}
+
+// A codec is named with or without its clock rate, in any case.
+bool names(const std::string &wanted, const std::string &codec) {
+    if (::strcasecmp(wanted.c_str(), codec.c_str()) == 0) return true;
+    const auto slash = codec.find('/');
+    return wanted.size() == slash && ::strncasecmp(wanted.c_str(), codec.c_str(), slash) == 0;
+}
+
+bool is_event(const std::string &codec) { return ::strncasecmp(codec.c_str(), "telephone-event", 15) == 0; }
+
+// Attributes of formats that are left out go with them (RFC 4566 6, rtpmap and fmtp name a format).
+void keep_formats(pjmedia_sdp_media *media, const std::vector<pj_str_t> &kept) {
+    for (unsigned i = 0; i < media->attr_count;) {
+        const auto *attribute = media->attr[i];
+        const auto name = view(attribute->name);
+        bool keep = name != "rtpmap" && name != "fmtp";
+        for (const auto &format : kept) {
+            const auto value = view(attribute->value);
+            const auto payload = view(format);
+            keep = keep || (value.substr(0, payload.size()) == payload && value.size() > payload.size() &&
+                            value[payload.size()] == ' ');
+        }
+        if (keep) {
+            ++i;
+        } else {
+            pj_array_erase(media->attr, sizeof(media->attr[0]), media->attr_count--, i);
+        }
+    }
+    media->desc.fmt_count = 0;
+    for (const auto &format : kept) media->desc.fmt[media->desc.fmt_count++] = format;
+}
+
+bool has(const pjmedia_sdp_media *media, const char *attribute) {
+    return pjmedia_sdp_media_find_attr2(media, attribute, nullptr) != nullptr;
+}
+
+bool has_no_address(const pjmedia_sdp_session *sdp, const pjmedia_sdp_media *media) {
+    const auto *connection = media->conn != nullptr ? media->conn : sdp->conn;
+    if (connection == nullptr) return false;
+    const auto address = view(connection->addr);
+    return address == "0.0.0.0" || address == "::" || address == "0";
+}
+
+}  // namespace
+
+std::string sdp_text(const pjmedia_sdp_session *sdp) {
+    if (sdp == nullptr) return {};
+    char buffer[max_sdp];
+    const int size = pjmedia_sdp_print(sdp, buffer, sizeof buffer);
+    return size > 0 ? std::string(buffer, static_cast<std::size_t>(size)) : std::string();
+}
+
+std::string first_codec(const pjmedia_sdp_media *media) {
+    for (unsigned i = 0; i < media->desc.fmt_count; ++i) {
+        auto codec = codec_name(media, media->desc.fmt[i]);
+        if (!codec.empty() && !is_event(codec)) return codec;
+    }
+    return {};
+}
+
+bool share_codec(const pjmedia_sdp_media *one, const pjmedia_sdp_media *other) {
+    for (unsigned i = 0; i < one->desc.fmt_count; ++i) {
+        const auto codec = codec_name(one, one->desc.fmt[i]);
+        if (codec.empty() || is_event(codec)) continue;
+        for (unsigned j = 0; j < other->desc.fmt_count; ++j) {
+            if (names(codec, codec_name(other, other->desc.fmt[j]))) return true;
+        }
+    }
+    return false;
+}
+
+void choose_codecs(pjmedia_sdp_media *media, const std::vector<std::string> &wanted, bool others) {
+    std::vector<pj_str_t> kept, rest, events;
+    for (const auto &want : wanted) {
+        for (unsigned i = 0; i < media->desc.fmt_count; ++i) {
+            if (names(want, codec_name(media, media->desc.fmt[i]))) kept.push_back(media->desc.fmt[i]);
+        }
+    }
+    if (kept.empty()) return;  // nothing of the list exists here: the whole offer is better than none
+    for (unsigned i = 0; i < media->desc.fmt_count; ++i) {
+        const auto &format = media->desc.fmt[i];
+        const auto same = [&](const pj_str_t &taken) { return view(taken) == view(format); };
+        if (std::any_of(kept.begin(), kept.end(), same)) continue;
+        if (is_event(codec_name(media, format))) {
+            events.push_back(format);
+        } else if (others) {
+            rest.push_back(format);
+        }
+    }
+    kept.insert(kept.end(), rest.begin(), rest.end());
+    kept.insert(kept.end(), events.begin(), events.end());
+    keep_formats(media, kept);
+}
+
+bool sends(const pjmedia_sdp_media *media) { return !has(media, "recvonly") && !has(media, "inactive"); }
+
+bool receives(const pjmedia_sdp_media *media) { return !has(media, "sendonly") && !has(media, "inactive"); }
+
+void set_direction(pj_pool_t *pool, pjmedia_sdp_media *media, const char *direction) {
+    for (const auto *old : directions) pjmedia_sdp_media_remove_all_attr(media, old);
+    pjmedia_sdp_media_add_attr(media, pjmedia_sdp_attr_create(pool, direction, nullptr));
+}
+
+void spell_directions_out(pj_pool_t *pool, pjmedia_sdp_session *sdp) {
+    const char *of_session = nullptr;
+    for (const auto *direction : directions) {
+        if (pjmedia_sdp_attr_find2(sdp->attr_count, sdp->attr, direction, nullptr) != nullptr) of_session = direction;
+    }
+    for (unsigned i = 0; i < sdp->media_count; ++i) {
+        auto *media = sdp->media[i];
+        const bool said = std::any_of(std::begin(directions), std::end(directions),
+                                      [&](const char *direction) { return has(media, direction); });
+        if (media->attr_count >= PJMEDIA_MAX_SDP_ATTR) continue;  // no room for another
+        if (of_session != nullptr && !said) set_direction(pool, media, of_session);
+        if (has_no_address(sdp, media) && receives(media)) {
+            set_direction(pool, media, sends(media) ? "sendonly" : "inactive");
+        }
+    }
+}
+
+}  // namespace quickcall

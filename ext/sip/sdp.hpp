@@ -1,0 +1,32 @@
+// Reading and changing session descriptions (RFC 4566, RFC 3264); knows nothing of calls.
+#pragma once
+
+#include <pjmedia.h>
+
+#include <string>
+#include <vector>
+
+namespace quickcall {
+
+std::string sdp_text(const pjmedia_sdp_session *sdp);
+
+// `NAME/RATE` of the first codec of a media line that is no telephone-event, empty when it cannot be told.
+std::string first_codec(const pjmedia_sdp_media *media);
+
+// True when both lines name a codec, telephone-event not counted.
+bool share_codec(const pjmedia_sdp_media *one, const pjmedia_sdp_media *other);
+
+// Keeps the wanted codecs (`NAME` or `NAME/RATE`) in the wanted order, then the `others` if so asked, then
+// telephone-event. A line that has none of the wanted ones stays as it is.
+void choose_codecs(pjmedia_sdp_media *media, const std::vector<std::string> &wanted, bool others);
+
+// The media direction as the one who wrote the line sees it (RFC 3264 5.1).
+bool sends(const pjmedia_sdp_media *media);
+bool receives(const pjmedia_sdp_media *media);
+void set_direction(pj_pool_t *pool, pjmedia_sdp_media *media, const char *direction);
+
+// Writes every spelling of a direction as an attribute of its media line, the one place where pjmedia looks: the
+// attribute of the session (RFC 4566 6), and an address of zeros, which is sent nothing (RFC 3264 8.4).
+void spell_directions_out(pj_pool_t *pool, pjmedia_sdp_session *sdp);
+
+}  // namespace quickcall
