@@ -72,8 +72,8 @@ class SipConfig:
     T4 = 10 T1,
     timers B, D, F and H = 64 T1. Shorter than 500 only on networks whose round trip is known."""
     session_expires_s: int = 1800
-    """Session interval asked for (RFC 4028 4), 90..86400 s; 0: no session timers, a peer that is gone
-    is then found only by its media. Refreshed at half of it, also when the peer knows no timers."""
+    """Session interval asked for (RFC 4028 4), 90..86400 s. Refreshed at half of it, also when the
+    peer knows no timers; a refresh that is not answered ends the leg. 0: no session timers."""
     shutdown_s: float = 4.0
     """How long `close` waits for legs to end before it destroys the stack."""
 

@@ -156,6 +156,16 @@ class Sipp:
         """Return the messages logged until now."""
         return read_messages(self._path / "messages.log")
 
+    async def has_sent(self, start: str, count: int = 1) -> None:
+        """Wait until SIPp has sent the `count`th message that begins like that. It tells nobody, so
+        look every 10 ms. Raises `SippError` when it does not.
+        """
+        deadline = asyncio.get_running_loop().time() + GUARD_S
+        while sum(m.sent and m.start_line.startswith(start) for m in self.messages_now()) < count:
+            if asyncio.get_running_loop().time() > deadline:
+                raise SippError(f"SIPp {self.scenario} never sent {start}")
+            await asyncio.sleep(0.01)
+
     @property
     def short_log(self) -> Path:
         """The -trace_shortmsg file, when `options` asks for it; gone after the `async with`

@@ -34,6 +34,12 @@ class SippMessage:
         return "" if word.startswith("SIP/") else word
 
     @property
+    def status(self) -> int:
+        """The status of a response, 0 for a request."""
+        words = self.start_line.split(" ")
+        return int(words[1]) if words[0].startswith("SIP/") else 0
+
+    @property
     def request_uri(self) -> str:
         """The Request-URI of a request."""
         return self.start_line.split(" ")[1]
