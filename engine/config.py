@@ -95,8 +95,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """SIP's estimate of a round trip, T1 of RFC 3261 17.1.1.1, milliseconds: a peer that says
     nothing is given up after 64 of them. Below 500 only on networks whose round trip is known."""
     session_expires_s: Annotated[int, Meta(ge=0, le=86400)] = 1800
-    """Session interval of RFC 4028, seconds: a peer is asked for a sign of life after half of it, and
-    the call ends when none comes; 90 or more, 0: never."""
+    """Session interval of RFC 4028, seconds: a peer is asked for a sign of life after half of it,
+    and the call ends when none comes; 90 or more, 0: never."""
     realm: _Text = ""
     """Realm of phones that were set up with nothing but the address of this engine: it stands in
     for the host of an AOR that is an IP address. Empty: the address is the realm."""

@@ -49,10 +49,9 @@ def version(message: SippMessage) -> tuple[int, int]:
 
 
 def direction(message: SippMessage) -> str:
-    """The direction of the audio stream of a description."""
-    return (
-        re.findall(r"^a=(sendrecv|sendonly|recvonly|inactive)", message.body, re.MULTILINE) or [""]
-    )[0]
+    """The direction of the audio stream of a description, empty when it has none."""
+    found = re.search(r"^a=(sendrecv|sendonly|recvonly|inactive)", message.body, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def media(**changes: str) -> Mapping[str, str]:

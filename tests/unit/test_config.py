@@ -70,6 +70,7 @@ def test_variables_of_the_client_commands_are_no_fields() -> None:
         ({"QUICKCALL_SIP_LISTENERS": "sctp:127.0.0.1:1"}, "sip_listeners", ("udp, tcp or tls",)),
         ({"QUICKCALL_SIP_LISTENERS": ""}, "sip_listeners", ("1 to 16",)),
         ({"QUICKCALL_SIP_LISTENERS": "tls:127.0.0.1:5061"}, "tls_certificate", ("PEM",)),
+        ({"QUICKCALL_SESSION_EXPIRES_S": "60"}, "session_expires_s", ("60", "90 to 86400")),
         ({"QUICKCALL_TRACE": "perhaps"}, "trace", ("true or false",)),
         ({"QUICKCALL_NODE": "a\r\nb"}, "node", ("control",)),
         ({"QUICKCALL_REGISTER_MIN_S": "700"}, "register_default_s", ("600", "700")),

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from engine.core.commands import Dial, HangUp, Join, Respond, SipCommand, Split
+from engine.core.commands import Dial, HangUp, Join, Reoffer, Respond, SipCommand, Split
 from engine.core.control import CallControl, CallSettings, Effects
 from engine.core.events import (
     DestinationResolved,
@@ -16,13 +16,25 @@ from engine.core.events import (
     LegEnded,
     LegGaveEarlyMedia,
     LegRang,
+    LegRenegotiated,
+    LegReofferFailed,
     Notice,
     OriginateEnded,
     RegisterReceived,
     StackEvent,
 )
 from engine.core.values import LegId, OriginateId, Party
-from engine.sip.loopback import Answer, Bye, Early, LoopbackSip, Refuse, Ring, Vanish
+from engine.sip.loopback import (
+    Answer,
+    Bye,
+    Early,
+    LoopbackSip,
+    Refuse,
+    RefuseOffers,
+    Renegotiate,
+    Ring,
+    Vanish,
+)
 from engine.sip.port import SipPort, StackBusy
 from tests.unit.core.rig import START, device, request
 
@@ -185,6 +197,35 @@ class Loop:
         for event in self.sip.drain():
             if isinstance(event, LegDialed | LegRang | LegGaveEarlyMedia | LegAnswered | LegEnded):
                 self.run(self.control.handle(event, START))
+
+
+def test_a_peer_holds_and_talks_again(sip: LoopbackSip) -> None:
+    sip.script("sip:bob@192.0.2.1", Answer())
+    sip.submit([dial(1)])
+    sip.drain()
+    sip.play("c1", Renegotiate(held=True), Renegotiate(held=True), Renegotiate())
+    held, talks = sip.drain()
+    assert isinstance(held, LegRenegotiated)
+    assert isinstance(talks, LegRenegotiated)
+    assert (held.held, talks.held) == (True, False)
+
+
+def test_a_peer_takes_an_offer_and_the_codec_of_another(sip: LoopbackSip) -> None:
+    sip.script("sip:bob@192.0.2.1", Answer())
+    sip.script("sip:eve@192.0.2.1", Answer(codec="PCMA/8000"))
+    sip.submit([dial(1), dial(2, "sip:eve@192.0.2.1")])
+    sip.drain()
+    sip.submit([Reoffer(LegId(1), hold=True), Reoffer(LegId(1), hold=False, codec_of=LegId(2))])
+    assert sip.drain() == [LegRenegotiated(LegId(1), False, "PCMA/8000", "v=0")]
+
+
+def test_a_peer_refuses_offers(sip: LoopbackSip) -> None:
+    sip.script("sip:bob@192.0.2.1", Ring())
+    sip.submit([dial(1), Reoffer(LegId(1), hold=True), Reoffer(LegId(9), hold=True)])
+    sip.play("c1", Answer(), RefuseOffers(488, "Not Acceptable Here"))
+    sip.submit([Reoffer(LegId(1), hold=True)])
+    failed = [event for event in sip.drain() if isinstance(event, LegReofferFailed)]
+    assert [event.sip_status for event in failed] == [0, 488]
 
 
 def test_a_call_over_the_loopback(sip: LoopbackSip) -> None:
