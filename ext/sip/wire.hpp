@@ -17,7 +17,7 @@ enum class CommandKind : std::uint8_t { dial, hang_up, join, split, reoffer, res
 struct Command {
     CommandKind kind{};
     bool hold = false;              // reoffer
-    LegId leg = 0;                  // dial, hang_up, join, split, reoffer; the transaction in respond, the query in use_hops
+    LegId leg = 0;                  // of most; the transaction in respond, the query in use_hops
     LegId other = 0;                // join, split: the other leg; dial, reoffer: leg whose codec is offered, 0 none
     int status = 0;                 // respond
     std::string call_id;            // dial
