@@ -95,8 +95,11 @@ class Registrar:
     def _register(self, event: RegisterReceived, now: float) -> Headers:
         request_host = _parsed(event.request_uri, "Request-URI").host
         to = _parsed(event.to_uri, "To")
-        if not to.user or not is_clean(to.user, _USER_LIMIT):
-            raise _RefusedError(400, "Bad User In To")
+        if not to.user:
+            raise _RefusedError(400, "No User In To")
+        if not is_clean(to.user, _USER_LIMIT):
+            # Well formed, yet nobody has such a name (RFC 3261 10.3 step 5; RFC 4475 3.1.1.4).
+            raise _RefusedError(404, "Not Found")
         if not event.call_id or not is_clean(event.call_id, _CALL_ID_LIMIT):
             raise _RefusedError(400, "Bad Call-ID")
         realm = self._realm(to.host)

@@ -1,5 +1,7 @@
 #include "requests.hpp"
 
+#include "request_checks.hpp"
+
 #include <algorithm>
 #include <cctype>
 #include <chrono>
@@ -121,9 +123,18 @@ void Requests::refuse(pjsip_rx_data *rdata, int status, const char *header, cons
 }
 
 pj_bool_t Requests::handle(pjsip_rx_data *rdata) {
-    switch (rdata->msg_info.msg->line.req.method.id) {
-    case PJSIP_ACK_METHOD:
+    const auto method = rdata->msg_info.msg->line.req.method.id;
+    if (method == PJSIP_ACK_METHOD) return PJ_TRUE;
+    if (is_malformed(rdata->msg_info.msg)) {
+        refuse(rdata, PJSIP_SC_BAD_REQUEST);
         return PJ_TRUE;
+    }
+    const auto lacking = unsupported_tags(rdata->msg_info.msg);
+    if (!lacking.empty() && method != PJSIP_CANCEL_METHOD) {
+        refuse(rdata, PJSIP_SC_BAD_EXTENSION, "Unsupported", lacking.c_str());
+        return PJ_TRUE;
+    }
+    switch (method) {
     case PJSIP_OPTIONS_METHOD:
         refuse(rdata, refusing_ ? PJSIP_SC_SERVICE_UNAVAILABLE : PJSIP_SC_OK, "Allow", allowed);
         return PJ_TRUE;
