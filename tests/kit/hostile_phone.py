@@ -6,7 +6,7 @@ import asyncio
 import random
 import re
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 from tests.kit.addresses import loopback_address
 from tests.kit.mutations import mutated
@@ -44,7 +44,7 @@ class HostilePhone(asyncio.DatagramProtocol):
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: self, (self.host, 0))
-        self._transport = cast("asyncio.DatagramTransport", transport)
+        self._transport = transport
         return self
 
     async def __aexit__(
@@ -60,7 +60,7 @@ class HostilePhone(asyncio.DatagramProtocol):
         """SIP URI that reaches it."""
         return f"sip:phone@{self.host}:{self._transport.get_extra_info('sockname')[1]}"
 
-    def datagram_received(self, data: bytes, address: object) -> None:
+    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         """Answer a request; repetitions of an INVITE are left alone."""
         text = data.decode("utf-8", "replace")
         method = text.split(" ", 1)[0]
