@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
 
 from tests.kit.dns import Dnsmasq, ScriptedNameServer, address_is
-from tests.kit.engine import EngineUnderTest
+from tests.kit.engine import GUARD_S, EngineUnderTest
 from tests.kit.sipp import Sipp
 
 pytestmark = pytest.mark.sip
@@ -235,3 +236,39 @@ async def test_media_at_a_host_name_is_refused(tmp_path: Path) -> None:
         await alice.succeeded()
     assert end["Hangup-Cause"] == "INCOMPATIBLE_DESTINATION"
     assert dns.questions == []
+
+
+async def test_a_stranger_cannot_make_the_engine_look_a_name_up(tmp_path: Path) -> None:
+    """The maddr of a Via is where the response goes (RFC 3261 18.2.2)."""
+    request = (
+        "OPTIONS sip:quickcall@127.0.0.1 SIP/2.0\r\n"
+        "Via: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{name};maddr={name}\r\n"
+        "From: <sip:stranger@test.invalid>;tag=1\r\n"
+        "To: <sip:quickcall@127.0.0.1>\r\n"
+        "Call-ID: {name}\r\n"
+        "CSeq: 1 OPTIONS\r\n"
+        "Max-Forwards: 70\r\n"
+        "Content-Length: 0\r\n\r\n"
+    )
+    loop = asyncio.get_running_loop()
+    async with (
+        ScriptedNameServer() as dns,
+        EngineUnderTest(tmp_path, dns_servers=[dns.address], dns_timeout_s=0.3) as engine,
+    ):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.setblocking(False)
+            stranger.bind(("127.0.0.1", 0))
+            host, _, port = engine.sip_address().rpartition(":")
+            own = stranger.getsockname()[1]
+            for name in ("maddr.test", "127.0.0.1"):
+                text = request.format(port=own, name=name).encode()
+                await loop.sock_sendto(stranger, text, (host, int(port)))
+            # The answer to the second says that the first was dealt with.
+            async with asyncio.timeout(GUARD_S):
+                answer = await loop.sock_recv(stranger, 4096)
+        assert b"Call-ID: 127.0.0.1\r\n" in answer
+        # Whatever it made the engine ask, it was asked before this.
+        device = await engine.device("alice", "1001", "sip:phone@alice.test:5060")
+        await engine.quickcall(device, "1002")
+        await engine.end()
+    assert set(dns.questions) == {"alice.test A"}
