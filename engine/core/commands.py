@@ -30,6 +30,9 @@ class Dial:
     codec_of: LegId | None = None
     """Offer exactly what this answered leg uses, so that the two can be relayed undecoded."""
     credentials: Credentials | None = None
+    more_hops: bool = False
+    """The host has other addresses that have not been tried: no response at all within 8*T1 ends
+    the leg, and not within 64*T1 only (timer B); 32 s would leave no time for the others."""
 
 
 @dataclass(frozen=True, slots=True)

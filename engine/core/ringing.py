@@ -203,8 +203,8 @@ class Ringing:
     def _ring_hop(self, failed: Leg, turn: Turn) -> None:
         target = Target(failed.plan.endpoint, failed.plan.contact)
         leg = self._make(target, self._new_ids(), turn)
-        leg.invite = replace(leg.invite, next_hop=failed.hops[0])
         leg.hops = failed.hops[1:]
+        leg.invite = replace(leg.invite, next_hop=failed.hops[0], more_hops=bool(leg.hops))
         self._enter(leg)
         self._start_now(leg, turn)
 

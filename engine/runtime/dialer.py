@@ -94,7 +94,7 @@ class Dialer:
             self._look_up(target, dial.leg)
         elif known.hops:
             events.append(HopsFound(dial.leg, known.hops))
-            now.append(replace(dial, next_hop=known.hops[0]))
+            now.append(_to_first(dial, known.hops))
         else:
             events.append(_unreachable(dial.leg, known.failure))
 
@@ -104,12 +104,16 @@ class Dialer:
             if dial is None:
                 return
             if location.hops:
-                sent = replace(dial, next_hop=location.hops[0])
+                sent = _to_first(dial, location.hops)
                 self._report((HopsFound(leg, location.hops),), (sent,))
             else:
                 self._report((_unreachable(leg, location.failure),), ())
 
         self._locator.look_up(target, done)
+
+
+def _to_first(dial: Dial, hops: tuple[str, ...]) -> Dial:
+    return replace(dial, next_hop=hops[0], more_hops=len(hops) > 1)
 
 
 def _unreachable(leg: LegId, failure: str) -> LegEnded:

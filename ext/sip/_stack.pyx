@@ -44,6 +44,7 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
         CommandKind kind
         cbool hold
         uint64_t leg, other
+        cbool more_hops
         int status
         string call_id, request_uri, to_uri, from_uri, next_hop
         string username, password, realm, reason
@@ -183,6 +184,7 @@ cdef int to_native(object command, Command &native) except -1:
         native.to_uri = raw(command.to_uri)
         native.from_uri = raw(command.from_uri)
         native.next_hop = raw(command.next_hop)
+        native.more_hops = command.more_hops
         for route in command.routes:
             native.routes.push_back(raw(route))
         for name, value in command.headers:

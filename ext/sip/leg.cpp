@@ -9,6 +9,7 @@
 namespace quickcall {
 namespace {
 
+constexpr unsigned silent_hop_t1 = 8;  // times T1, until a hop that says nothing is given up for the next one
 constexpr int max_provisionals = 32;  // 18x reported per leg: a peer that repeats them cannot fill the mailbox
 
 // The message that caused a change of state, nullptr when a timer, the transport or we ourselves did.
@@ -92,6 +93,10 @@ void Leg::dial() {
     if (session == nullptr) {
         dialog_ = nullptr;  // pjsua destroyed it
         return finish(Party::policy, 0, {}, 0, failure);
+    }
+    if (command_.more_hops && session->invite_tsx != nullptr) {
+        // Any response stops this timer, as it does timer B.
+        pjsip_tsx_set_timeout(session->invite_tsx, silent_hop_t1 * pjsip_cfg()->tsx.t1);
     }
     Event dialed = event(EventKind::leg_dialed);
     dialed.from = text_of(dialog_->local.info->tag);

@@ -19,6 +19,7 @@ struct Command {
     bool hold = false;              // reoffer
     LegId leg = 0;                  // of most; the transaction in respond, the query in use_hops
     LegId other = 0;                // join, split: the other leg; dial, reoffer: leg whose codec is offered, 0 none
+    bool more_hops = false;         // dial
     int status = 0;                 // respond
     std::string call_id;            // dial
     std::string request_uri;        // dial

@@ -80,17 +80,25 @@ async def test_the_second_server_is_called_after_a_503(tmp_path: Path) -> None:
 
 
 async def test_the_second_server_is_called_when_the_first_is_silent(tmp_path: Path) -> None:
-    async with Sipp("uas-ring-answer") as alice, Sipp("uas-carrier-answer") as second:
-        records = _srv(_nobody(), (second.host, second.port))
+    async with (
+        Sipp("uas-ring-answer") as alice,
+        Sipp("uas-silent", options=("-d", "60000")) as first,
+        Sipp("uas-carrier-answer") as second,
+    ):
+        records = _srv((first.host, first.port), (second.host, second.port))
         async with (
             Dnsmasq(*records) as dns,
-            EngineUnderTest(tmp_path, dns_servers=[dns.address], sip_t1_ms=20) as engine,
+            EngineUnderTest(tmp_path, dns_servers=[dns.address], sip_t1_ms=100) as engine,
         ):
             await _called(engine, alice)
             end = await _hung_up(engine)
+        heard = [message.method for message in first.messages_now()]
         await alice.succeeded()
         await second.succeeded()
     assert _b_causes(end) == [("RECOVERY_ON_TIMER_EXPIRE", 408), ("SUCCESS", 200)]
+    # At 0, 1, 3 and 7 times T1; the whole of timer B would be seven.
+    assert heard == ["INVITE"] * len(heard)
+    assert 1 <= len(heard) <= 4
 
 
 async def test_the_second_server_is_called_when_the_first_takes_no_connection(
@@ -136,7 +144,7 @@ async def test_no_server_answers(tmp_path: Path) -> None:
         records = _srv(_nobody(), _nobody())
         async with (
             Dnsmasq(*records) as dns,
-            EngineUnderTest(tmp_path, dns_servers=[dns.address], sip_t1_ms=20) as engine,
+            EngineUnderTest(tmp_path, dns_servers=[dns.address], sip_t1_ms=50) as engine,
         ):
             await _called(engine, alice)
             end = await engine.end()
@@ -145,19 +153,19 @@ async def test_no_server_answers(tmp_path: Path) -> None:
     assert _b_causes(end) == [("RECOVERY_ON_TIMER_EXPIRE", 408)] * 2
 
 
-async def test_a_device_with_two_addresses(tmp_path: Path) -> None:
-    async with Sipp("uas-ring-answer") as alice, Sipp("uas-ring-answer") as bob:
+async def test_the_address_of_the_other_family_is_tried(tmp_path: Path) -> None:
+    """RFC 7984: a name with both families is reached when only one of them is alive."""
+    listeners = ("udp:127.0.0.1:0", "udp:[::1]:0")
+    async with Sipp("uas-busy-486", host="::1") as alice:
         dead, _ = _nobody()
-        # Both addresses of the name have the port of the URI.
-        hosts = f"host-record=alice.test,{dead}", f"host-record=alice.test,{alice.host}"
         async with (
-            Dnsmasq(*hosts) as dns,
-            EngineUnderTest(tmp_path, dns_servers=[dns.address], sip_t1_ms=20) as engine,
+            Dnsmasq(f"host-record=alice.test,{dead},::1") as dns,
+            EngineUnderTest(tmp_path, listeners, dns_servers=[dns.address], sip_t1_ms=50) as engine,
         ):
             device = await engine.device("alice", "1001", f"sip:phone@alice.test:{alice.port}")
-            await engine.device("bob", "1002", bob.uri)
             await engine.quickcall(device, "1002")
-            end = await _hung_up(engine)
+            end = await engine.end()
         await alice.succeeded()
-        await bob.succeeded()
-    assert end["Hangup-Cause"] == "NORMAL_CLEARING"
+    assert end["Hangup-Cause"] == "USER_BUSY"
+    causes = [attempt["Cause"] for attempt in end["Attempts"]]
+    assert causes == ["RECOVERY_ON_TIMER_EXPIRE", "USER_BUSY"]

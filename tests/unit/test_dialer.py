@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest_asyncio
@@ -32,7 +33,7 @@ class Rig:
     """A dialer that knows carrier.test from a hosts file, and whatever it reported."""
 
     def __init__(self, hosts: Path, server: ScriptedNameServer, timeout_s: float) -> None:
-        hosts.write_text("192.0.2.7 carrier.test\n")
+        hosts.write_text("192.0.2.7 carrier.test two.test\n192.0.2.8 two.test\n")
         servers = NameServers(((server.host, server.port),), timeout_s / 3)
         listeners = (Listener("udp", "127.0.0.1", 5060),)
         self.locator = Locator(servers, HostsFile(hosts), listeners, timeout_s, lambda _: 0)
@@ -86,6 +87,16 @@ async def test_what_is_remembered_does_not_wait(rig: Rig) -> None:
     passed, events = rig.dialer.sift([_dial(B, "sip:carol@carrier.test")])
     assert passed == [_dial(B, "sip:carol@carrier.test", HOP)]
     assert events == [HopsFound(B, (HOP,))]
+
+
+async def test_the_first_of_several_addresses_is_not_waited_for_long(rig: Rig) -> None:
+    hops = (HOP, "sip:192.0.2.8:5060;transport=udp")
+    sent = replace(_dial(A, "sip:bob@two.test", HOP), more_hops=True)
+    rig.dialer.sift([_dial(A, "sip:bob@two.test")])
+    await rig.reported()
+    assert rig.events == [HopsFound(A, hops)]
+    assert rig.commands == [sent]
+    assert rig.dialer.sift([_dial(A, "sip:bob@two.test")]) == ([sent], [HopsFound(A, hops)])
 
 
 async def test_a_hang_up_meanwhile_ends_the_leg_without_an_invite(rig: Rig) -> None:
