@@ -79,7 +79,8 @@ _ALIASES = {
 _NAMES = {
     option: _spellings(*_ALIASES.get(option, (option,)))
     for option in (
-        *("auto_answer", "call_id", "cid_name", "cid_number", "custom_application_vars"),
+        *("answer_after", "auto_answer", "call_id", "cid_name", "cid_number"),
+        *("custom_application_vars", "custom_sip_headers"),
         *("dial_method", "endpoint_delay", "endpoint_timeout", "fail_on_single_reject"),
         *("ignore_completed_elsewhere", "ignore_early_media", "max_duration", "media"),
         *("number_filter", "privacy", "progress_timeout", "target_call_id", "timeout"),
@@ -115,7 +116,7 @@ def parse_quickcall(
         endpoint_type=endpoint_type,
         endpoint_id=endpoint_id,
         number=_number(number),
-        auto_answer=get("auto_answer", values.boolean, False),
+        auto_answer=get("auto_answer", values.auto_answer, False),
         cid_name=get("cid_name", values.text, None),
         cid_number=get("cid_number", values.text, None),
         custom_application_vars=_application_vars(options),
@@ -135,6 +136,8 @@ def parse_quickcall(
         max_duration=get("max_duration", values.talk_time, 0.0),
         hide_name=hide_name,
         hide_number=hide_number,
+        answer_after=get("answer_after", values.answer_after, 0),
+        headers=get("custom_sip_headers", values.sip_headers, ()),
     )
 
 

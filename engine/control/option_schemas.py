@@ -8,6 +8,8 @@ from engine.control.envelope import REQUEST_ID
 from engine.control.kazoo_request import MAX_CAVS
 from engine.control.option_values import PRIVACY
 from engine.control.request_bounds import MAX_DURATION, MAX_TIMEOUT, MIN_TIMEOUT
+from engine.core.auto_answer import MAX_DELAY
+from engine.core.headers import MAX_REQUEST_HEADERS
 from engine.core.uri import MAX_CALL_ID, MAX_TEXT
 from engine.core.values import DialMethod
 from engine.store.idempotency import MAX_KEY
@@ -19,7 +21,14 @@ _FLAG: Schema = {"type": "boolean"}
 _SECONDS: Schema = {"type": "number", "minimum": 0, "maximum": MAX_TIMEOUT}
 
 OPTIONS: dict[str, tuple[Schema, str]] = {
-    "auto_answer": (_FLAG, "Ask the phone to answer by itself, when one device is rung; false"),
+    "answer_after": (
+        {"type": "integer", "minimum": 0, "maximum": MAX_DELAY},
+        "Seconds a phone waits before it answers by itself; 0",
+    ),
+    "auto_answer": (
+        {"anyOf": [_FLAG, {"type": "string", "enum": ["force"]}]},
+        "Ask the phone to answer by itself, when one contact is rung; force: each of several",
+    ),
     "call_id": (
         {"type": "string", "minLength": 1, "maxLength": MAX_CALL_ID},
         "Call-ID of the first leg, one that no live call has; the engine makes one",
@@ -29,6 +38,14 @@ OPTIONS: dict[str, tuple[Schema, str]] = {
     "custom_application_vars": (
         {"type": "object", "maxProperties": MAX_CAVS},
         "Data repeated on every event and CDR; unknown query keys join it",
+    ),
+    "custom_sip_headers": (
+        {
+            "type": "object",
+            "maxProperties": MAX_REQUEST_HEADERS,
+            "additionalProperties": _TEXT,
+        },
+        "Headers of the INVITEs to the device; the dialled party never gets them",
     ),
     "dial_method": (
         {"type": "string", "enum": [method.value for method in DialMethod]},
@@ -70,8 +87,10 @@ OPTIONS: dict[str, tuple[Schema, str]] = {
 }
 """Options of a quickcall: schema, and what they do with their default."""
 
+_OBJECTS = ("custom_application_vars", "custom_sip_headers")
+
 quickcall_options: dict[str, tuple[Schema, str]] = {
-    name: option for name, option in OPTIONS.items() if name != "custom_application_vars"
+    name: option for name, option in OPTIONS.items() if name not in _OBJECTS
 }
 """Options as query parameters."""
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
 from engine.control.request_bounds import MAX_DURATION, cause_names, ring_seconds, seconds
+from engine.core.auto_answer import check_delay
 from engine.core.errors import RequestInvalid
+from engine.core.headers import Headers, check_request_headers
 from engine.core.uri import call_id_text, header_text
 from engine.core.values import DialMethod, IgnoreEarlyMedia, MediaMode
 
@@ -35,6 +38,28 @@ def boolean(field: str, value: object) -> bool:
     if value is False or value == "false":
         return False
     raise RequestInvalid(field, value, "true or false", "type")
+
+
+def auto_answer(field: str, value: object) -> bool | Literal["force"]:
+    """Return a boolean, also one in words, or `force`."""
+    return "force" if value == "force" else boolean(field, value)
+
+
+def answer_after(field: str, value: object) -> int:
+    """Return whole seconds that a phone waits before it answers by itself."""
+    if isinstance(value, str) and len(value) <= 2 and value.isascii() and value.isdigit():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise RequestInvalid(field, value, "a whole number of seconds", "type")
+    return check_delay(field, value)
+
+
+def sip_headers(field: str, value: object) -> Headers:
+    """Return custom headers out of an object of texts."""
+    given = json_object(field, value)
+    headers = tuple((name, text(f"{field}.{name[:32]}", item)) for name, item in given.items())
+    check_request_headers(field, headers)
+    return headers
 
 
 def text(field: str, value: object) -> str:

@@ -12,11 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from engine.core.errors import RequestInvalid
 from engine.core.headers import Headers
 from engine.core.values import Contact, Endpoint, OriginateRequest
 
 HONOURED_S = 3.0
-"""A phone that took longer to answer was answered by somebody."""
+"""A phone that took longer than this, and the wait it was asked for, was answered by somebody."""
+
+MAX_DELAY = 60
+"""Most seconds a phone may be asked to wait before it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,13 @@ class AutoAnswer:
 
 NOT_ASKED = AutoAnswer()
 """The request does not want it."""
+
+
+def check_delay(field: str, value: int) -> int:
+    """Return the seconds a phone may be asked to wait. Raises `RequestInvalid` naming `field`."""
+    if not 0 <= value <= MAX_DELAY:
+        raise RequestInvalid(field, value, f"0 to {MAX_DELAY} seconds", "maximum")
+    return value
 
 
 def auto_answer_of(

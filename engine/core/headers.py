@@ -46,6 +46,14 @@ def check_headers(field: str, headers: Headers) -> None:
         header_text(f"{field}.{name}", value)
 
 
+def check_request_headers(field: str, headers: Headers) -> None:
+    """Check the custom headers of a request. Raises `RequestInvalid` naming `field`."""
+    if len(headers) > MAX_REQUEST_HEADERS:
+        allowed = f"at most {MAX_REQUEST_HEADERS} headers"
+        raise RequestInvalid(field, len(headers), allowed, "maxProperties")
+    check_headers(field, headers)
+
+
 def merged(ours: Headers, *custom: Headers) -> Headers:
     """Lay custom headers over ours: a later one replaces all of the same name before it."""
     result = ours

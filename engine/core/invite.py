@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.core.attempts import RESOURCE, Target
-from engine.core.auto_answer import NOT_ASKED, AutoAnswer
+from engine.core.auto_answer import NOT_ASKED, AutoAnswer, check_delay
 from engine.core.commands import Dial
 from engine.core.errors import RequestInvalid
 from engine.core.formats import AS_REACHED, INVITE_FORMATS, NUMBER_FORMATS
-from engine.core.headers import MAX_REQUEST_HEADERS, Headers, check_headers, merged
+from engine.core.headers import Headers, check_headers, check_request_headers, merged
 from engine.core.identity import Identity, identity_of
 from engine.core.settings import CallSettings
 from engine.core.uri import (
@@ -30,9 +30,6 @@ from engine.core.uri import (
     sip_uri,
 )
 from engine.core.values import LegId, OriginateRequest
-
-MAX_ANSWER_AFTER = 60
-"""Most seconds a phone may be asked to wait before it answers by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +55,8 @@ def check_request(request: OriginateRequest, number: str) -> None:
     header_text("cid_number", request.cid_number or "")
     if request.call_id:
         call_id_text("call_id", request.call_id)
-    if len(request.headers) > MAX_REQUEST_HEADERS:
-        allowed = f"at most {MAX_REQUEST_HEADERS} headers"
-        raise RequestInvalid("headers", len(request.headers), allowed, "maxProperties")
-    check_headers("headers", request.headers)
-    if not 0 <= request.answer_after <= MAX_ANSWER_AFTER:
-        allowed = f"0 to {MAX_ANSWER_AFTER} seconds"
-        raise RequestInvalid("answer_after", request.answer_after, allowed, "maximum")
+    check_request_headers("headers", request.headers)
+    check_delay("answer_after", request.answer_after)
 
 
 def dial_device(

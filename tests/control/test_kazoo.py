@@ -136,6 +136,16 @@ def test_options_of_the_attempts() -> None:
     assert parse({}, data) == asked
 
 
+def test_options_of_auto_answer_and_headers() -> None:
+    parsed = parse(
+        {"auto_answer": "force", "answer-after": "7", "custom_sip_headers": '{"X-A":""}'}
+    )
+    assert (parsed.auto_answer, parsed.answer_after) == ("force", 7)
+    assert parsed.headers == (("X-A", ""),)
+    parsed = parse({}, {"answer_after": 60, "custom_sip_headers": {"X-A": "1", "X-B": "2"}})
+    assert (parsed.answer_after, parsed.headers) == (60, (("X-A", "1"), ("X-B", "2")))
+
+
 def test_the_words_of_privacy() -> None:
     hidden = {"none": (0, 0), "name": (1, 0), "number": (0, 1), "full": (1, 1), "yes": (1, 1)}
     for word, flags in hidden.items():
@@ -180,6 +190,18 @@ def test_number_filter_values() -> None:
         ({"timeout": []}, "timeout", "type"),
         ({"auto_answer": "yes"}, "auto_answer", "type"),
         ({"auto_answer": 1}, "auto_answer", "type"),
+        ({"answer_after": 61}, "answer_after", "maximum"),
+        ({"answer_after": "1.5"}, "answer_after", "type"),
+        ({"answer_after": True}, "answer_after", "type"),
+        ({"custom_sip_headers": "X-A: 1"}, "custom_sip_headers", "type"),
+        ({"custom_sip_headers": {"Via": "1"}}, "custom_sip_headers", "propertyNames"),
+        ({"custom_sip_headers": {"X-A": 1}}, "custom_sip_headers.X-A", "type"),
+        ({"custom_sip_headers": {"X-A": "1\n"}}, "custom_sip_headers.X-A", "pattern"),
+        (
+            {"custom_sip_headers": {f"X-{n}": "" for n in range(33)}},
+            "custom_sip_headers",
+            "maxProperties",
+        ),
         ({"ignore-early-media": {}}, "ignore-early-media", "enum"),
         ({"ignore_early_media": "yes"}, "ignore_early_media", "enum"),
         ({"media": "auto"}, "media", "enum"),

@@ -177,12 +177,12 @@ class EngineUnderTest:
                  for key, value in options.items()}  # fmt: skip
         return await self.http.get(path, params=query)
 
-    async def register(self, user: str, phone: Sipp) -> None:
+    async def register(self, user: str, phone: Sipp, agent: str = "") -> None:
         """Register `user` from the address of a phone that is not started yet, with another SIPp.
 
         It has to come from there: a contact that is not the source of its REGISTER is behind a NAT.
         """
-        async with self.registering(user, phone) as registering:
+        async with self.registering(user, phone, agent=agent) as registering:
             await registering.succeeded()
 
     def registering(
@@ -194,8 +194,13 @@ class EngineUnderTest:
         contact: str = "",
         expires: int = 600,
         password: str = PASSWORD,
+        agent: str = "",
     ) -> Sipp:
-        """Return a SIPp at the address of `phone` that registers `contact`, by default its URI."""
+        """Return a SIPp at the address of `phone` that registers `contact`, by default its URI.
+
+        `agent`: how its User-Agent begins, for the scenario uac-register.
+        """
+        named = ("-set", "agent", agent) if agent else ()
         return Sipp(
             scenario,
             remote=self.sip_address(phone.transport),
@@ -207,7 +212,7 @@ class EngineUnderTest:
                 "contact": contact or f"<{phone.uri}>",
                 "expires": str(expires),
             },
-            options=("-s", user, "-au", user, "-ap", password),
+            options=("-s", user, "-au", user, "-ap", password, *named),
         )
 
     def now(self) -> float:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.addresses import loopback_address
 from tests.kit.engine import PASSWORD, REALM, EngineUnderTest
 from tests.kit.sipp import Sipp
+from tests.kit.tls import TlsTerminator, make_certificate
 
 pytestmark = pytest.mark.sip
 
@@ -57,3 +59,100 @@ async def test_a_carrier_behind_a_proxy(engine: EngineUnderTest) -> None:
     assert end["Hangup-Cause"] == "UNALLOCATED_NUMBER"
     assert invite.request_uri == "sip:4930123456@carrier.invalid"
     assert invite.header("Route") == f"<sip:{proxy.address};lr>"
+
+
+@pytest.mark.parametrize(
+    ("fields", "user", "invite_format"),
+    [
+        ({"invite_format": "forward"}, "alice", "forward"),
+        ({"invite_format": "username", "static_route": "line-1"}, "line-1", "username"),
+        ({"invite_format": "e164", "number": "4155550123"}, "+14155550123", "e164"),
+        ({"invite_format": "1npan", "number": "+14155550123"}, "14155550123", "1npan"),
+        ({"invite_format": "strip_plus", "number": "+4930"}, "4930", "strip_plus"),
+    ],
+)
+async def test_the_invite_format_on_the_wire(
+    engine: EngineUnderTest, fields: dict[str, str], user: str, invite_format: str
+) -> None:
+    async with Sipp("uas-busy-486") as phone:
+        sip = {"username": "alice", "password": PASSWORD, "forward": phone.address, **fields}
+        device = str((await engine.put("devices", {"name": "alice", "sip": sip}))["id"])
+        await engine.quickcall(device, "1002")
+        end = await engine.end()
+        invite = (await phone.succeeded())[0]
+    assert end["Hangup-Cause"] == "USER_BUSY"
+    assert invite.request_uri == f"sip:{user}@{REALM}"
+    assert invite.header("To") == f"<sip:{user}@{REALM}>"
+    assert invite.header("X-KAZOO-AOR") == f"sip:alice@{REALM}"
+    assert invite.header("X-KAZOO-INVITE-FORMAT") == invite_format
+
+
+async def test_a_phone_is_not_told_a_hidden_number(engine: EngineUnderTest) -> None:
+    async with Sipp("uas-ring-answer") as alice, Sipp("uas-busy-486") as bob:
+        device = await engine.device("alice", "1001", alice.uri)
+        await engine.device("bob", "1002", bob.uri)
+        await engine.quickcall(device, "1002", privacy="full")
+        await engine.end()
+        to_alice = (await alice.succeeded())[0]
+        to_bob = (await bob.succeeded())[0]
+    assert "Device QuickCall" in to_alice.header("From")
+    assert to_bob.header("From").startswith('"Anonymous" <sip:anonymous@anonymous.invalid>;tag=')
+    assert to_bob.header("Privacy") == "id;header"
+    assert "1001" not in to_bob.text
+    assert "lice" not in to_bob.text
+
+
+async def test_a_carrier_is_told_it_in_the_header_it_wants(engine: EngineUnderTest) -> None:
+    async with Sipp("uas-ring-answer") as alice, Sipp("uas-not-found-404") as carrier:
+        external = {"caller_id": {"external": {"name": "Zoë Inc", "number": "4930999"}}}
+        device = await engine.device("alice", "1001", alice.uri, **external)
+        await engine.carrier(carrier, sip_cid_type="pid", realm="trunk.test")
+        await engine.quickcall(device, "4930123456", privacy="number")
+        await engine.end()
+        await alice.succeeded()
+        invite = (await carrier.succeeded())[0]
+    assert invite.header("From").startswith('"Anonymous" <sip:anonymous@anonymous.invalid>;tag=')
+    assert invite.header("P-Asserted-Identity") == '"Zoë Inc" <sip:4930999@trunk.test>'
+    assert invite.header("Privacy") == "id;header"
+    assert invite.headers("Remote-Party-ID") == []
+
+
+async def test_headers_of_the_request_reach_the_device_alone(engine: EngineUnderTest) -> None:
+    async with Sipp("uas-ring-answer") as alice, Sipp("uas-busy-486") as bob:
+        device = await engine.device("alice", "1001", alice.uri)
+        await engine.device("bob", "1002", bob.uri)
+        await engine.quickcall(device, "1002", custom_sip_headers={"X-Desk": "7 ☎"})
+        await engine.end()
+        to_alice = (await alice.succeeded())[0]
+        to_bob = (await bob.succeeded())[0]
+    assert to_alice.header("X-Desk") == "7 ☎"
+    assert to_bob.headers("X-Desk") == []
+
+
+async def test_a_proxy_on_tls_is_reached_on_tls(tmp_path: Path) -> None:
+    host = loopback_address()
+    certificate, key = await make_certificate(tmp_path, host)
+    own_certificate, own_key = await make_certificate(tmp_path, "127.0.0.1")
+    terminator = TlsTerminator(host, certificate, key)
+    keys = {"tls_port": str(terminator.port)}
+    alice = Sipp("uas-tls-answer", transport="tcp", host=host, keys=keys)
+    async with (
+        EngineUnderTest(
+            tmp_path,
+            ("udp:127.0.0.1:0", "tls:127.0.0.1:0"),
+            tls_certificate=str(own_certificate),
+            tls_private_key=str(own_key),
+            outbound_proxy=f"sip:{host}:{terminator.port};transport=tls;lr",
+        ) as engine,
+        terminator.carry_to(alice.port),
+        alice,
+    ):
+        device = await engine.device("alice", "1001")
+        await engine.quickcall(device, "no-such-number")
+        end = await engine.end()
+        messages = await alice.succeeded()
+    assert end["Hangup-Cause"] == "NO_ROUTE_DESTINATION"
+    assert messages[0].request_uri == f"sip:alice@{REALM}"
+    assert messages[0].header("Via").startswith("SIP/2.0/TLS ")
+    assert "transport=tls" in messages[0].header("Contact").lower()
+    assert [message.method for message in messages if message.method] == ["INVITE", "ACK", "BYE"]

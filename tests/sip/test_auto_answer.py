@@ -1,0 +1,72 @@
+"""Phones that are asked to answer by themselves, and those that are not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.kit.engine import SIPP_DIGEST, EngineUnderTest
+from tests.kit.sipp import Sipp
+
+pytestmark = pytest.mark.sip
+
+
+@pytest_asyncio.fixture
+async def registrar(tmp_path: Path) -> AsyncIterator[EngineUnderTest]:
+    """An engine that SIPp can register at."""
+    async with EngineUnderTest(tmp_path, digest_algorithms=SIPP_DIGEST) as engine:
+        yield engine
+
+
+async def test_a_phone_is_asked_as_its_make_wants(registrar: EngineUnderTest) -> None:
+    engine, phone = registrar, Sipp("uas-auto-answer-profile")
+    device = await engine.device("alice", "1001")
+    await engine.register("alice", phone, agent="yealink SIP-T46S ")
+    async with phone, Sipp("uas-ring-answer-bye", options=("-d", "50")) as bob:
+        await engine.device("bob", "1002", bob.uri)
+        await engine.quickcall(device, "1002", auto_answer=True, answer_after=3)
+        await engine.end()
+        await phone.succeeded()
+        # The dialled phone fails its scenario if a word of it reaches it.
+        await bob.succeeded()
+
+
+async def test_a_phone_of_unknown_make_gets_the_default_set(registrar: EngineUnderTest) -> None:
+    engine, phone = registrar, Sipp("uas-auto-answer")
+    device = await engine.device("alice", "1001")
+    await engine.register("alice", phone)
+    async with phone:
+        await engine.quickcall(device, "no-such-number", auto_answer=True)
+        await engine.end()
+        invite = (await phone.succeeded())[0]
+    assert "intercom" not in invite.request_uri
+    assert "require" not in invite.text.lower()
+
+
+@pytest.mark.parametrize("wish", [True, "force"])
+async def test_of_two_contacts_none_is_asked_unless_forced(
+    registrar: EngineUnderTest, wish: bool | str
+) -> None:
+    scenario = "uas-auto-answer" if wish == "force" else "uas-ring-answer"
+    engine, first, second = registrar, Sipp(scenario), Sipp("uas-silent", options=("-d", "1000"))
+    device = await engine.device("alice", "1001")
+    await engine.register("alice", first)
+    await engine.register("alice", second)
+    async with first, second:
+        await engine.quickcall(device, "no-such-number", auto_answer=wish)
+        await engine.end()
+        await first.succeeded()
+
+
+async def test_an_account_may_forbid_it(engine: EngineUnderTest) -> None:
+    path = f"/v2/accounts/{engine.account}"
+    changed = await engine.http.patch(path, json={"data": {"allow_auto_answer": False}})
+    assert changed.is_success
+    async with Sipp("uas-ring-answer") as alice:
+        device = await engine.device("alice", "1001", alice.uri)
+        await engine.quickcall(device, "no-such-number", auto_answer="force")
+        await engine.end()
+        await alice.succeeded()
