@@ -46,19 +46,25 @@ async def test_a_phone_of_unknown_make_gets_the_default_set(registrar: EngineUnd
     assert "require" not in invite.text.lower()
 
 
-@pytest.mark.parametrize("wish", [True, "force"])
+@pytest.mark.parametrize(
+    ("wish", "scenarios"),
+    [
+        (True, ("uas-ring-answer", "uas-completed-elsewhere")),
+        ("force", ("uas-auto-answer", "uas-auto-answer")),
+    ],
+)
 async def test_of_two_contacts_none_is_asked_unless_forced(
-    registrar: EngineUnderTest, wish: bool | str
+    registrar: EngineUnderTest, wish: bool | str, scenarios: tuple[str, str]
 ) -> None:
-    scenario = "uas-auto-answer" if wish == "force" else "uas-ring-answer"
-    engine, first, second = registrar, Sipp(scenario), Sipp("uas-silent", options=("-d", "1000"))
+    engine, phones = registrar, [Sipp(scenario) for scenario in scenarios]
     device = await engine.device("alice", "1001")
-    await engine.register("alice", first)
-    await engine.register("alice", second)
-    async with first, second:
+    for phone in phones:
+        await engine.register("alice", phone)
+    async with phones[0], phones[1]:
         await engine.quickcall(device, "no-such-number", auto_answer=wish)
         await engine.end()
-        await first.succeeded()
+        for phone in phones:
+            await phone.succeeded()
 
 
 async def test_an_account_may_forbid_it(engine: EngineUnderTest) -> None:
