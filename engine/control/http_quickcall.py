@@ -50,6 +50,8 @@ async def quickcall(
     start = _start(call, request, account_id, endpoint_id)
 
     async def tell(handle: CallHandle) -> Told:
+        # What was acknowledged ends in its terminal event even when the engine is killed.
+        await call.face.journal.settled()
         return 202, accepted(handle, call.face.node)
 
     return await place_once(call, request, account_id, start, tell)
@@ -81,6 +83,7 @@ async def quickcall_and_wait(
 
     async def tell(handle: CallHandle) -> Told:
         outcome = await handle.answered()
+        await call.face.journal.settled()
         if outcome.answered:
             return 202, answered(handle, outcome, call.face.node)
         detail: dict[str, object] = {

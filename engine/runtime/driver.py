@@ -135,6 +135,7 @@ class Driver:
             event = LegEnded(leg.leg, 0, "", Party.TIMEOUT, 0, "the SIP stack was destroyed")
             self._take(event, self._clock.now())
         self._end_turn(self._clock.now())
+        self._publisher.checkpoint(self._clock.now())
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -191,6 +192,7 @@ class Driver:
         self._commands += hangups
         for end in ends:
             self._take(end, now)
+        self._publisher.checkpoint(now)
 
     def _take_effects(self, effects: Effects, now: float) -> None:
         self._notices += effects.notices

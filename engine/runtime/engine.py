@@ -38,6 +38,7 @@ from engine.runtime.explain import Explainer
 from engine.runtime.plans import Plans
 from engine.runtime.publisher import Publisher
 from engine.runtime.reaper import Reaped, Reaper
+from engine.runtime.recovery import recover
 from engine.runtime.resolve import Resolver
 from engine.runtime.settings import (
     call_settings,
@@ -186,6 +187,7 @@ class Engine:
         first = self._sip.listeners[0]
         publisher = Publisher(self.feed, self.journal, Switch(self.node, _address(first)))
         self._calls = publisher.calls
+        await recover(self.journal, publisher, self._clock.now())
         digest = DigestServer(
             secrets.token_bytes(32), secrets.token_bytes, algorithms=config.digest_algorithms
         )

@@ -14,6 +14,7 @@ from engine.control.kazoo import (
     quickcall_end,
     record_of_attempts,
 )
+from engine.control.kazoo_stored import origin_of
 from engine.core.events import ChannelNotice, Notice, OriginateDecided, OriginateEnded
 from engine.core.values import LegRole, LegSnapshot, OriginateId
 from engine.runtime.calls import Call, LiveCalls
@@ -48,18 +49,27 @@ class Publisher:
             except Exception:
                 _log.exception("a notice could not be published: %r", notice)
 
+    def checkpoint(self, now: float) -> None:
+        """Let the journal note a sign of life."""
+        self._journal.checkpoint(now)
+
     def _channel(self, notice: ChannelNotice) -> None:
         leg = notice.leg
         ended = notice.name == "CHANNEL_DESTROY"
         if ended:
             # Before its event: an event that is stored proves that the record is.
-            self._record(leg, notice.at)
+            self._record(leg, notice.at if leg.ended_at is None else leg.ended_at)
         payload = channel_event(notice, self._switch)
+        created = notice.name == "CHANNEL_CREATE"
+        if created:
+            call = self.calls.of_request(leg.originate_id)
+            if call is not None:
+                payload["Originate"] = origin_of(leg, call.request, call.number)
         sequence = self._event(leg.account_id, leg.call_id, notice.name, payload, notice.at)
-        if ended:
-            self._journal.unended.destroy(leg.call_id)
-        elif notice.name == "CHANNEL_CREATE":
+        if created:
             self._journal.unended.begin(leg.originate_id, leg.call_id, sequence)
+        elif ended:
+            self._journal.unended.destroy(leg.call_id)
 
     def _decided(self, notice: OriginateDecided) -> None:
         outcome = notice.outcome
@@ -79,7 +89,7 @@ class Publisher:
                 self._add_cdr(leg, at, call, record_of_attempts(outcome))
             payload = quickcall_end(outcome, call.request, notice.at, self._switch)
             self._event(outcome.account_id, outcome.call_id, QUICKCALL_END, payload, notice.at)
-            self._journal.unended.end(outcome.originate_id)
+            self._journal.end_request(outcome.originate_id)
         finally:
             call.set_ended(outcome)
 

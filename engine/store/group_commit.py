@@ -51,6 +51,7 @@ class GroupCommit(Generic[Row]):
         self._added = 0
         self._settled = 0
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._patient: list[tuple[int, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -90,6 +91,14 @@ class GroupCommit(Generic[Row]):
         self._wake.set()
         await done
 
+    async def settled(self) -> None:
+        """Wait until every row added before is durable, without hurrying the writer."""
+        if self._settled >= self._added:
+            return
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._patient.append((self._added, done))
+        await done
+
     async def close(self, deadline: float) -> int:
         """Write what waits, for at most `deadline` seconds, and stop. Return the rows left."""
         if self._task is None:
@@ -102,6 +111,8 @@ class GroupCommit(Generic[Row]):
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
+        for _, done in self._patient:
+            done.cancel()
         if self._timer is not None:
             self._timer.cancel()
         return self.backlog
@@ -124,10 +135,11 @@ class GroupCommit(Generic[Row]):
 
     def _settle(self, count: int) -> None:
         self._settled += count
-        while self._waiters and self._waiters[0][0] <= self._settled:
-            done = self._waiters.pop(0)[1]
-            if not done.done():
-                done.set_result(None)
+        for waiters in (self._waiters, self._patient):
+            while waiters and waiters[0][0] <= self._settled:
+                done = waiters.pop(0)[1]
+                if not done.done():
+                    done.set_result(None)
 
     async def _write(self, rows: Sequence[Row]) -> None:
         delay = _FIRST_RETRY_S

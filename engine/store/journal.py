@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.core.errors import NotFound
 from engine.store.database import Database
 from engine.store.group_commit import GroupCommit
-from engine.store.tables import cdrs, events
+from engine.store.tables import cdrs, events, journal_state
 from engine.store.unended import UnendedCalls
 
 _RESTART_GAP = 1_000_000
 _DELETE_BATCH = 2000
 
-_Columns = tuple[object, ...]
-_Row = tuple[bool, _Columns]
-"""Whether it is a call record, and its columns in the order of the table."""
+_EVENT, _CDR, _STATE, _ENDED = range(4)
+_Row = tuple[int, tuple[Any, ...]]
+"""Which table it is for, and its columns in the order of the table; a request that ended has none,
+it waits in line until its terminal event is durable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,16 @@ class StoredEvent:
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Doomed:
+    """What one commit did to the oldest events."""
+
+    examined: int
+    deleted: int = 0
+    kept: Sequence[tuple[str, int]] = ()
+    """Call-ID and sequence of those that stay because their call lives."""
+
+
 class Journal:
     """Events and call records. Adding is cheap and never waits; reading sees all added before."""
 
@@ -46,6 +58,15 @@ class Journal:
         self._insert_cdr = database.insert_sql(cdrs, replaced="document")
         self._keep = keep_events
         self._stored_events = 0
+        self._examined = 0
+        """Older events were deleted or are kept because their call lives."""
+        self._kept: dict[str, list[int]] = {}
+        """Sequences of the events of a channel that are kept for as long as its call lives."""
+        self._kept_events = 0
+        self._overdue: list[int] = []
+        """Kept events whose call is over."""
+        self._settled = 0
+        self._last_alive = 0.0
         self._last_sequence = 0
         self.unended = UnendedCalls()
         """What the events tell to live now."""
@@ -71,6 +92,10 @@ class Journal:
         async with database.read() as connection:
             found = await connection.execute(select(func.count(), func.max(events.c.sequence)))
             count, last = found.one()
+            state = await connection.execute(select(journal_state))
+            _, journal._settled, at = state.one()
+            seen = await connection.execute(select(events.c.at).where(events.c.sequence == last))
+            journal._last_alive = max(at, seen.scalar() or 0.0)
         journal._stored_events = count
         # Numbers given out just before a crash may not be on disk; the gap keeps them from being
         # used again.
@@ -107,7 +132,7 @@ class Journal:
         if sequence <= self._last_sequence:
             raise ValueError(f"event sequence {sequence} is not above {self._last_sequence}")
         self._last_sequence = sequence
-        self._rows.add((False, (sequence, account_id, call_id, name, at, payload)))
+        self._rows.add((_EVENT, (sequence, account_id, call_id, name, at, payload)))
 
     def add_cdr(
         self,
@@ -129,12 +154,41 @@ class Journal:
         name = f"{interaction_id}-{call_id}" if chosen else call_id
         cdr_id = f"{datetime.fromtimestamp(at, UTC):%Y%m}-{name}"
         encoded = self._encode({**document, "id": cdr_id})
-        self._rows.add((True, (cdr_id, account_id, call_id, interaction_id, at, encoded)))
+        self._rows.add((_CDR, (cdr_id, account_id, call_id, interaction_id, at, encoded)))
         return cdr_id
+
+    def end_request(self, request_id: str) -> None:
+        """Note that the terminal event of a request was added."""
+        if calls := self.unended.end(request_id):
+            self._rows.add((_ENDED, (request_id, calls)))
+
+    def checkpoint(self, at: float) -> None:
+        """Note a sign of life at Unix time `at`, and up to which event every call is over."""
+        first = self.unended.first_sequence
+        settled = self._last_sequence if first is None else first - 1
+        if first is not None or settled != self._settled:
+            self._settled = settled
+            self._rows.add((_STATE, (1, settled, at)))
+
+    @property
+    def last_alive(self) -> float:
+        """Unix time of the last sign of life of the process before, 0 in a new database."""
+        return self._last_alive
+
+    async def unsettled(self) -> AsyncIterator[StoredEvent]:
+        """Yield the events that may tell of calls which were not over at the last checkpoint."""
+        query = select(events).where(events.c.sequence > self._settled).order_by(events.c.sequence)
+        async with self._database.read() as connection:
+            async for row in await connection.stream(query):
+                yield StoredEvent(*row)
 
     async def flush(self) -> None:
         """Wait until everything added before is durable."""
         await self._rows.flush()
+
+    async def settled(self) -> None:
+        """Wait as `flush`, but let the writer gather rows for as long as it always does."""
+        await self._rows.settled()
 
     async def events(
         self, account_id: str | None, after_sequence: int = 0, limit: int = 1000
@@ -189,23 +243,63 @@ class Journal:
         return await self._rows.close(deadline)
 
     async def _commit(self, rows: Sequence[_Row]) -> None:
-        event_rows = [columns for is_cdr, columns in rows if not is_cdr]
+        event_rows = [columns for table, columns in rows if table == _EVENT]
         # Of a record that was added again only the last is written.
-        cdr_rows = list({columns[0]: columns for is_cdr, columns in rows if is_cdr}.values())
-        excess = self._stored_events + len(event_rows) - self._keep
+        cdr_rows = list({columns[0]: columns for t, columns in rows if t == _CDR}.values())
+        states = [columns for table, columns in rows if table == _STATE]
+        excess = self._stored_events - self._kept_events + len(event_rows) - self._keep
+        overdue = self._overdue[:_DELETE_BATCH]
+        doomed = _Doomed(self._examined)
         async with self._database.write() as connection:
             if event_rows:
                 await connection.exec_driver_sql(self._insert_event, event_rows)
             if cdr_rows:
                 await connection.exec_driver_sql(self._insert_cdr, cdr_rows)
-            deleted = 0
+            if states:
+                _, settled, at = states[-1]
+                await connection.execute(update(journal_state).values(settled=settled, at=at))
             if excess > 0:
-                # Bounded, for a bound that was lowered must not stop the writer for as long as it
-                # takes at once.
-                oldest = select(events.c.sequence).order_by(events.c.sequence)
-                oldest = oldest.limit(min(excess, _DELETE_BATCH))
-                result = await connection.execute(
-                    delete(events).where(events.c.sequence.in_(oldest))
-                )
-                deleted = result.rowcount
-        self._stored_events += len(event_rows) - deleted
+                doomed = await self._delete_oldest(connection, min(excess, _DELETE_BATCH))
+            if overdue:
+                await connection.execute(delete(events).where(events.c.sequence.in_(overdue)))
+        self._stored_events += len(event_rows) - doomed.deleted - len(overdue)
+        self._note_kept(doomed, overdue)
+        for table, columns in rows:
+            if table == _ENDED:
+                self._release(*columns)
+
+    async def _delete_oldest(self, connection: AsyncConnection, count: int) -> _Doomed:
+        """Delete the oldest events, but not those of calls that live.
+
+        `count` is bounded, for a bound that was lowered must not stop the writer for as long as it
+        takes at once.
+        """
+        oldest = select(events.c.sequence, events.c.call_id)
+        oldest = oldest.where(events.c.sequence > self._examined)
+        oldest = oldest.order_by(events.c.sequence).limit(count)
+        found = (await connection.execute(oldest)).all()
+        if not found:
+            return _Doomed(self._examined)
+        needed = self.unended.needed(row.call_id for row in found)
+        kept = [(row.call_id, row.sequence) for row in found if row.call_id in needed]
+        going = delete(events).where(
+            events.c.sequence > self._examined, events.c.sequence <= found[-1].sequence
+        )
+        if kept:
+            going = going.where(events.c.sequence.not_in([sequence for _, sequence in kept]))
+        result = await connection.execute(going)
+        return _Doomed(found[-1].sequence, result.rowcount, kept)
+
+    def _release(self, request_id: str, calls: Sequence[str]) -> None:
+        self.unended.release(request_id, calls)
+        for call_id in calls:
+            if not self.unended.needed((call_id,)):
+                self._overdue += self._kept.pop(call_id, ())
+
+    def _note_kept(self, doomed: _Doomed, overdue: Sequence[int]) -> None:
+        """Remember, once it is durable, which events stay behind the others."""
+        self._examined = doomed.examined
+        self._kept_events += len(doomed.kept) - len(overdue)
+        del self._overdue[: len(overdue)]
+        for call_id, sequence in doomed.kept:
+            self._kept.setdefault(call_id, []).append(sequence)

@@ -53,6 +53,15 @@ events = Table(
 )
 """The outbox: every event published, in the order of the stream."""
 
+journal_state = Table(
+    "journal_state",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("settled", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+)
+"""One row: no event up to `settled` belongs to a call that was not over at the Unix time `at`."""
+
 cdrs = Table(
     "cdrs",
     metadata,

@@ -25,7 +25,7 @@ class UnendedCalls:
         """Start with none."""
         self._requests: dict[str, _Request] = {}
         self._channels: dict[str, str] = {}
-        self._kept: dict[str, str] = {}
+        self._needed: dict[str, str] = {}
 
     @property
     def channels(self) -> KeysView[str]:
@@ -48,22 +48,31 @@ class UnendedCalls:
         if request is None:
             request = self._requests[request_id] = _Request(sequence)
         request.calls.append(call_id)
-        self._channels[call_id] = self._kept[call_id] = request_id
+        self._channels[call_id] = self._needed[call_id] = request_id
 
     def destroy(self, call_id: str) -> None:
         """Note a CHANNEL_DESTROY. A Call-ID that is not known has no effect."""
         self._channels.pop(call_id, None)
 
-    def end(self, request_id: str) -> None:
-        """Note a terminal event. A request that had no channel is not known and has no effect."""
+    def end(self, request_id: str) -> list[str]:
+        """Note a terminal event and return the Call-IDs of the request, for `release`.
+
+        A request that had no channel is not known and has none.
+        """
         request = self._requests.pop(request_id, None)
-        for call_id in request.calls if request is not None else ():
+        calls = request.calls if request is not None else []
+        for call_id in calls:
             # A Call-ID may be used again as soon as its channel is destroyed.
-            if self._kept.get(call_id) == request_id:
-                del self._kept[call_id]
             if self._channels.get(call_id) == request_id:
                 del self._channels[call_id]
+        return calls
+
+    def release(self, request_id: str, calls: Iterable[str]) -> None:
+        """Note that the terminal event is durable: nothing before it is needed any more."""
+        for call_id in calls:
+            if self._needed.get(call_id) == request_id:
+                del self._needed[call_id]
 
     def needed(self, call_ids: Iterable[str]) -> set[str]:
-        """Return those Call-IDs whose events tell of a request that lives."""
-        return {call_id for call_id in call_ids if call_id in self._kept}
+        """Return those Call-IDs whose stored events a crash now would have to be told from."""
+        return {call_id for call_id in call_ids if call_id in self._needed}

@@ -17,8 +17,11 @@ def test_a_request_lives_until_its_terminal_event() -> None:
     assert set(live.channels) == {"b", "x"}
     assert live.needed(["a", "b", "c"]) == {"a", "b"}
     live.destroy("b")
-    live.end("r1")
+    calls = live.end("r1")
+    assert calls == ["a", "b"]
     assert (set(live.channels), set(live.requests)) == ({"x"}, {"r2"})
+    assert live.needed(["a", "b", "x"]) == {"a", "b", "x"}
+    live.release("r1", calls)
     assert live.needed(["a", "b", "x"]) == {"x"}
     assert [*firsts, live.first_sequence] == [None, 5, 6]
 
@@ -28,7 +31,7 @@ def test_a_call_id_may_be_used_again_while_its_first_request_lives() -> None:
     live.begin("r1", "a", 1)
     live.destroy("a")
     live.begin("r2", "a", 2)
-    live.end("r1")
+    live.release("r1", live.end("r1"))
     assert live.needed(["a"]) == {"a"}
     assert set(live.channels) == {"a"}
 

@@ -1,0 +1,75 @@
+"""After a crash: every call that lived when the process died gets the events it still owes.
+
+A channel without CHANNEL_DESTROY is destroyed, with its call record; a request without its terminal
+event ends. Cause CRASH, ended when the process last gave a sign of life: its last stored event or
+its last audit. The rows are durable before new requests are taken, and a second crash meanwhile
+finds those that are not.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from engine.control.kazoo import QUICKCALL_END
+from engine.control.kazoo_stored import (
+    StoredChannel,
+    origin_in,
+    request_ended_by,
+    terminal_event,
+)
+from engine.core.events import ChannelNotice, OriginateEnded
+from engine.core.values import OriginateId
+from engine.numbers.number_filter import FilterResult
+from engine.runtime.calls import Call
+from engine.runtime.publisher import Publisher
+from engine.store.journal import Journal, StoredEvent
+
+_log = logging.getLogger(__name__)
+
+
+class _Unended:
+    """The requests of a stream of stored events that no terminal event has ended."""
+
+    def __init__(self) -> None:
+        self._channels: dict[str, StoredChannel] = {}
+        self.requests: dict[str, list[StoredChannel]] = {}
+
+    def add(self, event: StoredEvent) -> None:
+        """Take the next event."""
+        if event.name == "CHANNEL_CREATE":
+            origin = origin_in(event.payload)
+            if origin is None:
+                return
+            channel = self._channels[event.call_id] = StoredChannel(origin, {})
+            channel.add(event.name, event.at, event.payload)
+            self.requests.setdefault(origin.request_id, []).append(channel)
+        elif event.name == QUICKCALL_END:
+            for channel in self.requests.pop(request_ended_by(event.payload), ()):
+                call_id = channel.fields["Call-ID"]
+                # A Call-ID may be used again as soon as its channel is destroyed.
+                if self._channels.get(call_id) is channel:
+                    del self._channels[call_id]
+        elif (found := self._channels.get(event.call_id)) is not None:
+            found.add(event.name, event.at, event.payload)
+
+
+async def recover(journal: Journal, publisher: Publisher, now: float) -> int:
+    """Tell what the calls of a dead process still owe; return how many requests that were."""
+    unended = _Unended()
+    async for event in journal.unsettled():
+        unended.add(event)
+    for request_id, channels in unended.requests.items():
+        died_at = min(journal.last_alive, now)
+        end, request = terminal_event(channels, died_at, now)
+        filtered = FilterResult(request.number, "", None)
+        call = Call(OriginateId(request_id), request, filtered, (), lambda _: None)
+        publisher.calls.add(call)
+        notices: list[ChannelNotice | OriginateEnded] = [
+            channel.destroyed(died_at, now) for channel in channels if channel.ended_at is None
+        ]
+        publisher.tell([*notices, end])
+    if unended.requests:
+        _log.warning("%d calls of a process that died are ended", len(unended.requests))
+    publisher.checkpoint(now)
+    await journal.flush()
+    return len(unended.requests)
