@@ -45,6 +45,8 @@ class Origin(msgspec.Struct, frozen=True):
     """The dialled number after the number filter."""
     endpoint_type: EndpointType = msgspec.field(name="Authorizing-Type")
     endpoint_id: str = msgspec.field(name="Authorizing-ID")
+    call_id: str = msgspec.field(name="Call-ID", default="")
+    """The Call-ID that the caller chose, empty: none."""
 
 
 class _Created(msgspec.Struct):
@@ -61,13 +63,14 @@ _ended = msgspec.json.Decoder(_Ended)
 
 def origin_of(leg: LegSnapshot, request: OriginateRequest, number: str) -> dict[str, object]:
     """Return `Originate` of the CHANNEL_CREATE of this leg."""
-    return {
+    origin: dict[str, object] = {
         "Msg-ID": leg.originate_id,
         "Role": leg.role.value,
         "Route": number,
         "Authorizing-Type": request.endpoint_type.value,
         "Authorizing-ID": request.endpoint_id,
     }
+    return {**origin, "Call-ID": request.call_id} if request.call_id else origin
 
 
 def origin_in(create: bytes) -> Origin | None:
@@ -118,10 +121,17 @@ class StoredChannel:
             sip_status=200 if answered else _status(self._text("Hangup-Code")),
             reason="OK" if answered else self._text("Hangup-Reason") or REASON,
             ringing_seconds=max(0.0, end - self.ringing_at) if self.ringing_at else 0.0,
+            role=self.origin.role,
+            next_hop="",
+            started_at=self._created_at(),
+            ended_at=self.ended_at or died_at,
         )
 
     def _text(self, name: str) -> str:
         return str(self.fields.get(name, ""))
+
+    def _created_at(self) -> float:
+        return float(self.fields["Channel-Created-Time"]) / 1_000_000
 
     def _endpoint_id(self) -> str:
         variables = self.variables
@@ -154,7 +164,7 @@ class StoredChannel:
             user=user,
             realm=realm,
             interaction_id=str(variables.get("Call-Interaction-ID", "")),
-            created_at=self.fields["Channel-Created-Time"] / 1_000_000,
+            created_at=self._created_at(),
             ringing_at=self.ringing_at,
             answered_at=self.answered_at,
             ended_at=None,
@@ -171,6 +181,7 @@ class StoredChannel:
             codec="",
             media=MediaMode.PROCESS,
             auto_answer=False,
+            held=False,
             user_agent=text("User-Agent"),
             to_tag=text("To-Tag"),
             from_tag=text("From-Tag"),
@@ -213,6 +224,7 @@ def terminal_event(
         origin.number,
         custom_application_vars=first.fields.get("Custom-Application-Vars", {}),
         request_id=origin.request_id,
+        call_id=origin.call_id,
     )
     return OriginateEnded(now, outcome), request
 

@@ -249,7 +249,7 @@ class CallControl:
         return self._registry.leg_ids()
 
     def call_ids(self) -> KeysView[str]:
-        """Return a view of the Call-IDs of the live legs, for audits."""
+        """Return a view of the Call-IDs of the live originates, for audits."""
         return self._registry.call_ids()
 
     def originate_ids(self) -> KeysView[OriginateId]:

@@ -71,7 +71,7 @@ class Registry:
         return self._by_leg.keys()
 
     def call_ids(self) -> KeysView[str]:
-        """Return a view of the Call-IDs of the live legs."""
+        """Return a view of the Call-IDs of the live originates, of ended legs too."""
         return self._by_call_id.keys()
 
     def of_leg(self, leg: LegId) -> OriginateId | None:

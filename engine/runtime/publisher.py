@@ -69,7 +69,7 @@ class Publisher:
         if created:
             self._journal.unended.begin(leg.originate_id, leg.call_id, sequence)
         elif ended:
-            self._journal.unended.destroy(leg.call_id)
+            self._journal.end_channel(leg.call_id)
 
     def _decided(self, notice: OriginateDecided) -> None:
         outcome = notice.outcome

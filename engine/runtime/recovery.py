@@ -17,7 +17,6 @@ from engine.control.kazoo_stored import (
     request_ended_by,
     terminal_event,
 )
-from engine.core.events import ChannelNotice, OriginateEnded
 from engine.core.values import OriginateId
 from engine.numbers.number_filter import FilterResult
 from engine.runtime.calls import Call
@@ -28,11 +27,13 @@ _log = logging.getLogger(__name__)
 
 
 class _Unended:
-    """The requests of a stream of stored events that no terminal event has ended."""
+    """The requests of a stream of stored events that are not over."""
 
     def __init__(self) -> None:
         self._channels: dict[str, StoredChannel] = {}
         self.requests: dict[str, list[StoredChannel]] = {}
+        self.ended: set[str] = set()
+        """Those of them that have their terminal event, but a channel that outlived it."""
 
     def add(self, event: StoredEvent) -> None:
         """Take the next event."""
@@ -44,13 +45,29 @@ class _Unended:
             channel.add(event.name, event.at, event.payload)
             self.requests.setdefault(origin.request_id, []).append(channel)
         elif event.name == QUICKCALL_END:
-            for channel in self.requests.pop(request_ended_by(event.payload), ()):
-                call_id = channel.fields["Call-ID"]
-                # A Call-ID may be used again as soon as its channel is destroyed.
-                if self._channels.get(call_id) is channel:
-                    del self._channels[call_id]
+            request_id = request_ended_by(event.payload)
+            self.ended.add(request_id)
+            self._drop_if_over(request_id)
         elif (found := self._channels.get(event.call_id)) is not None:
             found.add(event.name, event.at, event.payload)
+            if event.name == "CHANNEL_DESTROY":
+                self._drop_if_over(found.origin.request_id)
+
+    def _drop_if_over(self, request_id: str) -> None:
+        channels = self.requests.get(request_id, ())
+        if request_id not in self.ended or any(c.ended_at is None for c in channels):
+            return
+        self.ended.discard(request_id)
+        self.requests.pop(request_id, None)
+        for channel in channels:
+            call_id = channel.fields["Call-ID"]
+            # A Call-ID may be used again as soon as its channel is destroyed.
+            if self._channels.get(call_id) is channel:
+                del self._channels[call_id]
+
+
+def _nothing_to_cancel(_originate_id: OriginateId) -> None:
+    """The call of a dead process is over already."""
 
 
 async def recover(journal: Journal, publisher: Publisher, now: float) -> int:
@@ -58,16 +75,19 @@ async def recover(journal: Journal, publisher: Publisher, now: float) -> int:
     unended = _Unended()
     async for event in journal.unsettled():
         unended.add(event)
+    died_at = min(journal.last_alive, now)
     for request_id, channels in unended.requests.items():
-        died_at = min(journal.last_alive, now)
+        destroyed = [c.destroyed(died_at, now) for c in channels if c.ended_at is None]
+        if request_id in unended.ended:
+            publisher.tell(destroyed)
+            continue
         end, request = terminal_event(channels, died_at, now)
         filtered = FilterResult(request.number, "", None)
-        call = Call(OriginateId(request_id), request, filtered, (), lambda _: None)
+        call = Call(OriginateId(request_id), request, filtered, (), _nothing_to_cancel)
+        if end.outcome.answered:
+            call.set_answered(end.outcome)
         publisher.calls.add(call)
-        notices: list[ChannelNotice | OriginateEnded] = [
-            channel.destroyed(died_at, now) for channel in channels if channel.ended_at is None
-        ]
-        publisher.tell([*notices, end])
+        publisher.tell([*destroyed, end])
     if unended.requests:
         _log.warning("%d calls of a process that died are ended", len(unended.requests))
     publisher.checkpoint(now)

@@ -22,8 +22,8 @@ _DELETE_BATCH = 2000
 
 _EVENT, _CDR, _STATE, _ENDED = range(4)
 _Row = tuple[int, tuple[Any, ...]]
-"""Which table it is for, and its columns in the order of the table; a request that ended has none,
-it waits in line until its terminal event is durable."""
+"""Which table it is for, and its columns in the order of the table. A request that is over has
+none: it waits in line until its last event is durable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +159,11 @@ class Journal:
 
     def end_request(self, request_id: str) -> None:
         """Note that the terminal event of a request was added."""
-        if calls := self.unended.end(request_id):
-            self._rows.add((_ENDED, (request_id, calls)))
+        self._note_over(*self.unended.end(request_id))
+
+    def end_channel(self, call_id: str) -> None:
+        """Note that the CHANNEL_DESTROY of a channel was added."""
+        self._note_over(*self.unended.destroy(call_id))
 
     def checkpoint(self, at: float) -> None:
         """Note a sign of life at Unix time `at`, and up to which event every call is over."""
@@ -289,6 +292,10 @@ class Journal:
             going = going.where(events.c.sequence.not_in([sequence for _, sequence in kept]))
         result = await connection.execute(going)
         return _Doomed(found[-1].sequence, result.rowcount, kept)
+
+    def _note_over(self, request_id: str, calls: Sequence[str]) -> None:
+        if calls:
+            self._rows.add((_ENDED, (request_id, calls)))
 
     def _release(self, request_id: str, calls: Sequence[str]) -> None:
         self.unended.release(request_id, calls)

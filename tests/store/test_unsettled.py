@@ -27,7 +27,7 @@ class Calls:
     def end(self, call_id: str) -> None:
         """End both."""
         self.event(call_id, "CHANNEL_DESTROY")
-        self.journal.unended.destroy(call_id)
+        self.journal.end_channel(call_id)
         self.event(call_id, "QUICKCALL_END")
         self.journal.end_request(call_id)
 
