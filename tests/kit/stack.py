@@ -128,9 +128,12 @@ class Stack:
         """End a leg."""
         self.submit(HangUp(leg, reason))
 
-    async def event(self, kind: type[E], leg: LegId | None = None) -> E:
-        """Wait for the first event of that kind (of that leg) since the start, and return it."""
-        async with asyncio.timeout(GUARD_S):
+    async def event(self, kind: type[E], leg: LegId | None = None, guard_s: float = GUARD_S) -> E:
+        """Wait for the first event of that kind (of that leg) since the start, and return it.
+
+        Raises `TimeoutError` when it has not come within `guard_s` seconds.
+        """
+        async with asyncio.timeout(guard_s):
             while True:
                 self._changed.clear()
                 for event in self.events:
