@@ -55,13 +55,32 @@ bool is_response(const void *token) {
 Names::Names(pjsip_endpoint *endpoint, Mailbox &mailbox) : endpoint_(endpoint), mailbox_(mailbox) {
     static pjsip_ext_resolver ours{&Names::resolve};
     living = this;
+    static char name[] = "mod-quickcall-source";
+    sources_.name = pj_str(name);
+    sources_.id = -1;
+    sources_.priority = PJSIP_MOD_PRIORITY_APPLICATION;
+    pjsip_endpt_register_module(endpoint, &sources_);
     pjsip_endpt_set_ext_resolver(endpoint, &ours);
 }
 
 Names::~Names() {
     const auto left = std::exchange(waiting_, {});
     for (const auto &entry : left) entry.second.callback(PJ_ERESOLVE, entry.second.token, nullptr);
+    pjsip_endpt_unregister_module(endpoint_, &sources_);
     living = nullptr;
+}
+
+void Names::note_source(const pjsip_inv_session *session, const pjsip_event *event) {
+    if (event == nullptr || event->type != PJSIP_EVENT_TSX_STATE) return;
+    if (event->body.tsx_state.type != PJSIP_EVENT_RX_MSG) return;
+    const auto *response = event->body.tsx_state.src.rdata;
+    if (response->msg_info.msg->type != PJSIP_RESPONSE_MSG) return;
+    auto *&slot = session->dlg->mod_data[sources_.id];
+    if (slot == nullptr) slot = pj_pool_zalloc(session->dlg->pool, sizeof(pjsip_server_address_record));
+    auto *source = static_cast<pjsip_server_address_record *>(slot);
+    source->type = static_cast<pjsip_transport_type_e>(response->tp_info.transport->key.type);
+    source->addr_len = response->pkt_info.src_addr_len;
+    pj_sockaddr_cp(&source->addr, &response->pkt_info.src_addr);
 }
 
 void Names::resolve(pjsip_resolver_t *, pj_pool_t *, const pjsip_host_info *target, void *token,
@@ -73,17 +92,21 @@ void Names::resolve(pjsip_resolver_t *, pj_pool_t *, const pjsip_host_info *targ
     } else if (living == nullptr || living->waiting_.size() >= max_waiting || is_response(token)) {
         callback(PJ_ERESOLVE, token, nullptr);
     } else {
-        living->ask(*target, {callback, token});
+        pjsip_server_address_record source{};
+        const auto *request = static_cast<const pjsip_send_state *>(token)->tdata;
+        const auto *dialog = static_cast<const pjsip_dialog *>(request->mod_data[pjsip_ua_instance()->id]);
+        const auto *noted = dialog != nullptr ? dialog->mod_data[living->sources_.id] : nullptr;
+        if (noted != nullptr) source = *static_cast<const pjsip_server_address_record *>(noted);
+        living->ask(*target, {callback, token, source, text_of(target->addr.host)});
     }
 }
 
-void Names::ask(const pjsip_host_info &target, Waiting waiting) {
+void Names::ask(const pjsip_host_info &target, Waiting &&waiting) {
     const auto query = ++last_query_;
-    waiting_.emplace(query, waiting);
     Event event;
     event.kind = EventKind::hops_needed;
     event.leg = query;
-    event.uri = "sip:" + text_of(target.addr.host);
+    event.uri = "sip:" + waiting.host;
     if (target.addr.port != 0) event.uri += ":" + std::to_string(target.addr.port);
     if (target.type != PJSIP_TRANSPORT_UNSPECIFIED) {
         const auto plain = static_cast<pjsip_transport_type_e>(target.type & ~PJSIP_TRANSPORT_IPV6);
@@ -91,13 +114,14 @@ void Names::ask(const pjsip_host_info &target, Waiting waiting) {
     } else if ((target.flag & PJSIP_TRANSPORT_SECURE) != 0) {
         event.uri += ";transport=tls";
     }
+    waiting_.emplace(query, std::move(waiting));
     mailbox_.post(std::move(event));
 }
 
 void Names::use(const Command &command) {
     const auto entry = waiting_.find(command.leg);
     if (entry == waiting_.end()) return;
-    const auto waiting = entry->second;
+    auto waiting = std::move(entry->second);
     waiting_.erase(entry);
     pjsip_server_addresses found;
     found.count = 0;
@@ -110,6 +134,10 @@ void Names::use(const Command &command) {
         if (uri == nullptr) continue;
         const auto *sip = static_cast<const pjsip_sip_uri *>(pjsip_uri_get_uri(uri));
         add_address(found, sip->host, sip->port, pjsip_transport_get_type_from_name(&sip->transport_param));
+    }
+    if (waiting.source.addr_len > 0 && found.count < PJ_ARRAY_SIZE(found.entry)) {
+        waiting.source.name = {waiting.host.data(), static_cast<pj_ssize_t>(waiting.host.size())};
+        found.entry[found.count++] = waiting.source;
     }
     const auto status = found.count > 0 ? PJ_SUCCESS : PJ_ERESOLVE;
     waiting.callback(status, waiting.token, found.count > 0 ? &found : nullptr);

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <pjsip.h>
+#include <pjsip_ua.h>
 
 #include <cstdint>
+#include <string>
 #include <unordered_map>
 
 #include "mailbox.hpp"
@@ -21,21 +23,27 @@ public:
     Names(const Names &) = delete;
     Names &operator=(const Names &) = delete;
 
-    // The answer to `hops_needed`; an unknown query is ignored.
+    // The answer to `hops_needed`; an unknown query is ignored. The source of `note_source` is the last hop tried:
+    // phones put names into their Contact that nobody but they can resolve.
     void use(const Command &command);
+    // Keeps where a response of this dialog came from. To be called with every change of a session's state.
+    void note_source(const pjsip_inv_session *session, const pjsip_event *event);
 
 private:
     struct Waiting {
         pjsip_resolver_callback *callback;
         void *token;
+        pjsip_server_address_record source;  // `addr_len` 0: none is known
+        std::string host;
     };
 
     static void resolve(pjsip_resolver_t *resolver, pj_pool_t *pool, const pjsip_host_info *target, void *token,
                         pjsip_resolver_callback *callback);
-    void ask(const pjsip_host_info &target, Waiting waiting);
+    void ask(const pjsip_host_info &target, Waiting &&waiting);
 
     pjsip_endpoint *endpoint_;
     Mailbox &mailbox_;
+    pjsip_module sources_{};  // only for its slot in every dialog
     std::uint64_t last_query_ = 0;
     std::unordered_map<std::uint64_t, Waiting> waiting_;
 };

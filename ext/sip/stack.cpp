@@ -328,6 +328,7 @@ Leg *Stack::Impl::leg_of(const pjsip_inv_session *session) {
 
 void Stack::Impl::on_session_state(pjsip_inv_session *session, pjsip_event *event) {
     auto *leg = leg_of(session);
+    if (instance_ != nullptr && instance_->names_ != nullptr) instance_->names_->note_source(session, event);
     pass_to_pjsua(session, event);
     if (leg != nullptr) leg->on_state(session, event);
     if (session->state == PJSIP_INV_STATE_CONFIRMED) send_waiting_bye(session);

@@ -193,6 +193,21 @@ async def test_a_name_that_the_answer_brings(tmp_path: Path, scenario: str) -> N
     assert [message.method for message in messages if message.method] == ["INVITE", "ACK", "BYE"]
 
 
+async def test_a_name_that_only_the_phone_knows(tmp_path: Path) -> None:
+    """The requests inside the dialog go where the answer came from."""
+    async with (
+        Sipp("uas-contact-name", keys={"contact_host": "desk-phone"}) as alice,
+        Dnsmasq() as dns,
+        EngineUnderTest(tmp_path, dns_servers=[dns.address]) as engine,
+    ):
+        device = await engine.device("alice", "1001", alice.uri)
+        await engine.quickcall(device, "9999")
+        assert (await engine.end())["Hangup-Cause"] == "NO_ROUTE_DESTINATION"
+        messages = await alice.succeeded()
+    assert [message.method for message in messages if message.method] == ["INVITE", "ACK", "BYE"]
+    assert [m for m in messages if m.method][-1].request_uri == f"sip:phone@desk-phone:{alice.port}"
+
+
 async def test_no_call_waits_for_the_name_of_another(tmp_path: Path) -> None:
     async with (
         Sipp("uas-contact-name", keys={"contact_host": "alice.test"}) as alice,
