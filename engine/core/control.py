@@ -137,7 +137,8 @@ class CallControl:
         found = next((theirs for theirs in other.legs.values() if named.names(theirs)), None)
         same_account = other.subject.request.account_id == originate.subject.request.account_id
         joinable = other.may_be_joined and originate.may_transfer(leg)
-        if found is None or other is originate or not (same_account and joinable):
+        talks = found is not None and other.talks(found)
+        if found is None or other is originate or not (same_account and joinable and talks):
             turn.commands.append(TransferProgress(event.leg, 481, "Call Does Not Exist"))
         else:
             originate.take_over(leg, other.give_away(found, turn), turn)
@@ -207,8 +208,9 @@ class CallControl:
         """Hang everything up with cause SYSTEM_SHUTDOWN and take no more originates."""
         self._closing = True
         turn = self._turn(now)
-        for originate in self._originates.values():
+        for originate in list(self._originates.values()):
             originate.hang_up(turn, "SYSTEM_SHUTDOWN")
+            self._forget_ended(originate)
         return turn.effects()
 
     def next_deadline(self) -> float | None:

@@ -178,8 +178,18 @@ class Leg:
 
     def hold(self, on: bool, turn: Turn) -> None:
         """Put the peer on hold, or talk to it again."""
-        self.parked = on
+        self.park(on, turn)
         turn.commands.append(Reoffer(self.invite.leg, on))
+
+    def park(self, on: bool, turn: Turn) -> None:
+        """Note that the peer is on hold, or no more."""
+        self.parked = on
+        self._tell_hold(turn, also=self.held)
+
+    def _tell_hold(self, turn: Turn, *, also: bool) -> None:
+        """A leg is on hold as long as either side wants it; `also`: the one that did not change."""
+        if not also:
+            self._tell("CHANNEL_HOLD" if self.held or self.parked else "CHANNEL_UNHOLD", turn)
 
     def move(self, originate_id: OriginateId, turn: Turn) -> None:
         """Belong to another originate from now on."""
@@ -279,10 +289,10 @@ class Leg:
 
     def renegotiate(self, event: LegRenegotiated, turn: Turn) -> None:
         """Action: keep what was agreed anew; report hold and its end."""
-        before = self.held
-        self.held, self.codec, self.remote_sdp = event.held, event.codec, event.remote_sdp
-        if self.held != before:
-            self._tell("CHANNEL_HOLD" if self.held else "CHANNEL_UNHOLD", turn)
+        self.codec, self.remote_sdp = event.codec, event.remote_sdp
+        if event.held != self.held:
+            self.held = event.held
+            self._tell_hold(turn, also=self.parked)
 
     def expire_attempt(self, _what: None, turn: Turn) -> None:
         """Action: give up an attempt that nobody answered in its own time."""

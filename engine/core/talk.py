@@ -69,7 +69,7 @@ class Talk:
         if leg.parked is on:
             return
         leg.hold(on, turn)
-        self._announce_hold(leg, on, turn)
+        self._silence(on, turn)
 
     def renegotiated(self, leg: Leg, turn: Turn) -> None:
         """Have the other leg follow what this one agreed on."""
@@ -87,8 +87,8 @@ class Talk:
                 Reoffer(partner.invite.leg, partner.parked, codec_of=leg.invite.leg)
             )
         elif leg.parked:
-            leg.parked = False
-            self._announce_hold(leg, False, turn)
+            leg.park(False, turn)
+            self._silence(False, turn)
 
     def begin_transfer(self, turn: Turn) -> Transfer:
         """Take the two apart; the one that is transferred is near from now on."""
@@ -147,8 +147,9 @@ class Talk:
         self._asked_to_follow = partner
         turn.commands.append(Reoffer(partner.invite.leg, partner.parked, codec_of=leg.invite.leg))
 
-    def _announce_hold(self, leg: Leg, on: bool, turn: Turn) -> None:
-        if self._heard is not None:
-            pair = (self.near.invite.leg, self._heard.invite.leg)
-            turn.commands.append(Split(*pair) if on else Join(*pair))
-        leg.announce("CHANNEL_HOLD" if on else "CHANNEL_UNHOLD", turn)
+    def _silence(self, on: bool, turn: Turn) -> None:
+        """Stop relaying, or begin again when neither is on hold."""
+        if self._heard is None or (not on and (self.near.parked or self._heard.parked)):
+            return
+        pair = (self.near.invite.leg, self._heard.invite.leg)
+        turn.commands.append(Split(*pair) if on else Join(*pair))

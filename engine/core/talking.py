@@ -119,9 +119,13 @@ class Talking(ABC):
         transferor.announce("CHANNEL_TRANSFEROR", turn, details)
         self._feed(_I.TAKE_OVER, taken, turn)
 
+    def talks(self, leg: Leg) -> bool:
+        """Return whether this leg talks to another."""
+        return self._talk is not None and self._talk.partner(leg) is not None
+
     def may_transfer(self, leg: Leg) -> bool:
         """Return whether this leg talks and may transfer who it talks to."""
-        return self.may_be_joined and leg.plan.endpoint.kind != RESOURCE
+        return self.may_be_joined and self.talks(leg) and leg.plan.endpoint.kind != RESOURCE
 
     @property
     def may_be_joined(self) -> bool:

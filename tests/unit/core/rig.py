@@ -5,7 +5,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.core.commands import Command, Dial, HangUp, Join, ResolveDestination, Split
+from engine.core.commands import (
+    Command,
+    Dial,
+    HangUp,
+    Join,
+    Reoffer,
+    ResolveDestination,
+    Split,
+    TransferProgress,
+)
 from engine.core.control import CallControl, CallSettings, Effects
 from engine.core.events import (
     ChannelNotice,
@@ -18,6 +27,7 @@ from engine.core.events import (
     Notice,
     OriginateDecided,
     OriginateEnded,
+    SipEvent,
 )
 from engine.core.values import (
     CallerId,
@@ -126,16 +136,39 @@ class Rig:
         return self._keep(self.control.handle(event, self.now))
 
     def ends(
-        self, leg: int, status: int = 200, q850: int = 0, party: Party = Party.REMOTE
+        self,
+        leg: int,
+        status: int = 200,
+        q850: int = 0,
+        party: Party = Party.REMOTE,
+        contacts: tuple[str, ...] = (),
     ) -> Effects:
-        event = LegEnded(LegId(leg), status, "because", party, q850)
+        event = LegEnded(LegId(leg), status, "because", party, q850, contacts=contacts)
+        return self._keep(self.control.handle(event, self.now))
+
+    def takes(self, event: SipEvent) -> Effects:
+        """Any other event."""
         return self._keep(self.control.handle(event, self.now))
 
     def resolves(
-        self, *endpoints: Endpoint, refusal: Refusal | None = None, number: str = "2001"
+        self,
+        *endpoints: Endpoint,
+        refusal: Refusal | None = None,
+        number: str = "2001",
+        for_leg: int | None = None,
+        originate_id: str = ORIGINATE,
     ) -> Effects:
-        event = DestinationResolved(ORIGINATE, number, endpoints, "rule", refusal)
+        leg = LegId(for_leg) if for_leg is not None else None
+        event = DestinationResolved(
+            OriginateId(originate_id), number, endpoints, "rule", refusal, leg
+        )
         return self._keep(self.control.handle(event, self.now))
+
+    def holds(self, leg: int, *, on: bool = True) -> Effects:
+        return self._keep(self.control.hold(f"call-{leg}", self.now, on=on))
+
+    def transfers(self, leg: int, number: str) -> Effects:
+        return self._keep(self.control.transfer(f"call-{leg}", number, self.now))
 
     def hangs_up(self) -> Effects:
         return self._keep(self.control.hang_up(ORIGINATE, self.now))
@@ -225,4 +258,9 @@ def _order(command: Command) -> str:
         return f"split {command.leg} {command.other}"
     if isinstance(command, ResolveDestination):
         return f"resolve {command.number}"
+    if isinstance(command, Reoffer):
+        like = f" like {command.codec_of}" if command.codec_of is not None else ""
+        return f"{'hold' if command.hold else 'talk'} {command.leg}{like}"
+    if isinstance(command, TransferProgress):
+        return f"progress {command.leg} {command.sip_status}"
     return type(command).__name__
