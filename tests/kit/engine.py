@@ -229,9 +229,11 @@ class EngineUnderTest:
 
     # --- what came of them ------------------------------------------------------------------------
 
-    async def event(self, name: str, call_id: str | None = None, count: int = 1) -> FeedEvent:
+    async def event(
+        self, name: str, call_id: str | None = None, count: int = 1, *, guard_s: float = GUARD_S
+    ) -> FeedEvent:
         """Wait for the `count`th event of that name (of that call), counted from the start."""
-        async with asyncio.timeout(GUARD_S):
+        async with asyncio.timeout(guard_s):
             while True:
                 self._changed.clear()
                 seen = [
