@@ -49,6 +49,17 @@ class Origin(msgspec.Struct, frozen=True):
     """The Call-ID that the caller chose, empty: none."""
 
 
+class _Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A request of which no event tells yet."""
+
+    account_id: str
+    endpoint_type: EndpointType
+    endpoint_id: str
+    number: str
+    call_id: str = ""
+    custom_application_vars: dict[str, Any] = {}
+
+
 class _Created(msgspec.Struct):
     origin: Origin | None = msgspec.field(name="Originate", default=None)
 
@@ -59,6 +70,7 @@ class _Ended(msgspec.Struct):
 
 _created = msgspec.json.Decoder(_Created)
 _ended = msgspec.json.Decoder(_Ended)
+_waiting = msgspec.json.Decoder(_Waiting)
 
 
 def origin_of(leg: LegSnapshot, request: OriginateRequest, number: str) -> dict[str, object]:
@@ -71,6 +83,33 @@ def origin_of(leg: LegSnapshot, request: OriginateRequest, number: str) -> dict[
         "Authorizing-ID": request.endpoint_id,
     }
     return {**origin, "Call-ID": request.call_id} if request.call_id else origin
+
+
+def waiting_document(request: OriginateRequest, number: str) -> bytes:
+    """Return what is stored of a request while no event tells of it; `number` is the filtered."""
+    waiting = _Waiting(
+        request.account_id,
+        request.endpoint_type,
+        request.endpoint_id,
+        number,
+        request.call_id,
+        dict(request.custom_application_vars),
+    )
+    return msgspec.json.encode(waiting)
+
+
+def waiting_request(request_id: str, document: bytes) -> OriginateRequest:
+    """Return the request that `waiting_document` stored."""
+    found = _waiting.decode(document)
+    return OriginateRequest(
+        found.account_id,
+        found.endpoint_type,
+        found.endpoint_id,
+        found.number,
+        custom_application_vars=found.custom_application_vars,
+        request_id=request_id,
+        call_id=found.call_id,
+    )
 
 
 def origin_in(create: bytes) -> Origin | None:
@@ -192,19 +231,31 @@ class StoredChannel:
         )
 
 
-def terminal_event(
-    channels: Sequence[StoredChannel], died_at: float, now: float
-) -> tuple[OriginateEnded, OriginateRequest]:
-    """Return the terminal event of a request that lived when the process died, and the request.
+def request_of(channel: StoredChannel) -> OriginateRequest:
+    """Return the request that a channel was made for, its number filtered."""
+    origin = channel.origin
+    return OriginateRequest(
+        str(channel.variables.get("Account-ID", "")),
+        origin.endpoint_type,
+        origin.endpoint_id,
+        origin.number,
+        custom_application_vars=channel.fields.get("Custom-Application-Vars", {}),
+        request_id=origin.request_id,
+        call_id=origin.call_id,
+    )
 
-    `channels`: all of its channels in the order they were created, at least one.
+
+def terminal_event(
+    request: OriginateRequest, channels: Sequence[StoredChannel], died_at: float, now: float
+) -> OriginateEnded:
+    """Return the terminal event of a request that lived when the process died.
+
+    `channels`: all of its channels in the order they were created, none when it was waiting.
     """
-    first = channels[0]
-    origin, account_id = first.origin, str(first.variables.get("Account-ID", ""))
     won = [c for c in channels if c.origin.role is LegRole.A and c.answered_at is not None]
     outcome = Outcome(
-        originate_id=OriginateId(origin.request_id),
-        account_id=account_id,
+        originate_id=OriginateId(request.request_id),
+        account_id=request.account_id,
         answered=bool(won),
         call_id=str(won[-1].fields["Call-ID"]) if won else "",
         cause=CAUSE,
@@ -214,19 +265,10 @@ def terminal_event(
         party=Party.LOCAL,
         attempts=tuple(channel.attempt(died_at) for channel in channels),
         final=True,
-        number=origin.number,
+        number=request.number,
         filter_note="",
     )
-    request = OriginateRequest(
-        account_id,
-        origin.endpoint_type,
-        origin.endpoint_id,
-        origin.number,
-        custom_application_vars=first.fields.get("Custom-Application-Vars", {}),
-        request_id=origin.request_id,
-        call_id=origin.call_id,
-    )
-    return OriginateEnded(now, outcome), request
+    return OriginateEnded(now, outcome)
 
 
 def _status(code: str) -> int:

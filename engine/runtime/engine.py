@@ -113,6 +113,7 @@ class Engine:
         self._control: CallControl
         self._driver: Driver
         self._resolver: Resolver
+        self._publisher: Publisher
         self._reaper: Reaper
         self._explainer: Explainer
         self._housekeeping: asyncio.TimerHandle | None = None
@@ -185,7 +186,9 @@ class Engine:
         )
         self._explainer = Explainer(self._resolver, settings)
         first = self._sip.listeners[0]
-        publisher = Publisher(self.feed, self.journal, Switch(self.node, _address(first)))
+        self._publisher = publisher = Publisher(
+            self.feed, self.journal, Switch(self.node, _address(first))
+        )
         self._calls = publisher.calls
         await recover(self.journal, publisher, self._clock.now())
         digest = DigestServer(
@@ -317,6 +320,7 @@ class Engine:
         call.planned = self._control.planned(originate_id)
         self._calls.add(call)
         self._driver.carry_out(effects, now)
+        self._publisher.accept(call)
         return call
 
     def refusal(self) -> str:

@@ -14,7 +14,7 @@ from engine.control.kazoo import (
     quickcall_end,
     record_of_attempts,
 )
-from engine.control.kazoo_stored import origin_of
+from engine.control.kazoo_stored import origin_of, waiting_document
 from engine.core.events import ChannelNotice, Notice, OriginateDecided, OriginateEnded
 from engine.core.values import LegRole, LegSnapshot, OriginateId
 from engine.runtime.calls import Call, LiveCalls
@@ -49,6 +49,12 @@ class Publisher:
             except Exception:
                 _log.exception("a notice could not be published: %r", notice)
 
+    def accept(self, call: Call) -> None:
+        """Let the journal know an accepted request of which no event has told yet."""
+        request_id = call.originate_id
+        if request_id not in self._journal.unended.requests and request_id in self.calls.ids():
+            self._journal.add_waiting(request_id, waiting_document(call.request, call.number))
+
     def checkpoint(self, now: float) -> None:
         """Let the journal note a sign of life."""
         self._journal.checkpoint(now)
@@ -67,7 +73,7 @@ class Publisher:
                 payload["Originate"] = origin_of(leg, call.request, call.number)
         sequence = self._event(leg.account_id, leg.call_id, notice.name, payload, notice.at)
         if created:
-            self._journal.unended.begin(leg.originate_id, leg.call_id, sequence)
+            self._journal.begin_channel(leg.originate_id, leg.call_id, sequence)
         elif ended:
             self._journal.end_channel(leg.call_id)
 

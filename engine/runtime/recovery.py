@@ -9,15 +9,19 @@ finds those that are not.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from engine.control.kazoo import QUICKCALL_END
 from engine.control.kazoo_stored import (
     StoredChannel,
     origin_in,
     request_ended_by,
+    request_of,
     terminal_event,
+    waiting_request,
 )
-from engine.core.values import OriginateId
+from engine.core.events import ChannelNotice, OriginateEnded
+from engine.core.values import OriginateId, OriginateRequest
 from engine.numbers.number_filter import FilterResult
 from engine.runtime.calls import Call
 from engine.runtime.publisher import Publisher
@@ -34,6 +38,8 @@ class _Unended:
         self.requests: dict[str, list[StoredChannel]] = {}
         self.ended: set[str] = set()
         """Those of them that have their terminal event, but a channel that outlived it."""
+        self.told: set[str] = set()
+        """Requests that the events tell of."""
 
     def add(self, event: StoredEvent) -> None:
         """Take the next event."""
@@ -44,9 +50,11 @@ class _Unended:
             channel = self._channels[event.call_id] = StoredChannel(origin, {})
             channel.add(event.name, event.at, event.payload)
             self.requests.setdefault(origin.request_id, []).append(channel)
+            self.told.add(origin.request_id)
         elif event.name == QUICKCALL_END:
             request_id = request_ended_by(event.payload)
             self.ended.add(request_id)
+            self.told.add(request_id)
             self._drop_if_over(request_id)
         elif (found := self._channels.get(event.call_id)) is not None:
             found.add(event.name, event.at, event.payload)
@@ -76,20 +84,37 @@ async def recover(journal: Journal, publisher: Publisher, now: float) -> int:
     async for event in journal.unsettled():
         unended.add(event)
     died_at = min(journal.last_alive, now)
+    ended = 0
     for request_id, channels in unended.requests.items():
         destroyed = [c.destroyed(died_at, now) for c in channels if c.ended_at is None]
         if request_id in unended.ended:
             publisher.tell(destroyed)
             continue
-        end, request = terminal_event(channels, died_at, now)
-        filtered = FilterResult(request.number, "", None)
-        call = Call(OriginateId(request_id), request, filtered, (), _nothing_to_cancel)
-        if end.outcome.answered:
-            call.set_answered(end.outcome)
-        publisher.calls.add(call)
-        publisher.tell([*destroyed, end])
-    if unended.requests:
-        _log.warning("%d calls of a process that died are ended", len(unended.requests))
+        request = request_of(channels[0])
+        _end(publisher, request, destroyed, terminal_event(request, channels, died_at, now))
+        ended += 1
+    for request_id, document in await journal.waiting():
+        if request_id not in unended.told:
+            request = waiting_request(request_id, document)
+            _end(publisher, request, (), terminal_event(request, (), died_at, now))
+            ended += 1
+        journal.forget_waiting(request_id)
     publisher.checkpoint(now)
     await journal.flush()
-    return len(unended.requests)
+    if ended:
+        _log.warning("%d calls of a process that died are ended", ended)
+    return ended
+
+
+def _end(
+    publisher: Publisher,
+    request: OriginateRequest,
+    destroyed: Sequence[ChannelNotice],
+    end: OriginateEnded,
+) -> None:
+    filtered = FilterResult(request.number, "", None)
+    call = Call(OriginateId(request.request_id), request, filtered, (), _nothing_to_cancel)
+    if end.outcome.answered:
+        call.set_answered(end.outcome)
+    publisher.calls.add(call)
+    publisher.tell([*destroyed, end])

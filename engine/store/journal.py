@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.core.errors import NotFound
 from engine.store.database import Database
 from engine.store.group_commit import GroupCommit
-from engine.store.tables import cdrs, events, journal_state
+from engine.store.tables import cdrs, events, journal_state, waiting_requests
 from engine.store.unended import UnendedCalls
 
 _RESTART_GAP = 1_000_000
 _DELETE_BATCH = 2000
 
-_EVENT, _CDR, _STATE, _ENDED = range(4)
+_EVENT, _CDR, _STATE, _ENDED, _WAITING, _STARTED = range(6)
 _Row = tuple[int, tuple[Any, ...]]
 """Which table it is for, and its columns in the order of the table. A request that is over has
 none: it waits in line until its last event is durable."""
@@ -55,6 +55,8 @@ class Journal:
         """Use `open` instead."""
         self._database = database
         self._insert_event = database.insert_sql(events)
+        self._insert_waiting = database.insert_sql(waiting_requests)
+        self._waiting: set[str] = set()
         self._insert_cdr = database.insert_sql(cdrs, replaced="document")
         self._keep = keep_events
         self._stored_events = 0
@@ -157,8 +159,19 @@ class Journal:
         self._rows.add((_CDR, (cdr_id, account_id, call_id, interaction_id, at, encoded)))
         return cdr_id
 
+    def add_waiting(self, request_id: str, document: bytes) -> None:
+        """Add an accepted request that has no event yet; it counts until it has one."""
+        self._waiting.add(request_id)
+        self._rows.add((_WAITING, (request_id, document)))
+
+    def begin_channel(self, request_id: str, call_id: str, sequence: int) -> None:
+        """Note that the CHANNEL_CREATE of a channel was added."""
+        self.unended.begin(request_id, call_id, sequence)
+        self._note_started(request_id)
+
     def end_request(self, request_id: str) -> None:
         """Note that the terminal event of a request was added."""
+        self._note_started(request_id)
         self._note_over(*self.unended.end(request_id))
 
     def end_channel(self, call_id: str) -> None:
@@ -184,6 +197,16 @@ class Journal:
         async with self._database.read() as connection:
             async for row in await connection.stream(query):
                 yield StoredEvent(*row)
+
+    def forget_waiting(self, request_id: str) -> None:
+        """Note that a request which waited when the process before died has had its end."""
+        self._rows.add((_STARTED, (request_id,)))
+
+    async def waiting(self) -> list[tuple[str, bytes]]:
+        """Return the requests added by `add_waiting` that were waiting, in no order."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(waiting_requests))
+            return [(row.id, row.document) for row in rows]
 
     async def flush(self) -> None:
         """Wait until everything added before is durable."""
@@ -258,6 +281,7 @@ class Journal:
                 await connection.exec_driver_sql(self._insert_event, event_rows)
             if cdr_rows:
                 await connection.exec_driver_sql(self._insert_cdr, cdr_rows)
+            await self._write_waiting(connection, rows)
             if states:
                 _, settled, at = states[-1]
                 await connection.execute(update(journal_state).values(settled=settled, at=at))
@@ -270,6 +294,15 @@ class Journal:
         for table, columns in rows:
             if table == _ENDED:
                 self._release(*columns)
+
+    async def _write_waiting(self, connection: AsyncConnection, rows: Sequence[_Row]) -> None:
+        added = [columns for table, columns in rows if table == _WAITING]
+        started = [columns[0] for table, columns in rows if table == _STARTED]
+        if added:
+            await connection.exec_driver_sql(self._insert_waiting, added)
+        if started:
+            gone = waiting_requests.c.id.in_(started)
+            await connection.execute(delete(waiting_requests).where(gone))
 
     async def _delete_oldest(self, connection: AsyncConnection, count: int) -> _Doomed:
         """Delete the oldest events, but not those of calls that live.
@@ -292,6 +325,11 @@ class Journal:
             going = going.where(events.c.sequence.not_in([sequence for _, sequence in kept]))
         result = await connection.execute(going)
         return _Doomed(found[-1].sequence, result.rowcount, kept)
+
+    def _note_started(self, request_id: str) -> None:
+        if request_id in self._waiting:
+            self._waiting.remove(request_id)
+            self._rows.add((_STARTED, (request_id,)))
 
     def _note_over(self, request_id: str, calls: Sequence[str]) -> None:
         if calls:

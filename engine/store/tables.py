@@ -62,6 +62,14 @@ journal_state = Table(
 )
 """One row: no event up to `settled` belongs to a call that was not over at the Unix time `at`."""
 
+waiting_requests = Table(
+    "waiting_requests",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+"""Accepted requests that no event tells of yet, because their first INVITE is delayed."""
+
 cdrs = Table(
     "cdrs",
     metadata,

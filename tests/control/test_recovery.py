@@ -128,3 +128,32 @@ async def test_a_request_whose_channels_are_destroyed_still_gets_its_end(tmp_pat
     assert end["Msg-ID"] == call.originate_id
     assert len(named(events, "CHANNEL_DESTROY")) == 2
     assert {cdr["hangup_cause"] for cdr in cdrs.values()} == {"NORMAL_CLEARING"}
+
+
+async def test_a_call_whose_first_invite_waits_ends_too(tmp_path: Path) -> None:
+    async with Rig(tmp_path, LoopbackSip()) as rig:
+        call = rig.start(endpoint_delay=30.0, custom_application_vars={"ticket": "T-2"})
+        dead = await crash(rig, tmp_path / "dead")
+        assert await rig.engine.journal.events(None) == []
+    for _ in range(2):
+        events, cdrs = await restart(dead)
+        (end,) = named(events, "QUICKCALL_END")
+        assert (end["Msg-ID"], end["Hangup-Cause"]) == (call.originate_id, "CRASH")
+        assert end["Custom-Application-Vars"] == {"ticket": "T-2"}
+        assert (end["Attempts"], cdrs, len(events)) == ([], {}, 1)
+
+
+async def test_a_call_that_waited_and_was_dialled_is_told_by_its_events(tmp_path: Path) -> None:
+    async with Rig(tmp_path, LoopbackSip()) as rig:
+        rig.sip.script(A_URI, Ring())
+        call = rig.start(endpoint_delay=0.1)
+        await rig.engine.journal.flush()
+        waiting = await rig.engine.journal.waiting()
+        await rig.event("CHANNEL_PROGRESS")
+        dead = await crash(rig, tmp_path / "dead")
+        assert [request_id for request_id, _ in waiting] == [call.originate_id]
+        assert await rig.engine.journal.waiting() == []
+    events, cdrs = await restart(dead)
+    (end,) = named(events, "QUICKCALL_END")
+    assert end["Msg-ID"] == call.originate_id
+    assert len(end["Attempts"]) == len(cdrs) == 1

@@ -1,4 +1,4 @@
-"""How far the events tell of calls that are over, so that a start looks only at the others."""
+"""What a start after a crash needs: where live calls begin in the events, and delayed requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Create the table with its one row."""
+    """Create the tables, the first with its one row."""
     made = op.create_table(
         "journal_state",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -18,8 +18,14 @@ def upgrade() -> None:
         sa.Column("at", sa.Double, nullable=False),
     )
     op.bulk_insert(made, [{"id": 1, "settled": 0, "at": 0.0}])
+    op.create_table(
+        "waiting_requests",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("document", sa.LargeBinary, nullable=False),
+    )
 
 
 def downgrade() -> None:
-    """Drop the table."""
+    """Drop the tables."""
+    op.drop_table("waiting_requests")
     op.drop_table("journal_state")
