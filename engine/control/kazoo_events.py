@@ -107,6 +107,8 @@ def channel_event(notice: ChannelNotice, switch: Switch) -> dict[str, object]:
     }
     if leg.other_leg_call_id:
         _add_other_leg(payload, leg, name)
+    if leg.auto_answer or leg.auto_answer_reason:
+        _add_auto_answer(payload, leg)
     extra = _EXTRAS.get(name)
     if extra is not None:
         extra(payload, leg)
@@ -121,6 +123,15 @@ def _add_other_leg(payload: dict[str, object], leg: LegSnapshot, name: str) -> N
     payload["Other-Leg-Caller-ID-Number"] = leg.other_leg_caller_id.number
     if name in ("CHANNEL_BRIDGE", "CHANNEL_UNBRIDGE"):
         payload["Bridge-B-Unique-ID"] = leg.other_leg_call_id
+
+
+def _add_auto_answer(payload: dict[str, object], leg: LegSnapshot) -> None:
+    """Say what came of the wish that the phone answers by itself; Kazoo has no fields for it."""
+    payload["Auto-Answer-Applied"] = leg.auto_answer
+    payload["Auto-Answer-Reason"] = leg.auto_answer_reason
+    if leg.auto_answer_latency_ms is not None:
+        payload["Auto-Answer-Latency-MS"] = leg.auto_answer_latency_ms
+        payload["Auto-Answer-Honoured"] = leg.auto_answer_honoured
 
 
 def _add_answer(payload: dict[str, object], _leg: LegSnapshot) -> None:

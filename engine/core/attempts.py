@@ -2,8 +2,8 @@
 
 The rung side is one fork: every contact of every endpoint, of every device of a user; or, asked to
 ring one after the other, a hunt over them. The dialled
-side is a hunt over groups: devices next to each other fork, as one group; every contact of a
-carrier is a group of its own.
+side is a hunt over groups: devices next to each other fork, as one group, with the carriers that
+they forward calls to; every contact of any other carrier is a group of its own.
 """
 
 from __future__ import annotations
@@ -55,12 +55,17 @@ def chained(groups: Iterable[tuple[Target, ...]]) -> list[Target]:
 def hunt(endpoints: Iterable[Endpoint], limit: int) -> tuple[tuple[Target, ...], ...]:
     """Return the groups to try in order; the targets of one group ring at once."""
     groups: list[tuple[Target, ...]] = []
-    for is_carrier, members in groupby(endpoints, lambda endpoint: endpoint.kind == RESOURCE):
-        if is_carrier:
+    for alone, members in groupby(endpoints, _hunted):
+        if alone:
             groups += [(Target(carrier, c),) for carrier in members for c in _once(carrier)]
         else:
             groups.append(fork(tuple(members), limit))
     return tuple(group for group in groups if group)
+
+
+def _hunted(endpoint: Endpoint) -> bool:
+    """Whether it is a carrier to be tried alone, not one that a device has its calls go to."""
+    return endpoint.kind == RESOURCE and not endpoint.forwarded_by
 
 
 def _once(endpoint: Endpoint) -> Iterable[Contact]:

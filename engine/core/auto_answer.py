@@ -84,15 +84,40 @@ class AutoAnswer:
     """Why it is not asked although the request wants it: `multiple_endpoints`, `forwarded`,
     `not_allowed`."""
 
+    @property
+    def asked(self) -> bool:
+        """Whether it is asked."""
+        return self.profile is not None
+
+    @property
+    def talks(self) -> bool:
+        """Whether it is told by NOTIFY too, when it allows that."""
+        return self.profile is not None and self.profile.talk
+
     def headers(self, host: str) -> Headers:
         """Return the headers that ask it, none when it is not asked."""
         if self.profile is None:
             return ()
         after = str(self.after_s)
         return tuple(
-            (name, value.replace("{host}", host).replace("{delay}", after))
+            (
+                name,
+                value.replace("{host}", host).replace("{delay}", after) if "{" in value else value,
+            )
             for name, value in self.profile.headers
         )
+
+    def result(
+        self, rang_at: float, answered_at: float | None
+    ) -> tuple[str, int | None, bool | None]:
+        """Return the last three fields of a `LegSnapshot`.
+
+        `rang_at` is the time of the first 18x, without one that of the INVITE.
+        """
+        if self.profile is None or answered_at is None:
+            return self.reason, None, None
+        took = answered_at - rang_at
+        return "", round(took * 1000), took <= self.after_s + HONOURED_S
 
 
 NOT_ASKED = AutoAnswer()

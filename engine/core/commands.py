@@ -129,6 +129,15 @@ class ResolveDestination:
 
 
 SipCommand = (
-    Dial | HangUp | Join | Split | Reoffer | TransferProgress | UseHops | TakeStock | Respond
+    Dial
+    | HangUp
+    | Join
+    | Split
+    | Reoffer
+    | NotifyTalk
+    | TransferProgress
+    | UseHops
+    | TakeStock
+    | Respond
 )
 Command = SipCommand | ResolveDestination

@@ -36,6 +36,11 @@ class Identity:
     hide_number: bool = False
 
 
+def diversion(number: str, realm: str, reason: str) -> str:
+    """Return a Diversion header: who sent a call on, and why (words of RFC 5806 10.3)."""
+    return f"<{sip_uri(number, realm)}>;reason={reason};counter=1"
+
+
 def identity_of(
     identity: Identity, realm: str, cid_type: CidType, *, trusted: bool
 ) -> tuple[str, Headers]:

@@ -20,8 +20,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from engine.core.auto_answer import AutoAnswer
 from engine.core.causes import Ending, ending_by_peer, ending_by_us, reason_header
-from engine.core.commands import Dial, HangUp, Reoffer
+from engine.core.commands import Dial, HangUp, NotifyTalk, Reoffer
 from engine.core.deadlines import Owner
 from engine.core.events import (
     ChannelNotice,
@@ -78,8 +79,8 @@ class LegPlan:
     interaction_id: str
     caller_id: CallerId
     callee_id: CallerId
-    auto_answer: bool
-    """True when the INVITE asks the phone to answer by itself."""
+    auto_answer: AutoAnswer
+    """Whether the INVITE asks the phone to answer by itself."""
     channel_vars: Mapping[str, object]
 
 
@@ -246,22 +247,24 @@ class Leg:
         self.invite = replace(self.invite, next_hop=event.hops[0])
         self.hops = event.hops[1:]
 
-    def ring(self, _event: LegRang, turn: Turn) -> None:
+    def ring(self, event: LegRang, turn: Turn) -> None:
         """Action: report the first 180, also when it comes after early media."""
         if self.alerted:
             return
         self.alerted = True
-        self._note_ringing(turn)
+        self._note_ringing(event, turn)
         self._tell("CHANNEL_PROGRESS", turn)
 
-    def _note_ringing(self, turn: Turn) -> None:
+    def _note_ringing(self, event: LegRang | LegGaveEarlyMedia, turn: Turn) -> None:
         if self.ringing_at is None:
             self.ringing_at = turn.now
             self._set_deadline(turn)
+            if event.talk and self.plan.auto_answer.talks:
+                turn.commands.append(NotifyTalk(self.invite.leg))
 
     def hear(self, event: LegGaveEarlyMedia, turn: Turn) -> None:
         """Action: report early media, as ringing where that is all it shall be."""
-        self._note_ringing(turn)
+        self._note_ringing(event, turn)
         self.codec = event.codec
         self.remote_sdp = event.remote_sdp
         if self.plan.role is LegRole.A and self.ignores_early_media == "ring_ready":
@@ -409,7 +412,7 @@ class Leg:
             ending.party if ending else None,
             self.codec,
             MediaMode.PROCESS,  # what is done, not what was asked for
-            plan.auto_answer,
+            plan.auto_answer.asked,
             self.held or self.parked,
             self.user_agent,
             self.to_tag,
@@ -418,6 +421,7 @@ class Leg:
             self.remote_sdp,
             self.channel_vars,
             request.custom_application_vars,
+            *plan.auto_answer.result(self.ringing_at or self.created_at, self.answered_at),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.core.attempts import RESOURCE, Target
-from engine.core.auto_answer import AutoAnswer, auto_answer_of
+from engine.core.auto_answer import NOT_ASKED, AutoAnswer, auto_answer_of
 from engine.core.commands import Dial
 from engine.core.identity import Identity
 from engine.core.invite import Extras, dial_carrier, dial_device, is_carrier
@@ -45,7 +45,8 @@ def a_leg(
     `RequestInvalid`.
     """
     endpoint = target.endpoint
-    invite = a_invite(subject, target, ids, settings, alone=alone)
+    auto_answer = _auto_answer(subject, target, settings, alone=alone)
+    invite = _invite_to_a(subject, target, ids, settings, auto_answer)
     plan = LegPlan(
         LegRole.A,
         subject.id,
@@ -55,7 +56,7 @@ def a_leg(
         subject.interaction_id,
         _shown_to_a(subject, endpoint),
         shown_to_b(subject, endpoint),
-        _auto_answer(subject, target, settings, alone=alone).profile is not None,
+        auto_answer,
         _channel_vars(subject, endpoint),
     )
     return Leg(plan, invite, now)
@@ -70,12 +71,23 @@ def a_invite(
     alone: bool,
 ) -> Dial:
     """Return the INVITE of `a_leg`. Raises `RequestInvalid`."""
+    auto_answer = _auto_answer(subject, target, settings, alone=alone)
+    return _invite_to_a(subject, target, ids, settings, auto_answer)
+
+
+def _invite_to_a(
+    subject: Subject,
+    target: Target,
+    ids: tuple[LegId, str],
+    settings: CallSettings,
+    auto_answer: AutoAnswer,
+) -> Dial:
     endpoint = target.endpoint
     identity = Identity(_shown_to_a(subject, endpoint))
     number = endpoint.number or subject.number
     if is_carrier(target):
         return dial_carrier(*ids, target, number, identity, settings)
-    extras = Extras(_auto_answer(subject, target, settings, alone=alone), subject.request.headers)
+    extras = Extras(auto_answer, subject.request.headers)
     return dial_device(*ids, target, number, identity, settings, extras)
 
 
@@ -123,7 +135,7 @@ def b_leg(
         subject.interaction_id,
         endpoint.shown or shown_to_b(subject, rung),
         CallerId("", (is_carrier(target) and endpoint.number) or number),
-        False,
+        NOT_ASKED,
         variables,
     )
     made = Leg(plan, invite, now)

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from engine.core.attempts import RESOURCE
 from engine.core.errors import RequestInvalid
+from engine.core.identity import diversion
 from engine.core.uri import parse_uri
 from engine.core.values import Contact, Endpoint
 
@@ -57,6 +58,20 @@ def redirected_endpoints(endpoint: Endpoint, contacts: Iterable[Contact]) -> lis
             continue
         found.append(replace(at, contacts=(contact,), fallbacks=()))
     return found
+
+
+def sent_on(by: Endpoint, found: Endpoint) -> Endpoint:
+    """Return an endpoint at a number that the device `by` redirects to, with the call sent on.
+
+    It sees who did, the latest first (RFC 5806 4.1), and is not asked to answer by itself.
+    """
+    told = diversion(by.caller_id.number or by.user, by.realm, "deflection")
+    return replace(
+        found,
+        diversions=(*found.diversions, told, *by.diversions),
+        forwarded_by=found.forwarded_by or by.forwarded_by or by.id,
+        fallbacks=tuple(sent_on(by, fallback) for fallback in found.fallbacks),
+    )
 
 
 def redirected_numbers(endpoint: Endpoint, contacts: Iterable[Contact]) -> list[str]:

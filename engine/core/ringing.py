@@ -29,7 +29,12 @@ from engine.core.events import DestinationResolved
 from engine.core.leg import Leg
 from engine.core.machine import MachineError
 from engine.core.questions import question
-from engine.core.redirects import redirect_contacts, redirected_endpoints, redirected_numbers
+from engine.core.redirects import (
+    redirect_contacts,
+    redirected_endpoints,
+    redirected_numbers,
+    sent_on,
+)
 from engine.core.registry import Ids
 from engine.core.turn import Turn
 from engine.core.values import Attempt, Contact, LegId, LegRole, Party
@@ -117,7 +122,9 @@ class Ringing:
         """Ring where the router says that a number is to which a device redirected."""
         leg = self._asked.pop(leg_id)
         groups = hunt(destination.endpoints, turn.settings.max_attempts)
-        if destination.refusal is None and self._ring_these(chained(groups), turn):
+        by = leg.plan.endpoint
+        targets = [Target(sent_on(by, way.endpoint), way.contact) for way in chained(groups)]
+        if destination.refusal is None and self._ring_these(targets, turn):
             return RINGS
         return self._judge(leg, ending_of_nowhere(destination))
 

@@ -361,3 +361,11 @@ class LegSnapshot:
     """Custom channel variables in Kazoo's Header-Case."""
     application_vars: Mapping[str, object]
     """Custom application variables, on every leg of the originate."""
+    auto_answer_reason: str = ""
+    """Why the phone is not asked to answer by itself although the request wants it, empty: it is,
+    or the request does not. `multiple_endpoints`, `forwarded` or `not_allowed`."""
+    auto_answer_latency_ms: int | None = None
+    """From the first 18x, else the INVITE, of a phone that was asked to its answer."""
+    auto_answer_honoured: bool | None = None
+    """Whether it answered so soon that nobody can have picked it up, None: not asked, or no answer
+    yet."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.core.attempts import RESOURCE
-from engine.core.uri import sip_uri
+from engine.core.identity import diversion
 from engine.core.values import CallerId, Endpoint
 from engine.store.documents import CallForward, Device, User
 
@@ -36,12 +36,11 @@ def forwarded(
         if not forward.substitute:
             return ()
         return (replace(away_from, contacts=(), forwarded_by=away_from.id),)
-    by = sip_uri(own.number or away_from.user, away_from.realm)
+    by = own.number or away_from.user
     ways = [
         replace(
             endpoint,
-            # Both say unconditional: a forward that waits for something is not one of these.
-            diversions=(f"<{by}>;reason=unconditional;counter=1",),
+            diversions=(diversion(by, away_from.realm, "unconditional"),),
             forwarded_by=away_from.id,
             shown=None if forward.keep_caller_id else own,
             ignore_early_media=forward.ignore_early_media,

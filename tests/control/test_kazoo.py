@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -305,6 +306,25 @@ def test_snake_case_is_recursive_but_leaves_application_variables() -> None:
 )
 def test_address(uri: str, expected: str) -> None:
     assert address(uri) == expected
+
+
+def test_events_say_what_came_of_auto_answer() -> None:
+    def said(**fields: Any) -> dict[str, object]:
+        event = channel_event(ChannelNotice("CHANNEL_ANSWER", 1.0, snapshot(**fields)), SWITCH)
+        return {name: value for name, value in event.items() if name.startswith("Auto-Answer")}
+
+    assert said() == {}
+    assert said(auto_answer_reason="multiple_endpoints") == {
+        "Auto-Answer-Applied": False,
+        "Auto-Answer-Reason": "multiple_endpoints",
+    }
+    asked = {"auto_answer": True, "auto_answer_latency_ms": 40, "auto_answer_honoured": True}
+    assert said(**asked) == {
+        "Auto-Answer-Applied": True,
+        "Auto-Answer-Latency-MS": 40,
+        "Auto-Answer-Honoured": True,
+    }
+    assert said(auto_answer=True) == {"Auto-Answer-Applied": True}
 
 
 def test_channel_destroy_has_the_documented_fields() -> None:

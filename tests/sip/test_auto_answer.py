@@ -42,8 +42,18 @@ async def test_a_phone_of_unknown_make_gets_the_default_set(registrar: EngineUnd
         await engine.quickcall(device, "no-such-number", auto_answer=True)
         await engine.end()
         invite = (await phone.succeeded())[0]
+    assert said(engine)["Auto-Answer-Applied"] is True
+    assert isinstance(said(engine)["Auto-Answer-Latency-MS"], int)
+    assert "Auto-Answer-Honoured" in said(engine)
     assert "intercom" not in invite.request_uri
     assert "require" not in invite.text.lower()
+
+
+def said(engine: EngineUnderTest) -> dict[str, object]:
+    """What the events say of the first phone that answered."""
+    answers = (event for event in engine.events if event.name == "CHANNEL_ANSWER")
+    payload = next(answers).payload
+    return {name: value for name, value in payload.items() if name.startswith("Auto-Answer")}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +75,10 @@ async def test_of_two_contacts_none_is_asked_unless_forced(
         await engine.end()
         for phone in phones:
             await phone.succeeded()
+    assert said(engine)["Auto-Answer-Applied"] is (wish == "force")
+    assert said(engine).get("Auto-Answer-Reason") == (
+        None if wish == "force" else "multiple_endpoints"
+    )
 
 
 async def test_an_account_may_forbid_it(engine: EngineUnderTest) -> None:
@@ -76,3 +90,4 @@ async def test_an_account_may_forbid_it(engine: EngineUnderTest) -> None:
         await engine.quickcall(device, "no-such-number", auto_answer="force")
         await engine.end()
         await alice.succeeded()
+    assert said(engine) == {"Auto-Answer-Applied": False, "Auto-Answer-Reason": "not_allowed"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from engine.core.auto_answer import (
@@ -9,9 +11,11 @@ from engine.core.auto_answer import (
     PhoneProfile,
     PhoneProfiles,
 )
+from engine.core.commands import NotifyTalk
 from engine.core.errors import RequestInvalid
-from engine.core.values import Contact
-from tests.unit.core.rig import Rig, carrier, device
+from engine.core.events import DestinationResolved, LegEnded, LegGaveEarlyMedia, LegRang
+from engine.core.values import Contact, LegId, Party
+from tests.unit.core.rig import ORIGINATE, Rig, carrier, device
 
 YEALINK = PhoneProfile(
     "Yealink", ("Yealink",), (("Call-Info", "<sip:{host}>;answer-after={delay}"),), intercom=True
@@ -96,3 +100,115 @@ def test_whom_a_call_is_forwarded_to_is_never_asked(endpoint: object, wish: obje
 def test_the_delay_is_bounded(after: int) -> None:
     with pytest.raises(RequestInvalid, match="answer_after"):
         Rig().originate(device("alice", "10.0.0.1"), auto_answer=True, answer_after=after)
+
+
+# --- what comes of it ---
+
+
+def told(rig: Rig) -> list[int]:
+    """The legs that were told to answer by NOTIFY."""
+    return [command.leg for command in rig.commands if isinstance(command, NotifyTalk)]
+
+
+def result(rig: Rig, name: str, leg: int = 1) -> tuple[bool, str, int | None, bool | None]:
+    found = rig.channel(name, leg).leg
+    return (
+        found.auto_answer,
+        found.auto_answer_reason,
+        found.auto_answer_latency_ms,
+        found.auto_answer_honoured,
+    )
+
+
+@pytest.mark.parametrize(
+    ("waits", "answer_after", "latency", "honoured"),
+    [(0.25, 0, 250, True), (3, 0, 3000, True), (3.5, 0, 3500, False), (3.5, 1, 3500, True)],
+)
+def test_the_latency_counts_from_the_first_18x(
+    waits: float, answer_after: int, latency: int, *, honoured: bool
+) -> None:
+    rig = Rig()
+    rig.originate(device("alice", "10.0.0.1"), auto_answer=True, answer_after=answer_after)
+    rig.waits(2)
+    rig.rings(1)
+    rig.waits(waits)
+    rig.answers(1)
+    assert result(rig, "CREATE") == result(rig, "PROGRESS") == (True, "", None, None)
+    assert result(rig, "ANSWER") == (True, "", latency, honoured)
+    rig.ends(1)
+    assert result(rig, "DESTROY") == (True, "", latency, honoured)
+
+
+def test_the_latency_of_a_phone_that_never_rang_counts_from_its_invite() -> None:
+    rig = Rig()
+    rig.originate(device("alice", "10.0.0.1"), auto_answer=True)
+    rig.waits(1.5)
+    rig.answers(1)
+    assert result(rig, "ANSWER") == (True, "", 1500, True)
+
+
+def test_the_event_says_why_it_was_not_asked_for() -> None:
+    rig = Rig()
+    rig.originate(device("alice", "10.0.0.1", "10.0.0.2"), auto_answer=True)
+    rig.answers(1)
+    assert result(rig, "ANSWER") == (False, "multiple_endpoints", None, None)
+    rig = Rig()
+    rig.originate(device("alice", "10.0.0.1"))
+    rig.answers(1)
+    assert result(rig, "ANSWER") == (False, "", None, None)
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_phone_that_allows_it_is_told_once(*, early: bool) -> None:
+    rig = Rig()
+    rig.originate(device("alice", "10.0.0.1"), auto_answer=True)
+    media = LegGaveEarlyMedia(LegId(1), 183, "", "PCMU/8000", "v=0", talk=True)
+    rang = LegRang(LegId(1), 180, "Ringing", talk=True)
+    for event in (media, rang) if early else (rang, media):
+        rig._keep(rig.control.handle(event, rig.now))
+    assert told(rig) == [1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "user_agent", "talk"),
+    [
+        ({}, "", True),
+        ({"auto_answer": True}, "", False),
+        ({"auto_answer": True}, "Yealink", True),
+    ],
+)
+def test_nobody_else_is_told(changes: dict[str, Any], user_agent: str, *, talk: bool) -> None:
+    rig = Rig(phones=PHONES)
+    contact = Contact("sip:alice@10.0.0.1", user_agent=user_agent)
+    rig.originate(device("alice", contacts=(contact,)), **changes)
+    rig._keep(rig.control.handle(LegRang(LegId(1), 180, "Ringing", talk=talk), rig.now))
+    assert told(rig) == []
+
+
+def test_the_dialled_phone_is_not_told() -> None:
+    rig = Rig()
+    rig.originate(device("alice", "10.0.0.1"), auto_answer="force")
+    rig.answers(1)
+    rig.resolves(device("bob", "10.0.0.2"))
+    rig._keep(rig.control.handle(LegRang(LegId(2), 180, "Ringing", talk=True), rig.now))
+    assert told(rig) == []
+    assert result(rig, "PROGRESS", 2) == (False, "", None, None)
+
+
+def test_whom_a_phone_redirects_to_is_not_asked_and_sees_who_did() -> None:
+    rig = Rig()
+    rig.originate(device("alice", "10.0.0.1"), auto_answer="force")
+    moved = ("<sip:1003@10.0.0.1>",)
+    rig._keep(
+        rig.control.handle(
+            LegEnded(LegId(1), 302, "Moved", Party.REMOTE, 0, contacts=moved), rig.now
+        )
+    )
+    found = DestinationResolved(
+        ORIGINATE, "1003", (device("carol", "10.0.0.3"),), "rule", None, LegId(1)
+    )
+    rig._keep(rig.control.handle(found, rig.now))
+    assert asked(rig) == [True, False]
+    headers = dict(rig.dials()[1].headers)
+    assert headers["Diversion"] == "<sip:alice-number@example.org>;reason=deflection;counter=1"
+    assert rig.channel("CREATE", 2).leg.auto_answer_reason == "forwarded"

@@ -290,6 +290,12 @@ def test_a_fork_is_every_contact_by_q_then_directory_order() -> None:
 def test_a_hunt_forks_devices_and_takes_carriers_in_order() -> None:
     two_gateways = carrier("west", contacts=(Contact("sip:g1"), Contact("sip:g2")))
     devices = (device("one", "10.0.0.1"), device("two", "10.0.0.2"))
+    away = carrier("mobile", forwarded_by="id-one")
+    groups = hunt((devices[0], away, carrier("west")), 10)
+    assert [[target.endpoint.id for target in group] for group in groups] == [
+        ["id-one", "mobile"],
+        ["west"],
+    ]
     groups = hunt((*devices, two_gateways, carrier("east"), carrier("gone", contacts=())), 10)
     assert [[target.contact.uri for target in group] for group in groups] == [
         ["sip:one@10.0.0.1", "sip:two@10.0.0.2"],
