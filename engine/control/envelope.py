@@ -15,6 +15,7 @@ from engine.core.errors import (
     EngineUnavailable,
     NotFound,
     RequestInvalid,
+    WrongState,
 )
 from engine.store.idempotency import KeyReused
 
@@ -30,6 +31,7 @@ SYSTEM_ERRORS = {
     "not_found": 404,
     "invalid_method": 405,
     "datastore_conflict": 409,
+    "wrong_state": 409,
     "request_too_large": 413,
     "idempotency_key_reused": 422,
     "unspecified_fault": 500,
@@ -123,6 +125,16 @@ def system_error(name: str, message: str, **more: object) -> Failure:
     return Failure(SYSTEM_ERRORS[name], name, {"message": message, **more})
 
 
+_PLAIN_ERRORS: dict[type[EngineError], str] = {
+    InvalidCredentials: "invalid_credentials",
+    Forbidden: "forbidden",
+    ParseError: "parse_error",
+    RouteMissing: "not_found",
+    EngineUnavailable: "service_unavailable",
+}
+"""Errors that say no more than their text."""
+
+
 def failure_of(error: EngineError) -> Failure:
     """Return how an error of the engine is shown."""
     match error:
@@ -135,20 +147,13 @@ def failure_of(error: EngineError) -> Failure:
         case Conflict():
             detail = {"unique": {"message": str(error), "cause": _plain(error.value)}}
             return Failure(409, "datastore_conflict", {error.field: detail})
+        case WrongState():
+            return system_error("wrong_state", str(error), cause=error.state)
         case KeyReused():
             return system_error("idempotency_key_reused", str(error), cause=error.key)
-        case InvalidCredentials():
-            return system_error("invalid_credentials", str(error))
-        case Forbidden():
-            return system_error("forbidden", str(error))
-        case ParseError():
-            return system_error("parse_error", str(error))
-        case RouteMissing():
-            return system_error("not_found", str(error))
-        case EngineUnavailable():
-            return system_error("service_unavailable", str(error))
         case _:
-            return system_error("unspecified_fault", str(error))
+            name = _PLAIN_ERRORS.get(type(error), "unspecified_fault")
+            return system_error(name, str(error))
 
 
 def _validation(field: str, code: str, message: str, value: object) -> Failure:

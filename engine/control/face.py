@@ -87,6 +87,17 @@ class EngineFace(Protocol):
         """
         ...
 
+    def hold(self, name: str, account_id: str | None = None, *, on: bool = True) -> None:
+        """Put a channel on hold, or talk to it again. Raises `NotFound`, `WrongState`."""
+        ...
+
+    def transfer(self, name: str, number: str, account_id: str | None = None) -> None:
+        """Connect a channel to a number; the one it talks to leaves when that answers.
+
+        Raises `NotFound`, `WrongState`, `RequestInvalid` naming `target`.
+        """
+        ...
+
     def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
         """Return the live legs of one request."""
         ...

@@ -6,6 +6,7 @@ A Call-ID may hold any character of RFC 3261's `word`, slashes too, so it is rea
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from litestar import Response, delete, get, post
 from litestar.params import FromPath
@@ -58,17 +59,19 @@ async def show_channel(
     CHANNEL,
     status_code=202,
     summary="Act on a call",
-    operation_class=operation(body=channel_body, errors=_ERRORS),
+    operation_class=operation(body=channel_body, errors=(*_ERRORS, 409)),
 )
 async def act_on_channel(
     request: HttpRequest, account_id: FromPath[str], call_id: FromPath[str]
 ) -> Response[bytes]:
-    """End the call of a Call-ID or request id: `{"data": {"action": "hangup"}}`."""
+    """End, hold or transfer the call of a Call-ID or request id: `{"data": {"action": "hold"}}`."""
     call = await open_call(request, account_id)
-    action = call.required_data.get("action")
-    if action != "hangup":
-        raise RequestInvalid("action", action, "hangup", "enum")
-    return _hang_up(call, request, account_id)
+    name = segment_in(request, _ID_AT, "call_id")
+    given = call.required_data.get("action")
+    act = _ACTIONS.get(given) if isinstance(given, str) else None
+    if act is None:
+        raise RequestInvalid("action", given, ", ".join(_ACTIONS), "enum")
+    return _acted(call, account_id, name, act, f"{given} initiated")
 
 
 @delete(CHANNEL, status_code=202, summary="Hang up", operation_class=operation(errors=_ERRORS))
@@ -76,7 +79,9 @@ async def end_channel(
     request: HttpRequest, account_id: FromPath[str], call_id: FromPath[str]
 ) -> Response[bytes]:
     """End the call of a Call-ID or request id, in whatever state it is; again while it ends."""
-    return _hang_up(await open_call(request, account_id), request, account_id)
+    call = await open_call(request, account_id)
+    name = segment_in(request, _ID_AT, "call_id")
+    return _acted(call, account_id, name, _hang_up, "hangup initiated")
 
 
 @get(
@@ -111,8 +116,11 @@ async def show_cdr(
     return call.succeed(found)
 
 
-def _hang_up(call: Call, request: HttpRequest, account_id: str) -> Response[bytes]:
-    name = segment_in(request, _ID_AT, "call_id")
+Action = Callable[[Call, str, str], None]
+"""Does something to the call of an account and an id."""
+
+
+def _acted(call: Call, account_id: str, name: str, act: Action, message: str) -> Response[bytes]:
     handle = call.face.call(name, account_id)
     leg = _leg(call, handle, name)
     if leg is not None:
@@ -121,8 +129,35 @@ def _hang_up(call: Call, request: HttpRequest, account_id: str) -> Response[byte
         # A request, or an INVITE that waits for its turn and has no channel yet.
         document = {"msg_id": handle.originate_id}
         document |= {} if name == handle.originate_id else {"call_id": name}
-    handle.hang_up()
-    return call.succeed(document, 202, message="hangup initiated")
+    act(call, account_id, name)
+    return call.succeed(document, 202, message=message)
+
+
+def _hang_up(call: Call, account_id: str, name: str) -> None:
+    call.face.call(name, account_id).hang_up()
+
+
+def _hold(call: Call, account_id: str, name: str) -> None:
+    call.face.hold(name, account_id)
+
+
+def _unhold(call: Call, account_id: str, name: str) -> None:
+    call.face.hold(name, account_id, on=False)
+
+
+def _transfer(call: Call, account_id: str, name: str) -> None:
+    target = call.required_data.get("target")
+    if not isinstance(target, str):
+        raise RequestInvalid("target", target, "the number to connect to, as text", "type")
+    call.face.transfer(name, target, account_id)
+
+
+_ACTIONS: dict[str, Action] = {
+    "hangup": _hang_up,
+    "hold": _hold,
+    "unhold": _unhold,
+    "transfer": _transfer,
+}
 
 
 def _leg(call: Call, handle: CallHandle, call_id: str) -> LegSnapshot | None:

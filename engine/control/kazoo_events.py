@@ -29,6 +29,11 @@ _CHANNEL_STATES = {
     "CHANNEL_ANSWER": "CONSUME_MEDIA",
     "CHANNEL_BRIDGE": "EXCHANGE_MEDIA",
     "CHANNEL_UNBRIDGE": "EXCHANGE_MEDIA",
+    "CHANNEL_HOLD": "EXCHANGE_MEDIA",
+    "CHANNEL_UNHOLD": "EXCHANGE_MEDIA",
+    "CHANNEL_TRANSFEROR": "EXCHANGE_MEDIA",
+    "CHANNEL_TRANSFEREE": "EXCHANGE_MEDIA",
+    "CHANNEL_REPLACED": "EXCHANGE_MEDIA",
     "CHANNEL_DESTROY": "REPORTING",
 }
 
@@ -81,7 +86,7 @@ def channel_event(notice: ChannelNotice, switch: Switch) -> dict[str, object]:
         "Call-Direction": "outbound",
         "Channel-Created-Time": microseconds(leg.created_at),
         "Channel-State": _CHANNEL_STATES[name],
-        "Channel-Call-State": _CALL_STATES[leg.state],
+        "Channel-Call-State": _call_state(leg, name),
         "Channel-Name": f"sip/{address(leg.to_uri)}",
         "Channel-Is-Loopback": False,
         "Caller-ID-Name": leg.caller_id.name,
@@ -112,7 +117,17 @@ def channel_event(notice: ChannelNotice, switch: Switch) -> dict[str, object]:
     extra = _EXTRAS.get(name)
     if extra is not None:
         extra(payload, leg)
+    payload.update(notice.details)
     return {key: value for key, value in payload.items() if value != ""}
+
+
+def _call_state(leg: LegSnapshot, name: str) -> str:
+    if leg.state is LegState.ANSWERED:
+        if leg.held:
+            return "HELD"
+        if name == "CHANNEL_UNHOLD":
+            return "UNHELD"
+    return _CALL_STATES[leg.state]
 
 
 def _add_other_leg(payload: dict[str, object], leg: LegSnapshot, name: str) -> None:
@@ -225,7 +240,8 @@ def outcome_fields(outcome: Outcome) -> dict[str, object]:
 
 
 def _attempt(attempt: Attempt) -> dict[str, object]:
-    return {
+    document: dict[str, object] = {
+        "Role": attempt.role.value,
         "Call-ID": attempt.call_id,
         "Endpoint-ID": attempt.endpoint_id,
         "Contact": attempt.contact,
@@ -234,6 +250,13 @@ def _attempt(attempt: Attempt) -> dict[str, object]:
         "Reason": attempt.reason,
         "Ringing-Seconds": round(attempt.ringing_seconds, 3),
     }
+    if attempt.next_hop:
+        document["Next-Hop"] = attempt.next_hop
+    if attempt.started_at is not None:
+        document["Started-Time"] = microseconds(attempt.started_at)
+    if attempt.ended_at is not None:
+        document["Ended-Time"] = microseconds(attempt.ended_at)
+    return document
 
 
 def record_of_attempts(outcome: Outcome) -> dict[str, object]:

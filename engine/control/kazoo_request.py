@@ -15,12 +15,9 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from engine.control import option_values as values
+from engine.control.request_bounds import number_text
 from engine.core.errors import RequestInvalid
-from engine.core.uri import header_text
 from engine.core.values import DialMethod, EndpointType, MediaMode, OriginateRequest
-
-MAX_NUMBER = 128
-"""Longest number, characters, as for the number filter and the dial plan."""
 
 MAX_CAVS = 64
 """Most custom application variables of one request."""
@@ -115,7 +112,7 @@ def parse_quickcall(
         account_id=account_id,
         endpoint_type=endpoint_type,
         endpoint_id=endpoint_id,
-        number=_number(number),
+        number=number_text("number", number),
         auto_answer=get("auto_answer", values.auto_answer, False),
         cid_name=get("cid_name", values.text, None),
         cid_number=get("cid_number", values.text, None),
@@ -153,12 +150,6 @@ def decode_segment(field: str, segment: bytes) -> str:
         return unquote_to_bytes(segment).decode("utf-8")
     except UnicodeDecodeError:
         raise RequestInvalid(field, repr(segment), "percent-encoded UTF-8") from None
-
-
-def _number(value: str) -> str:
-    if not value:
-        raise RequestInvalid("number", value, f"1 to {MAX_NUMBER} characters", "minLength")
-    return header_text("number", value, MAX_NUMBER)
 
 
 class _Options:

@@ -17,6 +17,7 @@ from litestar.openapi.spec import Components, Operation, Responses, SecuritySche
 
 from engine.control.envelope import API_VERSION
 from engine.control.option_schemas import Schema
+from engine.control.request_bounds import MAX_NUMBER
 from engine.core.uri import MAX_TEXT
 from engine.store.documents import STRUCTS
 
@@ -28,7 +29,15 @@ _TEXT: Schema = {"type": "string", "maxLength": MAX_TEXT}
 channel_body: Schema = {
     "type": "object",
     "required": ["action"],
-    "properties": {"action": {"type": "string", "enum": ["hangup"]}},
+    "properties": {
+        "action": {"type": "string", "enum": ["hangup", "hold", "unhold", "transfer"]},
+        "target": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_NUMBER,
+            "description": "Number to connect the channel to; for transfer",
+        },
+    },
 }
 
 _GREGORIAN: Schema = {"type": "integer", "minimum": 0, "maximum": 10**12}
@@ -45,7 +54,7 @@ _REASONS = {
     401: "No token, or an unknown one",
     403: "The token is for another account",
     404: "No such account, endpoint or object",
-    409: "Another object, or a live call, has this unique value",
+    409: "Another object, or a live call, has this unique value; or the call is in another state",
     413: "The body is too long",
     422: "The idempotency key was used for another request",
     500: "Ringing the endpoint failed; `data` says why",

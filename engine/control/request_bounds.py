@@ -23,6 +23,17 @@ MAX_DURATION = 604_800
 """Longest time that two may talk, seconds: a week."""
 
 
+MAX_NUMBER = 128
+"""Longest number, characters, as for the number filter and the dial plan."""
+
+
+def number_text(field: str, value: str) -> str:
+    """Return a number as dialled: 1 to `MAX_NUMBER` characters that may stand in a header."""
+    if not value:
+        raise RequestInvalid(field, value, f"1 to {MAX_NUMBER} characters", "minLength")
+    return header_text(field, value, MAX_NUMBER)
+
+
 def ring_seconds(field: str, value: object) -> int:
     """Return whole seconds to ring, `MIN_TIMEOUT` to `MAX_TIMEOUT`."""
     allowed = f"an integer of seconds, {MIN_TIMEOUT} to {MAX_TIMEOUT}"

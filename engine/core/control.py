@@ -229,7 +229,8 @@ class CallControl:
     def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
         """Return the live legs of an originate in the order they were made."""
         originate = self._originates.get(originate_id)
-        return tuple(leg.snapshot() for leg in originate.legs.values()) if originate else ()
+        legs = originate.legs.values() if originate is not None else ()
+        return tuple(leg.snapshot() for leg in legs if leg.dialed_at is not None)
 
     def planned(self, originate_id: OriginateId) -> tuple[PlannedAttempt, ...]:
         """Return the INVITEs to the endpoint of a live originate, those sent later too."""

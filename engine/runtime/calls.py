@@ -1,9 +1,9 @@
-"""Accepted requests: what each rings, its outcomes when they come, and finding it by its ids."""
+"""The handle of an accepted request: what it rings, and its outcomes when they come."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, KeysView
+from collections.abc import Callable
 
 from engine.core.values import Endpoint, OriginateId, OriginateRequest, Outcome, PlannedAttempt
 from engine.numbers.number_filter import FilterResult
@@ -101,49 +101,3 @@ class Call:
             elif not waiter.done():
                 waiter.set_result(outcome)
         self._waiters = still
-
-
-class LiveCalls:
-    """Accepted requests whose terminal event has not been told, by every id their callers know."""
-
-    __slots__ = ("_by_call_id", "_by_id")
-
-    def __init__(self) -> None:
-        """Start with none."""
-        self._by_id: dict[OriginateId, Call] = {}
-        self._by_call_id: dict[str, Call] = {}
-
-    def __contains__(self, name: str) -> bool:
-        """Return whether a live request has this id, or plans or has an INVITE of this Call-ID."""
-        return name in self._by_id or name in self._by_call_id
-
-    def add(self, call: Call) -> None:
-        """Enter a call once its attempts are planned."""
-        self._by_id[call.originate_id] = call
-        for call_id in _call_ids(call):
-            self._by_call_id[call_id] = call
-
-    def remove(self, originate_id: OriginateId) -> Call:
-        """Strike out a call that has ended. Raises `KeyError`."""
-        call = self._by_id.pop(originate_id)
-        for call_id in _call_ids(call):
-            self._by_call_id.pop(call_id, None)
-        return call
-
-    def ids(self) -> KeysView[OriginateId]:
-        """Return a view of the ids of the requests, for audits."""
-        return self._by_id.keys()
-
-    def of_request(self, originate_id: OriginateId) -> Call | None:
-        """Return the call of a request id, None when it does not live."""
-        return self._by_id.get(originate_id)
-
-    def named(self, name: str) -> Call | None:
-        """Return the call of a planned Call-ID or, when it is none, of a request id."""
-        return self._by_call_id.get(name) or self._by_id.get(OriginateId(name))
-
-
-def _call_ids(call: Call) -> list[str]:
-    """Return the Call-IDs that whoever asked for the call was told, or chose."""
-    chosen = [call.request.call_id] if call.request.call_id else []
-    return chosen + [attempt.call_id for attempt in call.planned]

@@ -19,7 +19,7 @@ from engine.control.kazoo_keys import gregorian
 from engine.control.request_bounds import check_bounds
 from engine.control.route_report import RouteReport
 from engine.core.control import CallControl
-from engine.core.errors import Conflict, EngineUnavailable, NotFound, RequestInvalid
+from engine.core.errors import EngineUnavailable, RequestInvalid
 from engine.core.events import SipMessageSeen
 from engine.core.values import (
     EndpointType,
@@ -31,10 +31,11 @@ from engine.core.values import (
 )
 from engine.numbers.number_filter import FilterResult, NumberFilter, NumberFilterError
 from engine.numbers.text import NumberError
-from engine.runtime.calls import Call, LiveCalls
+from engine.runtime.calls import Call
 from engine.runtime.clock import Clock
 from engine.runtime.driver import Driver
 from engine.runtime.explain import Explainer
+from engine.runtime.live import LiveCalls
 from engine.runtime.plans import Plans
 from engine.runtime.publisher import Publisher
 from engine.runtime.reaper import Reaped, Reaper
@@ -107,11 +108,12 @@ class Engine:
         self._trace = SipTrace(self.config.trace_calls)
         self._exit = AsyncExitStack()
         self._refusal = _NOT_OPEN
-        self._calls = LiveCalls()
+        self._calls: dict[OriginateId, Call] = {}
         self._opening = False
         self._sip: SipPort
         self._control: CallControl
         self._driver: Driver
+        self._live: LiveCalls
         self._resolver: Resolver
         self._publisher: Publisher
         self._reaper: Reaper
@@ -199,7 +201,7 @@ class Engine:
         )
         locator = name_locator(config, self._sip.listeners, secrets.randbelow)
         self._exit.push_async_callback(locator.close)
-        self._reaper = Reaper(self._control, self.journal.unended, publisher.calls.ids())
+        self._reaper = Reaper(self._control, self.journal.unended, publisher.calls.keys())
         self._driver = Driver(
             self._sip,
             self._control,
@@ -212,6 +214,7 @@ class Engine:
             config.reaper_s,
             locator,
         )
+        self._live = LiveCalls(self._control, self._driver, self._calls, self._clock)
         self._driver.attach(asyncio.get_running_loop())
         self._exit.callback(self._driver.detach)
         self._keep_house()
@@ -300,7 +303,7 @@ class Engine:
             raise EngineUnavailable(refusal)
         _check(request)
         originate_id = OriginateId(request.request_id or secrets.token_hex(16))
-        self._check_ids(originate_id, request.call_id)
+        self._live.check_free(originate_id, request.call_id)
         filtered = self.check_number_filter(request.number_filter, request.number)
         number = filtered.number
         now = self._clock.now()
@@ -316,9 +319,9 @@ class Engine:
             filter_note=filtered.note or "",
             refusal=self._resolver.refusal(request, number),
         )
-        call = Call(originate_id, request, filtered, endpoints, self._end)
+        call = Call(originate_id, request, filtered, endpoints, self._live.end)
         call.planned = self._control.planned(originate_id)
-        self._calls.add(call)
+        self._calls[originate_id] = call
         self._driver.carry_out(effects, now)
         self._publisher.accept(call)
         return call
@@ -335,29 +338,14 @@ class Engine:
             return f"all {self.config.max_legs} legs are in use"
         return ""
 
-    def _check_ids(self, originate_id: OriginateId, call_id: str) -> None:
-        # Both name the call from now on, so neither may name another one. Of that other one nothing
-        # is told: it may be somebody else's.
-        holder = "a call that is not over"
-        if originate_id in self._calls or self._control.originate_of(originate_id) is not None:
-            raise Conflict("request_id", originate_id, holder)
-        if call_id and (call_id in self._calls or self._control.originate_of(call_id) is not None):
-            raise Conflict("call_id", call_id, holder)
-
     def call(self, name: str | LegId, account_id: str | None = None) -> Call:
         """Return the call that has this id and is not over, in whatever state it is.
 
-        `name` is a Call-ID (of a leg that lives, or of an INVITE that is still to be sent), a
-        request id, or the id of a leg. `account_id`: only a call of this account. Raises
+        `name` is a Call-ID (also of an INVITE that is still to be sent, or whose leg has gone), a
+        request id, or the id of a leg that lives. `account_id`: only a call of this account. Raises
         `NotFound`.
         """
-        found = self._calls.named(name) if isinstance(name, str) else None
-        if found is None:
-            owner = self._control.originate_of(name)
-            found = self._calls.of_request(owner) if owner is not None else None
-        if found is None or account_id not in (None, found.request.account_id):
-            raise NotFound("channel", str(name))
-        return found
+        return self._live.find(name, account_id)
 
     def hangup(self, name: str | LegId, account_id: str | None = None) -> None:
         """End the call that has this id: ringing, waiting for its turn, talking, whatever it does.
@@ -367,10 +355,22 @@ class Engine:
         """
         self.call(name, account_id).hang_up()
 
-    def _end(self, originate_id: OriginateId) -> None:
-        if originate_id in self._calls:
-            now = self._clock.now()
-            self._driver.carry_out(self._control.hang_up(originate_id, now), now)
+    def hold(self, name: str | LegId, account_id: str | None = None, *, on: bool = True) -> None:
+        """Put a channel on hold by re-INVITE, or talk to it again (`on` False). Idempotent.
+
+        Ids as of `call`; that of a request is the channel that answered. Raises `NotFound`, and
+        `WrongState` for a channel that talks to nobody.
+        """
+        self._live.hold(name, account_id, on=on)
+
+    def transfer(self, name: str | LegId, number: str, account_id: str | None = None) -> None:
+        """Connect a channel to a number; the one it talks to leaves when that answers.
+
+        The number goes through the dial plan; when nobody answers there, the two are connected
+        again. Ids as of `hold`. Raises `NotFound`, `RequestInvalid` for the number (`target`), and
+        `WrongState` for a channel that talks to nobody, or is transferred already.
+        """
+        self._live.transfer(name, number, account_id)
 
     # --- questions --------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from engine.control.kazoo import (
 from engine.control.kazoo_stored import origin_of, waiting_document
 from engine.core.events import ChannelNotice, Notice, OriginateDecided, OriginateEnded
 from engine.core.values import LegRole, LegSnapshot, OriginateId
-from engine.runtime.calls import Call, LiveCalls
+from engine.runtime.calls import Call
 from engine.store.journal import Journal
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Publisher:
         self._switch = switch
         self._main_legs: dict[OriginateId, LegSnapshot] = {}
         """Ended legs whose records get the attempts: that of the winner, else of the first."""
-        self.calls = LiveCalls()
+        self.calls: dict[OriginateId, Call] = {}
         """Accepted requests whose terminal event has not been told."""
 
     def tell(self, notices: Iterable[Notice]) -> None:
@@ -79,7 +79,7 @@ class Publisher:
 
     def _decided(self, notice: OriginateDecided) -> None:
         outcome = notice.outcome
-        call = self.calls.of_request(outcome.originate_id)
+        call = self.calls.get(outcome.originate_id)
         if call is not None:
             call.set_answered(outcome)
         if outcome.answered:
@@ -88,7 +88,7 @@ class Publisher:
     def _ended(self, notice: OriginateEnded) -> None:
         outcome = notice.outcome
         leg = self._main_legs.pop(outcome.originate_id, None)
-        call = self.calls.remove(outcome.originate_id)
+        call = self.calls.pop(outcome.originate_id)
         try:
             if leg is not None:
                 at = notice.at if leg.ended_at is None else leg.ended_at
@@ -101,7 +101,7 @@ class Publisher:
 
     def _record(self, leg: LegSnapshot, at: float) -> None:
         """Write the record of a leg; that of the call gets its attempts when all are known."""
-        call = self.calls.of_request(leg.originate_id)
+        call = self.calls.get(leg.originate_id)
         self._add_cdr(leg, at, call, {})
         if call is None or leg.role is not LegRole.A:
             return

@@ -13,7 +13,13 @@ from engine.control.auth import ROOT, Tokens
 from engine.control.feed import Feed
 from engine.control.kazoo import Switch, channel_event, quickcall_end
 from engine.control.route_report import RouteReport
-from engine.core.errors import Conflict, EngineUnavailable, NotFound, RequestInvalid
+from engine.core.errors import (
+    Conflict,
+    EngineUnavailable,
+    NotFound,
+    RequestInvalid,
+    WrongState,
+)
 from engine.core.events import ChannelNotice
 from engine.core.settings import CallSettings
 from engine.core.values import (
@@ -95,6 +101,7 @@ class ScriptedEngine:
         self.handles: list[Handle] = []
         self.started = asyncio.Event()
         self.legs: list[LegSnapshot] = []
+        self.asked: list[tuple[str, str]] = []
         self.refused = ""
         self.conflict: Conflict | None = None
         self.answer_at_once: dict[str, object] | None = None
@@ -138,6 +145,17 @@ class ScriptedEngine:
             if ours and (name in planned or handle.originate_id in owners):
                 return handle
         raise NotFound("channel", name)
+
+    def hold(self, name: str, account_id: str | None = None, *, on: bool = True) -> None:
+        """Note it; what does not live cannot be held."""
+        self.call(name, account_id)
+        self.asked.append(("hold" if on else "unhold", name))
+
+    def transfer(self, name: str, number: str, account_id: str | None = None) -> None:
+        """Note it, but of a call nobody has answered."""
+        if not self.call(name, account_id).done.is_set():
+            raise WrongState(f"call {name}", "ringing", "answered")
+        self.asked.append(("transfer", f"{name} to {number}"))
 
     def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
         """Return the legs the test put there."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine import Conflict, NotFound, OriginateRequest
+from engine.core.commands import Dial
 from engine.core.values import EndpointType, LegId, LegRole
 from engine.sip.loopback import Bye, Refuse
 from tests.control.rig import A_URI, Rig, ended
@@ -94,6 +95,32 @@ async def test_an_id_names_one_call_of_the_whole_engine(rig: Rig) -> None:
         ending.hang_up()
         await ended(ending)
     rig.start(call_id="order-17", request_id="req-17").hang_up()
+
+
+async def test_legs_have_the_call_ids_that_were_chosen(rig: Rig) -> None:
+    await rig.engine.directory.put("user", rig.account, {"first_name": "A", "last_name": "B"}, "u")
+    for device in ("d1001", "d1002"):
+        patch = {"owner_id": "u", **rig.engine.directory.document("device", rig.account, device)}
+        await rig.engine.directory.put("device", rig.account, patch, device)
+    call = rig.start(endpoint_type=EndpointType.USER, endpoint_id="u", call_id="order-17")
+    ids = ["order-17", "order-17-2"]
+    assert [attempt.call_id for attempt in call.planned] == ids
+    assert [command.call_id for command in rig.sip.submitted if isinstance(command, Dial)] == ids
+    rig.engine.hangup("order-17-2")
+    assert await ended(call) == "ORIGINATOR_CANCEL"
+
+
+@pytest.mark.parametrize("by", ["request", "Call-ID"])
+async def test_an_attempt_that_waits_for_its_turn_is_found_and_ended(rig: Rig, by: str) -> None:
+    call = rig.start(endpoint_delay=3600.0, timeout=7200, request_id="mine")
+    assert rig.engine.channels(rig.account) == ()
+    rig.engine.hangup("mine" if by == "request" else call.planned[0].call_id)
+    assert await ended(call) == "ORIGINATOR_CANCEL"
+    assert rig.sip.submitted == []
+    await rig.event("QUICKCALL_END")
+    assert rig.names == ["QUICKCALL_END"]
+    (attempt,) = (await call.ended()).attempts
+    assert (attempt.cause, attempt.started_at) == ("ORIGINATOR_CANCEL", None)
 
 
 async def test_records_of_a_call_id_that_comes_again_are_kept_apart(rig: Rig) -> None:

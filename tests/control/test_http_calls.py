@@ -55,6 +55,34 @@ async def test_channels_are_listed_shown_and_hung_up(
     assert handle.hung_up == 2
 
 
+async def test_a_channel_is_held_and_transferred(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    await root.get(tenant.quickcall(), headers={"X-Request-ID": "mine"})
+    url = f"{tenant.url}/channels/mine"
+
+    async def act(**data: object) -> httpx.Response:
+        return await root.post(url, json={"data": data})
+
+    for action in ("hold", "unhold"):
+        response = await act(action=action)
+        assert (response.status_code, response.json()["message"]) == (202, f"{action} initiated")
+    response = await act(action="transfer", target="1003")
+    assert (response.status_code, response.json()["message"]) == (409, "wrong_state")
+    assert response.json()["data"]["cause"] == "ringing"
+    engine.handles[0].finish()
+    assert (await act(action="transfer", target="1003")).status_code == 202
+    assert engine.asked == [("hold", "mine"), ("unhold", "mine"), ("transfer", "mine to 1003")]
+    wrong: list[dict[str, object]] = [{"action": "transfer", "target": 7}, {"action": []}]
+    wrong += [{"action": "transfer"}, {}]
+    for data in wrong:
+        response = await act(**data)
+        assert response.status_code == 400
+        assert list(response.json()["data"]) == ["target" if data.get("action") else "action"]
+    url = f"{tenant.url}/channels/nothing"
+    assert (await act(action="hold")).status_code == 404
+
+
 async def test_a_call_without_a_channel_is_hung_up_by_either_of_its_ids(
     root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
 ) -> None:

@@ -16,13 +16,21 @@ from engine.control.kazoo import (
     channel_event,
     parse_quickcall,
     quickcall_end,
+    record_of_attempts,
     snake_case,
 )
 from engine.control.kazoo_keys import address
 from engine.control.kazoo_request import MAX_CAV_VALUE, MAX_CAVS
 from engine.core.errors import RequestInvalid
 from engine.core.events import ChannelNotice
-from engine.core.values import DialMethod, EndpointType, LegState, MediaMode, OriginateRequest
+from engine.core.values import (
+    DialMethod,
+    EndpointType,
+    LegRole,
+    LegState,
+    MediaMode,
+    OriginateRequest,
+)
 from tests.control.samples import ACCOUNT, DEVICE, outcome, request, snapshot
 
 SWITCH = Switch("engine@node1", "192.0.2.1:5060")
@@ -401,6 +409,7 @@ def test_the_terminal_event_tells_every_attempt() -> None:
     assert event["Custom-Application-Vars"] == {"foo": "bar"}
     assert event["Attempts"] == [
         {
+            "Role": "a",
             "Call-ID": "0123-quickcall",
             "Endpoint-ID": DEVICE,
             "Contact": "sip:alice@127.0.0.1:5070",
@@ -408,6 +417,7 @@ def test_the_terminal_event_tells_every_attempt() -> None:
             "SIP-Status": 200,
             "Reason": "OK",
             "Ringing-Seconds": 1.0,
+            "Started-Time": 0,
         }
     ]
     assert "Hangup-Code" not in event
@@ -422,3 +432,27 @@ def test_a_cdr_is_a_kazoo_document() -> None:
     assert record["custom_channel_vars"]["account_id"] == ACCOUNT  # type: ignore[index]
     assert record["custom_application_vars"] == {"foo": "bar", "Order-ID": "7"}
     assert all(key == key.lower() and "-" not in key for key in record)
+
+
+def test_an_attempt_says_where_it_was_sent_and_when() -> None:
+    (attempt,) = outcome().attempts
+    sent = replace(attempt, next_hop="sip:192.0.2.1:5060", started_at=1.5, ended_at=2.0)
+    unsent = replace(attempt, role=LegRole.B, started_at=None)
+    whole = replace(outcome(), attempts=(sent, unsent))
+    first, second = record_of_attempts(whole)["attempts"]  # type: ignore[misc]
+    when = {"started_time": 1_500_000, "ended_time": 2_000_000}
+    assert first.items() >= {"next_hop": "sip:192.0.2.1:5060", "role": "a", **when}.items()
+    assert not {"next_hop", "started_time", "ended_time"} & set(second)
+    assert second["role"] == "b"
+
+
+def test_hold_and_transfer_are_told() -> None:
+    leg = snapshot(state=LegState.ANSWERED, held=True)
+    details = {"Transfer-Type": "attended", "Transfer-To": "1003"}
+    event = channel_event(ChannelNotice("CHANNEL_TRANSFEROR", 1.0, leg, details), SWITCH)
+    assert event.items() >= details.items()
+    assert (event["Channel-State"], event["Channel-Call-State"]) == ("EXCHANGE_MEDIA", "HELD")
+    free = ChannelNotice("CHANNEL_UNHOLD", 1.0, replace(leg, held=False))
+    assert channel_event(free, SWITCH)["Channel-Call-State"] == "UNHELD"
+    bridged = ChannelNotice("CHANNEL_BRIDGE", 1.0, replace(leg, held=False))
+    assert channel_event(bridged, SWITCH)["Channel-Call-State"] == "ACTIVE"

@@ -1,0 +1,80 @@
+"""The calls that are not over: found by any of their ids, ended, held, transferred."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.control.request_bounds import number_text
+from engine.core.control import CallControl, Effects
+from engine.core.errors import Conflict, NotFound, WrongState
+from engine.core.values import LegId, OriginateId
+from engine.runtime.calls import Call
+from engine.runtime.clock import Clock
+from engine.runtime.driver import Driver
+
+
+class LiveCalls:
+    """What can be done to accepted requests until their terminal event."""
+
+    def __init__(
+        self,
+        control: CallControl,
+        driver: Driver,
+        calls: Mapping[OriginateId, Call],
+        clock: Clock,
+    ) -> None:
+        """Take call control, what carries out its effects, and the accepted requests."""
+        self._control = control
+        self._driver = driver
+        self._calls = calls
+        self._clock = clock
+
+    def check_free(self, originate_id: OriginateId, call_id: str) -> None:
+        """Raise `Conflict` when a live call has this request id or Call-ID for one of its own.
+
+        Both name the call to be from now on, so neither may name another one. Of that other one
+        nothing is told: it may be somebody else's.
+        """
+        for field, name in (("request_id", originate_id), ("call_id", call_id)):
+            if name and (name in self._calls or self._control.originate_of(name) is not None):
+                raise Conflict(field, name, "a call that is not over")
+
+    def find(self, name: str | LegId, account_id: str | None) -> Call:
+        """Return the call of an id, as `Engine.call`."""
+        owner = self._control.originate_of(name)
+        if owner is None and isinstance(name, str):
+            owner = OriginateId(name)
+        found = self._calls.get(owner) if owner is not None else None
+        if found is None or account_id not in (None, found.request.account_id):
+            raise NotFound("channel", str(name))
+        return found
+
+    def end(self, originate_id: OriginateId) -> None:
+        """End a call; one that is over stays so."""
+        if originate_id in self._calls:
+            now = self._clock.now()
+            self._carry_out(self._control.hang_up(originate_id, now), now)
+
+    def hold(self, name: str | LegId, account_id: str | None, *, on: bool) -> None:
+        """Put a channel on hold or talk to it again, as `Engine.hold`."""
+        channel, now = self._channel(name, account_id), self._clock.now()
+        self._carry_out(self._control.hold(channel, now, on=on), now)
+
+    def transfer(self, name: str | LegId, number: str, account_id: str | None) -> None:
+        """Connect a channel to a number, as `Engine.transfer`."""
+        number_text("target", number)
+        channel, now = self._channel(name, account_id), self._clock.now()
+        self._carry_out(self._control.transfer(channel, number, now), now)
+
+    def _channel(self, name: str | LegId, account_id: str | None) -> str:
+        """Return the Call-ID of the leg that is meant: of a request id, the one that answered."""
+        call = self.find(name, account_id)
+        legs = {leg.call_id: leg.leg for leg in self._control.legs_of(call.originate_id)}
+        wanted = call.winner if name == call.originate_id and name not in legs else name
+        for call_id, leg in legs.items():
+            if wanted in (call_id, leg):
+                return call_id
+        raise WrongState(f"call {name}", "without this channel", "a channel that lives")
+
+    def _carry_out(self, effects: Effects, now: float) -> None:
+        self._driver.carry_out(effects, now)
