@@ -68,7 +68,7 @@ class Publisher:
         payload = channel_event(notice, self._switch)
         created = notice.name == "CHANNEL_CREATE"
         if created:
-            call = self.calls.of_request(leg.originate_id)
+            call = self.calls.get(leg.originate_id)
             if call is not None:
                 payload["Originate"] = origin_of(leg, call.request, call.number)
         sequence = self._event(leg.account_id, leg.call_id, notice.name, payload, notice.at)

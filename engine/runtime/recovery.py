@@ -116,5 +116,5 @@ def _end(
     call = Call(OriginateId(request.request_id), request, filtered, (), _nothing_to_cancel)
     if end.outcome.answered:
         call.set_answered(end.outcome)
-    publisher.calls.add(call)
+    publisher.calls[call.originate_id] = call
     publisher.tell([*destroyed, end])
