@@ -52,7 +52,7 @@ class Publisher:
     def accept(self, call: Call) -> None:
         """Let the journal know an accepted request of which no event has told yet."""
         request_id = call.originate_id
-        if request_id not in self._journal.unended.requests and request_id in self.calls.ids():
+        if request_id not in self._journal.unended.requests and request_id in self.calls:
             self._journal.add_waiting(request_id, waiting_document(call.request, call.number))
 
     def checkpoint(self, now: float) -> None:
