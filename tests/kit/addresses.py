@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
@@ -9,6 +10,8 @@ from pathlib import Path
 
 # Workers of one run have neighbouring process ids; each address block outlasts a worker's needs.
 _next = itertools.count(os.getpid() * 4096)
+_PORTS = 6000
+_next_port = itertools.count(os.getpid() * 61)
 
 
 def loopback_address() -> str:
@@ -22,12 +25,19 @@ def loopback_address() -> str:
 
 
 def free_port(host: str, transport: str = "udp") -> int:
-    """Return a port that is free on `host`."""
+    """Return a port that is free on `host`, from 10000 to 15999.
+
+    Below the ports the kernel gives out by itself: sockets bound to every address, those of name
+    look-ups for instance, would take one of those between this look and its use.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-    with socket.socket(family, kind) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    for _ in range(_PORTS):
+        port = 10000 + next(_next_port) % _PORTS
+        with socket.socket(family, kind) as probe, contextlib.suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise AssertionError(f"no free {transport} port on {host}")
 
 
 def free_media_port(host: str) -> int:

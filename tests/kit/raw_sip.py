@@ -64,11 +64,15 @@ class RawSip:
         """Wait until `count` responses have come and return the statuses of all so far."""
         async with asyncio.timeout(GUARD_S):
             while len(_STATUS.findall(self._received)) < count:
-                data = await asyncio.get_running_loop().sock_recv(self._socket, 65536)
-                if not data:
-                    break
-                self._received += data + b"\r\n"
+                await self._receive()
         return [int(status) for status in _STATUS.findall(self._received)]
+
+    async def _receive(self) -> None:
+        """Wait for more. Raises `ConnectionError` when the listener has closed the connection."""
+        data = await asyncio.get_running_loop().sock_recv(self._socket, 65536)
+        if not data:
+            raise ConnectionError(f"closed by {self._to}")
+        self._received += data + b"\r\n"
 
     def statuses_now(self) -> list[int]:
         """Return the statuses that are here already, without waiting."""
@@ -83,7 +87,6 @@ class RawSip:
         before has been looked at.
         """
         serial = next(_serial)
-        before = len(self.statuses_now())
         await self.send(
             f"OPTIONS sip:engine@{self._to[0]} SIP/2.0\r\n"
             f"Via: SIP/2.0/{self.transport.upper()} {self.via};branch=z9hG4bKping{serial};rport\r\n"
@@ -91,4 +94,10 @@ class RawSip:
             f"Call-ID: ping-{serial}@test.invalid\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n"
             "Content-Length: 0\r\n\r\n".encode()
         )
-        return (await self.statuses(before + 1))[-1]
+        answer = re.compile(
+            rb"^SIP/2\.0 (\d+) [^\r]*\r\n(?:[^\r]+\r\n)*Call-ID: ping-%d@" % serial, re.M
+        )
+        async with asyncio.timeout(GUARD_S):
+            while not (found := answer.search(self._received)):
+                await self._receive()
+        return int(found[1])
