@@ -10,7 +10,7 @@ from pathlib import Path
 
 # Workers of one run have neighbouring process ids; each address block outlasts a worker's needs.
 _next = itertools.count(os.getpid() * 4096)
-_PORTS = 6000
+_PORTS = 1500
 _next_port = itertools.count(os.getpid() * 61)
 
 
@@ -25,7 +25,7 @@ def loopback_address() -> str:
 
 
 def free_port(host: str, transport: str = "udp") -> int:
-    """Return a port that is free on `host`, from 10000 to 15999.
+    """Return a port that is free on `host`, from 10000 to 15999, and leave room for three more.
 
     Below the ports the kernel gives out by itself: sockets bound to every address, those of name
     look-ups for instance, would take one of those between this look and its use.
@@ -33,7 +33,7 @@ def free_port(host: str, transport: str = "udp") -> int:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
     for _ in range(_PORTS):
-        port = 10000 + next(_next_port) % _PORTS
+        port = 10000 + 4 * (next(_next_port) % _PORTS)
         with socket.socket(family, kind) as probe, contextlib.suppress(OSError):
             probe.bind((host, port))
             return port
