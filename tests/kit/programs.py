@@ -9,7 +9,7 @@ PACKAGES = {
     "baresip": "baresip-core",
     "dnsmasq": "dnsmasq-base",
     "kamailio": "kamailio",
-    "linphonec": "linphone-cli",
+    "linphone-daemon": "linphone-cli",
     "openssl": "openssl",
     "sipp": "sip-tester",
 }
