@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.core.errors import NotFound
 from engine.store.database import Database
 from engine.store.group_commit import GroupCommit
+from engine.store.retention import Retention
 from engine.store.tables import cdrs, events, journal_state, waiting_requests
 from engine.store.unended import UnendedCalls
 
 _RESTART_GAP = 1_000_000
-_DELETE_BATCH = 2000
 
 _EVENT, _CDR, _STATE, _ENDED, _WAITING, _STARTED = range(6)
 _Row = tuple[int, tuple[Any, ...]]
@@ -38,16 +38,6 @@ class StoredEvent:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Doomed:
-    """What one commit did to the oldest events."""
-
-    examined: int
-    deleted: int = 0
-    kept: Sequence[tuple[str, int]] = ()
-    """Call-ID and sequence of those that stay because their call lives."""
-
-
 class Journal:
     """Events and call records. Adding is cheap and never waits; reading sees all added before."""
 
@@ -58,20 +48,12 @@ class Journal:
         self._insert_waiting = database.insert_sql(waiting_requests)
         self._waiting: set[str] = set()
         self._insert_cdr = database.insert_sql(cdrs, replaced="document")
-        self._keep = keep_events
-        self._stored_events = 0
-        self._examined = 0
-        """Older events were deleted or are kept because their call lives."""
-        self._kept: dict[str, list[int]] = {}
-        """Sequences of the events of a channel that are kept for as long as its call lives."""
-        self._kept_events = 0
-        self._overdue: list[int] = []
-        """Kept events whose call is over."""
         self._settled = 0
         self._last_alive = 0.0
         self._last_sequence = 0
         self.unended = UnendedCalls()
         """What the events tell to live now."""
+        self._retention = Retention(keep_events, 0, self.unended)
         self._encode = msgspec.json.Encoder().encode
         self._rows: GroupCommit[_Row] = GroupCommit(
             "journal", self._commit, interval=0.1, batch=1000, limit=backlog_limit
@@ -98,7 +80,7 @@ class Journal:
             _, journal._settled, at = state.one()
             seen = await connection.execute(select(events.c.at).where(events.c.sequence == last))
             journal._last_alive = max(at, seen.scalar() or 0.0)
-        journal._stored_events = count
+        journal._retention = Retention(keep_events, count, journal.unended)
         # Numbers given out just before a crash may not be on disk; the gap keeps them from being
         # used again.
         journal._last_sequence = last + _RESTART_GAP if last else 0
@@ -273,9 +255,6 @@ class Journal:
         # Of a record that was added again only the last is written.
         cdr_rows = list({columns[0]: columns for t, columns in rows if t == _CDR}.values())
         states = [columns for table, columns in rows if table == _STATE]
-        excess = self._stored_events - self._kept_events + len(event_rows) - self._keep
-        overdue = self._overdue[:_DELETE_BATCH]
-        doomed = _Doomed(self._examined)
         async with self._database.write() as connection:
             if event_rows:
                 await connection.exec_driver_sql(self._insert_event, event_rows)
@@ -285,15 +264,11 @@ class Journal:
             if states:
                 _, settled, at = states[-1]
                 await connection.execute(update(journal_state).values(settled=settled, at=at))
-            if excess > 0:
-                doomed = await self._delete_oldest(connection, min(excess, _DELETE_BATCH))
-            if overdue:
-                await connection.execute(delete(events).where(events.c.sequence.in_(overdue)))
-        self._stored_events += len(event_rows) - doomed.deleted - len(overdue)
-        self._note_kept(doomed, overdue)
+            deleted = await self._retention.delete(connection, len(event_rows))
+        self._retention.committed(deleted, len(event_rows))
         for table, columns in rows:
             if table == _ENDED:
-                self._release(*columns)
+                self._retention.release(*columns)
 
     async def _write_waiting(self, connection: AsyncConnection, rows: Sequence[_Row]) -> None:
         added = [columns for table, columns in rows if table == _WAITING]
@@ -304,28 +279,6 @@ class Journal:
             gone = waiting_requests.c.id.in_(started)
             await connection.execute(delete(waiting_requests).where(gone))
 
-    async def _delete_oldest(self, connection: AsyncConnection, count: int) -> _Doomed:
-        """Delete the oldest events, but not those of calls that live.
-
-        `count` is bounded, for a bound that was lowered must not stop the writer for as long as it
-        takes at once.
-        """
-        oldest = select(events.c.sequence, events.c.call_id)
-        oldest = oldest.where(events.c.sequence > self._examined)
-        oldest = oldest.order_by(events.c.sequence).limit(count)
-        found = (await connection.execute(oldest)).all()
-        if not found:
-            return _Doomed(self._examined)
-        needed = self.unended.needed(row.call_id for row in found)
-        kept = [(row.call_id, row.sequence) for row in found if row.call_id in needed]
-        going = delete(events).where(
-            events.c.sequence > self._examined, events.c.sequence <= found[-1].sequence
-        )
-        if kept:
-            going = going.where(events.c.sequence.not_in([sequence for _, sequence in kept]))
-        result = await connection.execute(going)
-        return _Doomed(found[-1].sequence, result.rowcount, kept)
-
     def _note_started(self, request_id: str) -> None:
         if request_id in self._waiting:
             self._waiting.remove(request_id)
@@ -334,17 +287,3 @@ class Journal:
     def _note_over(self, request_id: str, calls: Sequence[str]) -> None:
         if calls:
             self._rows.add((_ENDED, (request_id, calls)))
-
-    def _release(self, request_id: str, calls: Sequence[str]) -> None:
-        self.unended.release(request_id, calls)
-        for call_id in calls:
-            if not self.unended.needed((call_id,)):
-                self._overdue += self._kept.pop(call_id, ())
-
-    def _note_kept(self, doomed: _Doomed, overdue: Sequence[int]) -> None:
-        """Remember, once it is durable, which events stay behind the others."""
-        self._examined = doomed.examined
-        self._kept_events += len(doomed.kept) - len(overdue)
-        del self._overdue[: len(overdue)]
-        for call_id, sequence in doomed.kept:
-            self._kept.setdefault(call_id, []).append(sequence)

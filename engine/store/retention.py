@@ -1,0 +1,92 @@
+"""Which events stay: the newest so many, and those of calls that live, however old.
+
+A crash has to be told from the events of a call (`engine.runtime.recovery`), so they go only when
+its last event is durable. What a transaction deletes is noted when it has been committed, for it
+may be tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.store.tables import events
+from engine.store.unended import UnendedCalls
+
+_BATCH = 2000
+"""Events deleted in one transaction: a bound that was lowered must not stop the writer for as long
+as it takes at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What one transaction did."""
+
+    examined: int
+    """Every older event has been looked at."""
+    count: int = 0
+    kept: Sequence[tuple[str, int]] = ()
+    """Call-ID and sequence of those that stay because their call lives."""
+    overdue: int = 0
+    """How many kept ones went because their call is over."""
+
+
+class Retention:
+    """Deletes events a few at a time, as others are added."""
+
+    def __init__(self, keep: int, stored: int, unended: UnendedCalls) -> None:
+        """Keep the newest `keep` of the events; `stored` are there now."""
+        self._keep = keep
+        self._stored = stored
+        self._unended = unended
+        self._examined = 0
+        self._kept: dict[str, list[int]] = {}
+        self._kept_count = 0
+        self._overdue: list[int] = []
+
+    async def delete(self, connection: AsyncConnection, added: int) -> Deleted:
+        """Delete what is too many with so many events added in the same transaction."""
+        excess = self._stored - self._kept_count + added - self._keep
+        overdue = self._overdue[:_BATCH]
+        if overdue:
+            await connection.execute(delete(events).where(events.c.sequence.in_(overdue)))
+        if excess <= 0:
+            return Deleted(self._examined, overdue=len(overdue))
+        return await self._delete_oldest(connection, min(excess, _BATCH), len(overdue))
+
+    async def _delete_oldest(
+        self, connection: AsyncConnection, count: int, overdue: int
+    ) -> Deleted:
+        after = events.c.sequence > self._examined
+        oldest = select(events.c.sequence, events.c.call_id).where(after)
+        oldest = oldest.order_by(events.c.sequence).limit(count)
+        found = (await connection.execute(oldest)).all()
+        if not found:
+            return Deleted(self._examined, overdue=overdue)
+        last = found[-1].sequence
+        needed = self._unended.needed(row.call_id for row in found)
+        kept = [(row.call_id, row.sequence) for row in found if row.call_id in needed]
+        going = delete(events).where(after, events.c.sequence <= last)
+        if kept:
+            going = going.where(events.c.sequence.not_in([sequence for _, sequence in kept]))
+        result = await connection.execute(going)
+        return Deleted(last, result.rowcount, kept, overdue)
+
+    def committed(self, deleted: Deleted, added: int) -> None:
+        """Note that the transaction is durable."""
+        self._stored += added - deleted.count - deleted.overdue
+        self._examined = deleted.examined
+        self._kept_count += len(deleted.kept) - deleted.overdue
+        del self._overdue[: deleted.overdue]
+        for call_id, sequence in deleted.kept:
+            self._kept.setdefault(call_id, []).append(sequence)
+
+    def release(self, request_id: str, calls: Sequence[str]) -> None:
+        """Note that the last event of a request is durable: those of its channels may go."""
+        self._unended.release(request_id, calls)
+        for call_id in calls:
+            if not self._unended.needed((call_id,)):
+                self._overdue += self._kept.pop(call_id, ())
