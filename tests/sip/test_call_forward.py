@@ -98,3 +98,20 @@ async def test_nobody_is_rung_where_the_device_may_not_call(engine: EngineUnderT
         assert (await engine.end())["Hangup-Cause"] == "DESTINATION_OUT_OF_ORDER"
         await desk.never_called()
         await carrier.never_called()
+
+
+async def test_the_next_carrier_is_asked_when_the_first_cannot(engine: EngineUnderTest) -> None:
+    async with (
+        Sipp("uas-service-unavailable-503") as first,
+        Sipp("uas-carrier-answer") as second,
+    ):
+        device = await engine.device("alice", "1001", call_forward=away(NUMBER))
+        await engine.carrier(first, weight=10)
+        await engine.carrier(second, weight=20)
+        await engine.quickcall(device, "no-such-number")
+        end = await engine.end()
+        await first.succeeded()
+        to_second = (await second.succeeded())[0]
+    assert end["Hangup-Cause"] == "NO_ROUTE_DESTINATION"
+    assert [a["Cause"] for a in end["Attempts"]] == ["NORMAL_TEMPORARY_FAILURE", "SUCCESS"]
+    assert to_second.header("Diversion").startswith(f"<sip:1001@{REALM}>;")

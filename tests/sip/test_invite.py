@@ -129,7 +129,8 @@ async def test_headers_of_the_request_reach_the_device_alone(engine: EngineUnder
     assert to_bob.headers("X-Desk") == []
 
 
-async def test_a_proxy_on_tls_is_reached_on_tls(tmp_path: Path) -> None:
+@pytest.mark.parametrize("proxy", ["sip:{};transport=tls;lr", "sips:{}", "sips:{};lr"])
+async def test_a_proxy_on_tls_is_reached_on_tls(tmp_path: Path, proxy: str) -> None:
     host = loopback_address()
     certificate, key = await make_certificate(tmp_path, host)
     own_certificate, own_key = await make_certificate(tmp_path, "127.0.0.1")
@@ -142,7 +143,7 @@ async def test_a_proxy_on_tls_is_reached_on_tls(tmp_path: Path) -> None:
             ("udp:127.0.0.1:0", "tls:127.0.0.1:0"),
             tls_certificate=str(own_certificate),
             tls_private_key=str(own_key),
-            outbound_proxy=f"sip:{host}:{terminator.port};transport=tls;lr",
+            outbound_proxy=proxy.format(f"{host}:{terminator.port}"),
         ) as engine,
         terminator.carry_to(alice.port),
         alice,
@@ -156,3 +157,27 @@ async def test_a_proxy_on_tls_is_reached_on_tls(tmp_path: Path) -> None:
     assert messages[0].header("Via").startswith("SIP/2.0/TLS ")
     assert "transport=tls" in messages[0].header("Contact").lower()
     assert [message.method for message in messages if message.method] == ["INVITE", "ACK", "BYE"]
+
+
+async def test_a_device_may_ask_not_to_be_told_who_answered(engine: EngineUnderTest) -> None:
+    async with Sipp("uas-ring-answer") as desk, Sipp("uas-no-answer") as mobile:
+        user = await engine.user("Alice")
+        await engine.device("desk", "1011", desk.uri, owner_id=user)
+        sip = {"invite_format": "route", "route": mobile.uri, "ignore_completed_elsewhere": True}
+        document = {"name": "m", "owner_id": user, "sip": {"username": "mobile", **sip}}
+        await engine.put("devices", document)
+        await engine.quickcall(user, "no-such-number", kind="users")
+        await engine.end()
+        await desk.succeeded()
+        cancel = next(m for m in await mobile.succeeded() if m.method == "CANCEL")
+    assert cancel.headers("Reason") == []
+
+
+async def test_a_device_that_does_not_ring_in_time(engine: EngineUnderTest) -> None:
+    async with Sipp("uas-cancelled-before-ringing") as phone:
+        media = {"progress_timeout": 1}
+        device = await engine.device("alice", "1001", phone.uri, media=media)
+        await engine.quickcall(device, "1002")
+        end = await engine.end()
+        await phone.succeeded()
+    assert end["Hangup-Cause"] == "PROGRESS_TIMEOUT"
