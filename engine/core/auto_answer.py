@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from engine.core.errors import RequestInvalid
 from engine.core.headers import Headers
@@ -23,7 +24,7 @@ MAX_DELAY = 60
 """Most seconds a phone may be asked to wait before it answers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PhoneProfile:
     """What makes one make of phone answer by itself."""
 
@@ -98,14 +99,7 @@ class AutoAnswer:
         """Return the headers that ask it, none when it is not asked."""
         if self.profile is None:
             return ()
-        after = str(self.after_s)
-        return tuple(
-            (
-                name,
-                value.replace("{host}", host).replace("{delay}", after) if "{" in value else value,
-            )
-            for name, value in self.profile.headers
-        )
+        return _filled(self.profile, host, self.after_s)
 
     def result(
         self, rang_at: float, answered_at: float | None
@@ -122,6 +116,14 @@ class AutoAnswer:
 
 NOT_ASKED = AutoAnswer()
 """The request does not want it."""
+
+
+@lru_cache(maxsize=1024)
+def _filled(profile: PhoneProfile, host: str, after_s: int) -> Headers:
+    return tuple(
+        (name, value.replace("{host}", host).replace("{delay}", str(after_s)))
+        for name, value in profile.headers
+    )
 
 
 def check_delay(field: str, value: int) -> int:

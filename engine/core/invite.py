@@ -6,8 +6,6 @@ Python lines it passes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.core.attempts import RESOURCE, Target
 from engine.core.auto_answer import NOT_ASKED, AutoAnswer, check_delay
 from engine.core.commands import Dial
@@ -32,22 +30,6 @@ from engine.core.uri import (
 from engine.core.values import LegId, OriginateRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Extras:
-    """What an INVITE to a device may have besides."""
-
-    auto_answer: AutoAnswer = NOT_ASKED
-    headers: Headers = ()
-    """Custom headers of the request; they go before those of the device."""
-    from_realm: str = ""
-    """Host in From, empty: the realm of the device."""
-    codec_of: LegId | None = None
-    """As of `Dial`."""
-
-
-_NO_EXTRAS = Extras()
-
-
 def check_request(request: OriginateRequest, number: str) -> None:
     """Check what a request itself puts into headers. Raises `RequestInvalid` naming the field."""
     _user("number", number)
@@ -66,12 +48,18 @@ def dial_device(
     number: str,
     identity: Identity,
     settings: CallSettings,
-    extras: Extras = _NO_EXTRAS,
+    *,
+    auto_answer: AutoAnswer = NOT_ASKED,
+    headers: Headers = (),
+    from_realm: str = "",
+    codec_of: LegId | None = None,
 ) -> Dial:
     """Return the INVITE for one contact of a device.
 
-    `number` is the dialled number, put into the Request-URI by the number formats. Raises
-    `RequestInvalid` naming the field that may not reach the wire.
+    `number` is the dialled number, put into the Request-URI by the number formats; `headers` are
+    the custom ones of the request, which go before those of the device; `from_realm` is the host in
+    From, empty: the realm of the device. Raises `RequestInvalid` naming the field that may not
+    reach the wire.
     """
     endpoint, contact = target.endpoint, target.contact
     uri = parse_uri("endpoint.contact", contact.uri)
@@ -86,13 +74,10 @@ def dial_device(
         request_uri = to_uri = sip_uri(_user("endpoint.user", user), realm)
     else:
         request_uri, to_uri = contact.uri.partition("?")[0], aor
-    auto_answer = extras.auto_answer
     if auto_answer.profile is not None and auto_answer.profile.intercom:
         request_uri += ";intercom=true"
     kazoo = (("X-KAZOO-AOR", aor),) if endpoint.aor else ()
-    from_uri, about = identity_of(
-        identity, extras.from_realm or realm, endpoint.cid_type, trusted=False
-    )
+    from_uri, about = identity_of(identity, from_realm or realm, endpoint.cid_type, trusted=False)
     ours = (
         *kazoo,
         ("X-KAZOO-INVITE-FORMAT", invite_format),
@@ -107,9 +92,9 @@ def dial_device(
         name_addr("", to_uri),
         from_uri,
         *_way(target, uri, moved),
-        merged(ours, _custom(target), extras.headers),
+        merged(ours, _custom(target), headers),
         endpoint.codecs or settings.codecs,
-        extras.codec_of,
+        codec_of,
         endpoint.credentials,
     )
 

@@ -8,7 +8,7 @@ from engine.core.attempts import RESOURCE, Target
 from engine.core.auto_answer import NOT_ASKED, AutoAnswer, auto_answer_of
 from engine.core.commands import Dial
 from engine.core.identity import Identity
-from engine.core.invite import Extras, dial_carrier, dial_device, is_carrier
+from engine.core.invite import dial_carrier, dial_device, is_carrier
 from engine.core.leg import Leg, LegPlan, OtherLeg
 from engine.core.settings import DISPLAY_NAME, CallSettings
 from engine.core.values import CallerId, Endpoint, LegId, LegRole, OriginateId, OriginateRequest
@@ -87,8 +87,11 @@ def _invite_to_a(
     number = endpoint.number or subject.number
     if is_carrier(target):
         return dial_carrier(*ids, target, number, identity, settings)
-    extras = Extras(auto_answer, subject.request.headers)
-    return dial_device(*ids, target, number, identity, settings, extras)
+    return dial_device(
+        *(*ids, target, number, identity, settings),
+        auto_answer=auto_answer,
+        headers=subject.request.headers,
+    )
 
 
 def _auto_answer(
@@ -164,8 +167,9 @@ def b_invite(
     number = endpoint.number or number
     if is_carrier(target):
         return dial_carrier(*ids, target, number, identity, settings, codec_of=codec_of)
-    extras = Extras(from_realm=rung.realm, codec_of=codec_of)
-    return dial_device(*ids, target, number, identity, settings, extras)
+    return dial_device(
+        *(*ids, target, number, identity, settings), from_realm=rung.realm, codec_of=codec_of
+    )
 
 
 def _shown_to_a(subject: Subject, endpoint: Endpoint) -> CallerId:

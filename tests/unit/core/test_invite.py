@@ -9,7 +9,7 @@ from engine.core.errors import RequestInvalid
 from engine.core.formats import e164, npan, one_npan, strip_plus
 from engine.core.headers import Headers
 from engine.core.identity import Identity
-from engine.core.invite import Extras, dial_carrier, dial_device
+from engine.core.invite import dial_carrier, dial_device
 from engine.core.settings import CallSettings
 from engine.core.uri import header_text, name_addr, next_hop_of, parse_uri, sip_uri
 from engine.core.values import CallerId, Contact, Credentials, Endpoint, LegId
@@ -33,9 +33,13 @@ def to_device(
 ) -> Dial:
     """The INVITE to the first contact of a device."""
     target = Target(endpoint, endpoint.contacts[0])
-    extras = Extras(auto_answer, headers, codec_of=codec_of)
     identity = Identity(caller, hide_name, hide_number)
-    return dial_device(LegId(7), "call-7", target, number, identity, SETTINGS, extras)
+    return dial_device(
+        *(LegId(7), "call-7", target, number, identity, SETTINGS),
+        auto_answer=auto_answer,
+        headers=headers,
+        codec_of=codec_of,
+    )
 
 
 def to_carrier(
