@@ -17,6 +17,7 @@ import msgspec
 from engine import Engine, EngineConfig
 from engine.control.feed import FeedEvent, Subscription
 from engine.runtime import Server, serve
+from engine.runtime.reaper import Reaped
 from tests.kit.sipp import Sipp
 from tests.kit.stack import all_zero
 
@@ -65,6 +66,8 @@ class EngineUnderTest:
             EngineConfig,
         )
         self.account = ""
+        self.faults = Reaped()
+        """What the audits are to find, for tests that bring faults about."""
         self.events: list[FeedEvent] = []
         self.http: httpx.AsyncClient
         self.engine: Engine
@@ -102,7 +105,7 @@ class EngineUnderTest:
             if error is None:
                 await all_zero(self.engine.stats)
                 assert not self.engine.channels(self.account)
-                assert not self.engine.reaped.total, self.engine.reaped
+                assert self.engine.reaped == self.faults
             else:
                 error.add_note(self._story())
         finally:
