@@ -9,7 +9,7 @@ import pytest
 
 from engine.core.commands import Dial, SipCommand
 from engine.core.events import LegEnded, StackEvent
-from engine.core.values import LegId, LegRole
+from engine.core.values import LegId
 from engine.runtime.reaper import Reaped
 from engine.sip.native import NativeSip
 from tests.kit.engine import EngineUnderTest
@@ -56,18 +56,16 @@ async def test_a_call_whose_leg_is_gone_unheard_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.sip.native.NativeSip", Deaf)
+    monkeypatch.setattr(Deaf, "deaf_to", {LegId(2)})  # the dialled leg: they are counted from 1
     async with (
         EngineUnderTest(tmp_path) as engine,
         Sipp("uas-ring-answer") as alice,
-        Sipp("uas-ring-answer-bye", options=("-d", "2000")) as bob,
+        Sipp("uas-ring-answer-bye", options=("-d", "500")) as bob,
     ):
         device = await engine.device("alice", "1001", alice.uri)
         await engine.device("bob", "1002", bob.uri)
         assert (await engine.quickcall(device, "1002")).is_success
         await engine.event("CHANNEL_BRIDGE", count=2)
-        Deaf.deaf_to = {
-            leg.leg for leg in engine.engine.channels(engine.account) if leg.role is LegRole.B
-        }
         await bob.succeeded()
         end = await engine.end()
         messages = await alice.succeeded()
