@@ -107,7 +107,7 @@ async def _place(
 ) -> dict[str, Any]:
     where = f"{account_path(account)}/{order.kind}/{endpoint}"
     path = f"{where}/quickcall/{quote(order.number, safe='')}"
-    query = {name: _query_text(value) for name, value in order.options.items()}
+    query = {name: query_text(value) for name, value in order.options.items()}
     answer = await http.get(
         path, params={**order.variables, **query}, headers={"X-Request-ID": request_id}
     )
@@ -115,7 +115,8 @@ async def _place(
     return data
 
 
-def _query_text(value: object) -> str:
+def query_text(value: object) -> str:
+    """Return an option as the query of a URL has it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -72,6 +72,41 @@ async def test_get_answers_at_once_with_the_request(
     assert not engine.handles[0].done.is_set()
 
 
+async def test_the_request_that_is_told_is_the_one_that_was_made(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    asked = {
+        "call_id": "order-17",
+        "dial_method": "single",
+        "fail_on_single_reject": ["USER_BUSY", "CALL_REJECTED"],
+        "ignore_completed_elsewhere": True,
+        "endpoint_delay": 0.5,
+        "endpoint_timeout": 10,
+        "progress_timeout": 4,
+        "max_duration": 60,
+        "privacy": "full",
+        "ignore_early_media": "ring_ready",
+    }
+    engine.answer_at_once = {}
+    response = await root.post(tenant.quickcall(), json={"data": asked})
+    assert response.status_code == 202, response.text
+    told = response.json()["data"]
+    top = {
+        "outbound_call_id": "order-17",
+        "dial_endpoint_method": "single",
+        "fail_on_single_reject": ["CALL_REJECTED", "USER_BUSY"],
+        "ignore_completed_elsewhere": True,
+        "max_duration": 60.0,
+        "privacy_hide_name": True,
+        "privacy_hide_number": True,
+        "ignore_early_media": "ring_ready",
+    }
+    assert told.items() >= top.items()
+    (endpoint,) = told["endpoints"]
+    limits = {"endpoint_delay": 0.5, "endpoint_timeout": 10.0, "endpoint_progress_timeout": 4.0}
+    assert endpoint.items() >= {**limits, "ignore_completed_elsewhere": True}.items()
+
+
 async def test_post_waits_for_the_answer(
     root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
 ) -> None:

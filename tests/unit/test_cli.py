@@ -13,9 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.cli import app
+from engine.cli.calling import CallOrder, query_text
 from engine.cli.following import Follower
 from engine.config import EngineConfig, load_config
 from engine.control.auth import Tokens
+from engine.control.kazoo import parse_quickcall
+from engine.core.values import EndpointType
 
 runner = CliRunner()
 
@@ -75,6 +78,39 @@ def test_a_call_without_an_engine_is_status_2() -> None:
     done = runner.invoke(app, ["call", "a", "1", "--url", f"http://127.0.0.1:{port}"])
     assert done.exit_code == 2
     assert "no answer" in done.output
+
+
+def test_options_of_a_call_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders: list[CallOrder] = []
+
+    def run_call(order: CallOrder) -> int:
+        orders.append(order)
+        return 0
+
+    monkeypatch.setattr("engine.cli.calling.run_call", run_call)
+    options = {
+        "call_id": "order-17",
+        "dial_method": "single",
+        "endpoint_delay": 0.5,
+        "endpoint_timeout": 10.0,
+        "progress_timeout": 4.0,
+        "fail_on_single_reject": "USER_BUSY",
+        "ignore_early_media": "ring_ready",
+        "max_duration": 3600.0,
+        "privacy": "number",
+    }
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    done = runner.invoke(app, ["call", "1001", "1002", *flags, "--ignore-completed-elsewhere"])
+    assert done.exit_code == 0, done.output
+    (order,) = orders
+    assert order.options.items() >= {**options, "ignore_completed_elsewhere": True}.items()
+    query = {name: query_text(value) for name, value in order.options.items()}
+    asked = parse_quickcall("a", EndpointType.DEVICE, "1001", "1002", query)
+    assert (asked.call_id, asked.dial_method, asked.hide_number) == ("order-17", "single", True)
+    assert asked.ignore_completed_elsewhere
+    orders.clear()
+    assert runner.invoke(app, ["call", "1001", "1002"]).exit_code == 0
+    assert set(orders[0].options) == {"auto_answer", "timeout", "media"}
 
 
 def test_a_malformed_variable_is_refused() -> None:
