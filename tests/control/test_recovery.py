@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from engine.core.values import LegRole
-from engine.sip.loopback import Early, LoopbackSip, Ring
+from engine.sip.loopback import Early, LoopbackSip, Refuse, Ring
 from engine.store.journal import StoredEvent
 from tests.control.rig import A_URI, Rig
 
@@ -157,3 +157,36 @@ async def test_a_call_that_waited_and_was_dialled_is_told_by_its_events(tmp_path
     (end,) = named(events, "QUICKCALL_END")
     assert end["Msg-ID"] == call.originate_id
     assert len(end["Attempts"]) == len(cdrs) == 1
+
+
+async def test_wherever_the_crash_cuts_every_call_ends_once(tmp_path: Path) -> None:
+    async with Rig(tmp_path, LoopbackSip()) as rig:
+        first = await rig.talk()
+        rig.sip.script(A_URI, Refuse())
+        rig.start()
+        rig.sip.script(A_URI, Ring())
+        rig.start(custom_application_vars={"ticket": "T-3"})
+        first.hang_up()
+        await rig.event("QUICKCALL_END", count=2)
+        dead = await crash(rig, tmp_path / "dead")
+        sequences = [event.sequence for event in await rig.engine.journal.events(None)]
+    for cut in sequences:
+        folder = tmp_path / f"cut-{cut}"
+        folder.mkdir()
+        with (
+            sqlite3.connect(dead / "quickcall.db") as old,
+            sqlite3.connect(folder / "quickcall.db") as new,
+        ):
+            old.backup(new)
+            new.execute("DELETE FROM events WHERE sequence > ?", (cut,))
+            destroyed = "SELECT call_id FROM events WHERE name = 'CHANNEL_DESTROY'"
+            new.execute(f"DELETE FROM cdrs WHERE call_id NOT IN ({destroyed})")
+        events, cdrs = await restart(folder)
+        created = [event.call_id for event in events if event.name == "CHANNEL_CREATE"]
+        assert sorted(created) == sorted(cdrs)
+        assert Counter(created) == Counter(
+            event.call_id for event in events if event.name == "CHANNEL_DESTROY"
+        )
+        asked = {create["Originate"]["Msg-ID"] for create in named(events, "CHANNEL_CREATE")}
+        ends = [end["Msg-ID"] for end in named(events, "QUICKCALL_END")]
+        assert sorted(ends) == sorted(asked)
