@@ -97,6 +97,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     session_expires_s: Annotated[int, Meta(ge=0, le=86400)] = 1800
     """Session interval of RFC 4028, seconds: a peer is asked for a sign of life after half of it,
     and the call ends when none comes; 90 or more, 0: never."""
+    allow_transfer: bool = True
+    """Whether a party of an answered call may transfer it by REFER; false: REFER is answered
+    603."""
     realm: _Text = ""
     """Realm of phones that were set up with nothing but the address of this engine: it stands in
     for the host of an AOR that is an IP address. Empty: the address is the realm."""

@@ -117,6 +117,17 @@ class TransferRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class LegSentDigit:
+    """The peer sent a DTMF digit by INFO. Dropped under load; a counter says so."""
+
+    leg: LegId
+    digit: str
+    """One of `0`-`9`, `*`, `#`, `A`-`D`."""
+    duration_ms: int
+    """0 when it did not say; at most 10000."""
+
+
+@dataclass(frozen=True, slots=True)
 class HopsFound:
     """Where the host name that a `Dial` sends to can be reached, the best first (RFC 3263).
 
@@ -229,6 +240,7 @@ SipEvent = (
     | LegRenegotiated
     | LegReofferFailed
     | TransferRequested
+    | LegSentDigit
     | HopsFound
     | LegEnded
 )

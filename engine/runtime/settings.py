@@ -41,6 +41,7 @@ async def sip_config(config: EngineConfig) -> SipConfig:
         log_level=config.stack_log_level,
         t1_ms=config.sip_t1_ms,
         session_expires_s=config.session_expires_s,
+        transfers=config.allow_transfer,
         # The engine has waited `shutdown_s` for the calls already.
         shutdown_s=_STACK_SHUTDOWN_S,
     )

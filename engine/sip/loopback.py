@@ -43,9 +43,11 @@ from engine.core.events import (
     LegRang,
     LegRenegotiated,
     LegReofferFailed,
+    LegSentDigit,
     RegisterReceived,
     StackEvent,
     StockTaken,
+    TransferRequested,
 )
 from engine.core.values import LegId, Party
 from engine.sip.port import Listener, SipStats, StackBusy
@@ -57,6 +59,7 @@ class Ring:
 
     status: int = 180
     reason: str = "Ringing"
+    talk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Early:
     reason: str = "Session Progress"
     codec: str = "PCMU/8000"
     sdp: str = "v=0"
+    talk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +84,41 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The peer refuses the INVITE with a final status; `q850` is its Reason, 0 for none."""
+    """The peer refuses the INVITE with a final status.
+
+    `q850` and `sip_cause` are its Reason, 0 for none; `contacts` those of a 3xx.
+    """
 
     status: int = 486
     reason: str = "Busy Here"
     q850: int = 0
+    contacts: tuple[str, ...] = ()
+    sip_cause: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Bye:
-    """The peer hangs up an answered leg."""
+    """The peer hangs up an answered leg; `q850` and `sip_cause` are its Reason, 0 for none."""
 
     q850: int = 0
+    sip_cause: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refer:
+    """The peer of an answered leg asks for a transfer."""
+
+    refer_to: str
+    replaces: str = ""
+    referred_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """The peer sends a DTMF digit by INFO."""
+
+    digit: str
+    duration_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +143,7 @@ class Vanish:
     """Nothing comes back any more: the stack gives the leg up by its timers."""
 
 
-Step = Ring | Early | Answer | Refuse | Renegotiate | RefuseOffers | Bye | Vanish
+Step = Ring | Early | Answer | Refuse | Renegotiate | RefuseOffers | Bye | Refer | Digit | Vanish
 
 
 class _Peer:
@@ -314,29 +341,46 @@ class LoopbackSip:
 
     def _step(self, leg: LegId, step: Step) -> None:
         if isinstance(step, Ring):
-            self._post(LegRang(leg, step.status, step.reason))
+            self._post(LegRang(leg, step.status, step.reason, step.talk))
         elif isinstance(step, Early):
-            self._post(LegGaveEarlyMedia(leg, step.status, step.reason, step.codec, step.sdp))
+            early = LegGaveEarlyMedia(
+                leg, step.status, step.reason, step.codec, step.sdp, step.talk
+            )
+            self._post(early)
         elif isinstance(step, Answer):
             self._legs[leg].answered = True
             self._legs[leg].terms = Renegotiate(False, step.codec, step.sdp)
             self._post(LegAnswered(leg, step.codec, f"to-{leg}", step.user_agent, step.sdp))
         elif isinstance(step, Refuse):
-            self._end(leg, step.status, step.reason, Party.REMOTE, step.q850)
+            said = step.q850, step.sip_cause
+            self._end(leg, step.status, step.reason, Party.REMOTE, *said, step.contacts)
         elif isinstance(step, Renegotiate):
             self._renegotiate(leg, step)
         elif isinstance(step, RefuseOffers):
             self._legs[leg].refusal = step
         elif isinstance(step, Bye):
-            self._end(leg, 200, "OK", Party.REMOTE, step.q850)
+            self._end(leg, 200, "OK", Party.REMOTE, step.q850, step.sip_cause)
+        elif isinstance(step, Refer):
+            self._post(TransferRequested(leg, step.refer_to, step.replaces, step.referred_by))
+        elif isinstance(step, Digit):
+            self._post(LegSentDigit(leg, step.digit, step.duration_ms))
         else:
             self._end(leg, 0, "", Party.TIMEOUT)
 
-    def _end(self, leg: LegId, status: int, reason: str, party: Party, q850: int = 0) -> None:
+    def _end(
+        self,
+        leg: LegId,
+        status: int,
+        reason: str,
+        party: Party,
+        q850: int = 0,
+        sip_cause: int = 0,
+        contacts: tuple[str, ...] = (),
+    ) -> None:
         peer = self._legs.pop(leg)
         del self._by_call_id[peer.dial.call_id]
         self._split(leg)
-        self._post(LegEnded(leg, status, reason, party, q850))
+        self._post(LegEnded(leg, status, reason, party, q850, "", contacts, sip_cause))
 
     def _split(self, leg: LegId) -> None:
         other = self.joined.pop(leg, None)

@@ -67,6 +67,8 @@ class SipConfig:
     """0 none, 1 errors, 2 warnings .. 5 trace, of the native stack."""
     accept_register: bool = True
     """Pass REGISTER up; when False it is answered 405."""
+    transfers: bool = True
+    """Pass REFER up as `TransferRequested`; when False it is answered 603."""
     t1_ms: int = 500
     """Round-trip estimate T1 (RFC 3261 17.1.1.1), 10..2000 ms. The other timers follow: T2 = 8 T1,
     T4 = 10 T1,

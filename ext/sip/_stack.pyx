@@ -9,7 +9,18 @@ from libcpp.string cimport string
 from libcpp.utility cimport move, pair
 from libcpp.vector cimport vector
 
-from engine.core.commands import Dial, HangUp, Join, Reoffer, Respond, Split, TakeStock, UseHops
+from engine.core.commands import (
+    Dial,
+    HangUp,
+    Join,
+    NotifyTalk,
+    Reoffer,
+    Respond,
+    Split,
+    TakeStock,
+    TransferProgress,
+    UseHops,
+)
 from engine.core.events import (
     HopsNeeded,
     LegAnswered,
@@ -19,10 +30,12 @@ from engine.core.events import (
     LegRang,
     LegRenegotiated,
     LegReofferFailed,
+    LegSentDigit,
     RegisterReceived,
     SipMessageSeen,
     StackLogged,
     StockTaken,
+    TransferRequested,
 )
 from engine.core.values import Party
 from engine.sip.port import Listener, SipStats, StackBusy
@@ -30,11 +43,12 @@ from engine.sip.port import Listener, SipStats, StackBusy
 
 cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef enum class CommandKind(uint8_t):
-        dial, hang_up, join, split, reoffer, respond, use_hops, take_stock
+        dial, hang_up, join, split, reoffer, notify_talk, transfer_progress, respond, use_hops, take_stock
 
     cdef enum class EventKind(uint8_t):
         leg_dialed, leg_rang, leg_gave_early_media, leg_answered
         leg_renegotiated, leg_reoffer_failed, leg_ended, hops_needed
+        transfer_requested, leg_sent_digit
         register_received, message_seen, logged, stock_taken
 
     cdef enum class WireParty "quickcall::Party"(uint8_t):
@@ -54,8 +68,8 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef cppclass Event:
         EventKind kind
         WireParty party
-        cbool sent, held
-        int status, q850
+        cbool sent, talk, held
+        int status, q850, sip_cause
         int64_t cseq
         double at
         uint64_t leg
@@ -85,7 +99,7 @@ cdef extern from "stack.hpp" namespace "quickcall" nogil:
         string user_agent
         cbool trace
         int log_level
-        cbool accept_register
+        cbool accept_register, transfers
         int t1_ms, session_expires_s
         double shutdown_s
 
@@ -131,9 +145,11 @@ cdef object to_python(const Event &event):
     if event.kind == EventKind.leg_dialed:
         return LegDialed(event.leg, text(event.sender), text(event.text))
     if event.kind == EventKind.leg_rang:
-        return LegRang(event.leg, event.status, text(event.reason))
+        return LegRang(event.leg, event.status, text(event.reason), event.talk)
     if event.kind == EventKind.leg_gave_early_media:
-        return LegGaveEarlyMedia(event.leg, event.status, text(event.reason), text(event.codec), text(event.text))
+        return LegGaveEarlyMedia(
+            event.leg, event.status, text(event.reason), text(event.codec), text(event.text), event.talk
+        )
     if event.kind == EventKind.leg_answered:
         return LegAnswered(event.leg, text(event.codec), text(event.reason), text(event.detail), text(event.text))
     if event.kind == EventKind.leg_renegotiated:
@@ -142,10 +158,15 @@ cdef object to_python(const Event &event):
         return LegReofferFailed(event.leg, event.status, text(event.reason))
     if event.kind == EventKind.leg_ended:
         return LegEnded(
-            event.leg, event.status, text(event.reason), PARTIES[<uint8_t>event.party], event.q850, text(event.detail)
+            event.leg, event.status, text(event.reason), PARTIES[<uint8_t>event.party], event.q850, text(event.detail),
+            texts(event.contacts), event.sip_cause,
         )
     if event.kind == EventKind.hops_needed:
         return HopsNeeded(event.leg, text(event.uri))
+    if event.kind == EventKind.transfer_requested:
+        return TransferRequested(event.leg, text(event.uri), text(event.text), text(event.sender))
+    if event.kind == EventKind.leg_sent_digit:
+        return LegSentDigit(event.leg, text(event.text), event.status)
     if event.kind == EventKind.register_received:
         return RegisterReceived(
             transaction=event.leg,
@@ -208,6 +229,14 @@ cdef int to_native(object command, Command &native) except -1:
         native.leg = command.leg
         native.other = command.codec_of if command.codec_of is not None else 0
         native.hold = command.hold
+    elif kind is NotifyTalk:
+        native.kind = CommandKind.notify_talk
+        native.leg = command.leg
+    elif kind is TransferProgress:
+        native.kind = CommandKind.transfer_progress
+        native.leg = command.leg
+        native.status = command.sip_status
+        native.reason = raw(command.reason)
     elif kind is Respond:
         native.kind = CommandKind.respond
         native.leg = command.transaction
@@ -257,6 +286,7 @@ cdef class Stack:
         native.trace = config.trace
         native.log_level = config.log_level
         native.accept_register = config.accept_register
+        native.transfers = config.transfers
         native.t1_ms = config.t1_ms
         native.session_expires_s = config.session_expires_s
         native.shutdown_s = config.shutdown_s

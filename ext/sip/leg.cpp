@@ -3,7 +3,8 @@
 // The dialog of a call before its INVITE is sent is pjsua's own state. 2.17 is pinned and checked at import.
 #include <pjsua-lib/pjsua_internal.h>
 
-#include "requests.hpp"
+#include "challenges.hpp"
+#include "headers.hpp"
 #include "sdp.hpp"
 
 namespace quickcall {
@@ -11,6 +12,7 @@ namespace {
 
 constexpr unsigned silent_hop_t1 = 8;  // times T1, until a hop that says nothing is given up for the next one
 constexpr int max_provisionals = 32;  // 18x reported per leg: a peer that repeats them cannot fill the mailbox
+constexpr std::size_t max_contacts = 8;  // of a 3xx: more are not tried one after the other while somebody waits
 
 // The message that caused a change of state, nullptr when a timer, the transport or we ourselves did.
 pjsip_msg *received(const pjsip_event *event) {
@@ -48,7 +50,12 @@ std::string agent_of(const pjsip_msg *message) {
 }  // namespace
 
 Leg::Leg(LegOwner &owner, pj::Account &account, Command &&command)
-    : pj::Call(account), owner_(owner), acc_id_(account.getId()), command_(std::move(command)), offers_(*this) {}
+    : pj::Call(account),
+      owner_(owner),
+      acc_id_(account.getId()),
+      command_(std::move(command)),
+      in_dialog_(command_.leg, owner.mailbox()),
+      offers_(*this) {}
 
 Leg::~Leg() {
     if (media_ != nullptr) media_->observer = nullptr;
@@ -63,7 +70,7 @@ Event Leg::event(EventKind kind) const {
 
 void Leg::dial() {
     if (command_.request_uri.empty() || command_.to_uri.empty() || command_.from_uri.empty()) {
-        return finish(Party::policy, 0, {}, 0, "request_uri, to_uri and from_uri must not be empty");
+        return finish(Party::policy, 0, {}, nullptr, "request_uri, to_uri and from_uri must not be empty");
     }
     pj::CallOpParam prm(true);
     prm.opt.audioCount = 1;
@@ -92,7 +99,8 @@ void Leg::dial() {
     auto *session = dialog_ != nullptr && failure.empty() ? pjsip_dlg_get_inv_session(dialog_) : nullptr;
     if (session == nullptr) {
         dialog_ = nullptr;  // pjsua destroyed it
-        return finish(Party::policy, 0, {}, 0, failure);
+        in_dialog_.lose();
+        return finish(Party::policy, 0, {}, nullptr, failure);
     }
     if (command_.more_hops && session->invite_tsx != nullptr) {
         // Any response stops this timer, as it does timer B.
@@ -125,15 +133,8 @@ std::string Leg::contact() const {
 void Leg::prepare_dialog(pjsip_dialog *dialog) {
     dialog_ = dialog;
     dialog->mod_data[owner_.module_id()] = this;
-    if (!command_.username.empty()) {
-        pjsip_cred_info credential{};
-        credential.realm = pj_str(command_.realm.data());
-        credential.scheme = pj_str(const_cast<char *>("digest"));
-        credential.username = pj_str(command_.username.data());
-        credential.data_type = PJSIP_CRED_DATA_PLAIN_PASSWD;
-        credential.data = pj_str(command_.password.data());
-        pjsip_auth_clt_set_credentials(&dialog->auth_sess, 1, &credential);
-    }
+    in_dialog_.open(dialog);
+    use_credentials(dialog, command_);
     pjsip_route_hdr routes;
     pj_list_init(&routes);
     const auto add = [&](std::string text) {
@@ -157,9 +158,6 @@ void Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
     prm.mediaTp = media_;
 }
 
-// pjsua would accept a REFER and place the call it names by itself: a phone could dial anywhere, unseen.
-void Leg::onCallTransferRequest(pj::OnCallTransferRequestParam &prm) { prm.statusCode = PJSIP_SC_DECLINE; }
-
 void Leg::on_media_started(const MediaTerms &terms, const pjmedia_sdp_session *remote) {
     const bool first = terms_.codec.empty();
     const bool changed = terms != terms_;
@@ -180,6 +178,7 @@ void Leg::report_media(EventKind kind) {
         media.status = invite->status_code;
         media.reason = text_of(invite->status_text);
     }
+    media.talk = talk_;
     media.held = terms_.held;
     media.codec = terms_.codec;
     media.text = remote_sdp_;
@@ -251,6 +250,7 @@ void Leg::give_up(pjsip_inv_session *session) {
 
 void Leg::on_provisional(pjsip_msg *message) {
     if (++provisionals_ > max_provisionals) return;
+    talk_ = allows_talk(message);
     if (has_sdp(message)) {
         // pjsip negotiates the first SDP right after this call: `on_media_started` reports it then.
         if (terms_.codec.empty()) return;
@@ -258,6 +258,7 @@ void Leg::on_provisional(pjsip_msg *message) {
         message->body = nullptr;
     }
     Event rang = event(EventKind::leg_rang);
+    rang.talk = talk_;
     rang.status = message->line.status.code;
     rang.reason = text_of(message->line.status.reason);
     owner_.mailbox().post(std::move(rang));
@@ -285,12 +286,12 @@ void Leg::on_end(const pjsip_inv_session *session, const pjsip_event *event) {
     } else if (answered_ && is_our_bye(event)) {
         // pjsip gave the dialog up: no refresh of the session came (RFC 4028 10), or a request was answered
         // by 408, 481 or not at all (RFC 3261 12.2.1.2).
-        return finish(Party::timeout, status, text, 0);
+        return finish(Party::timeout, status, text);
     } else if (!answered_ && message->line.status.code / 100 == 2) {
         // RFC 3261 13.2.1: the answer must carry an SDP we can use; pjsip has sent ACK and BYE.
-        return finish(party, PJSIP_SC_NOT_ACCEPTABLE_HERE, "200 without a usable SDP: " + text, 0);
+        return finish(party, PJSIP_SC_NOT_ACCEPTABLE_HERE, "200 without a usable SDP: " + text);
     }
-    finish(party, status, text, message != nullptr ? q850_of(message) : 0);
+    finish(party, status, text, message);
 }
 
 void Leg::hang_up(const std::string &reason) {
@@ -302,14 +303,16 @@ void Leg::hang_up(const std::string &reason) {
 }
 
 void Leg::force_end() {
-    finish(Party::timeout, PJSIP_SC_REQUEST_TIMEOUT, "shut down before the peer answered", 0);
+    finish(Party::timeout, PJSIP_SC_REQUEST_TIMEOUT, "shut down before the peer answered");
 }
 
-// Notes the end once; leaves unless a call of ours is still on the stack.
-void Leg::finish(Party party, int status, const std::string &text, int q850, const std::string &warning) {
+// Notes the end, and why `message` says it came, once; leaves unless a call of ours is still on the stack.
+void Leg::finish(Party party, int status, const std::string &text, const pjsip_msg *message,
+                 const std::string &warning) {
     if (ended_) return;
     ended_ = true;
     offers_.stop();
+    in_dialog_.close();
     if (dialog_ != nullptr) {
         dialog_->mod_data[owner_.module_id()] = nullptr;
         owner_.set_reason(text_of(dialog_->local.info->tag), {});
@@ -317,7 +320,12 @@ void Leg::finish(Party party, int status, const std::string &text, int q850, con
     end_ = event(EventKind::leg_ended);
     end_.party = party;
     end_.status = status;
-    end_.q850 = q850;
+    if (message != nullptr) {
+        const auto causes = causes_of(message);
+        end_.q850 = causes.q850;
+        end_.sip_cause = causes.sip;
+        if (status / 100 == 3) end_.contacts = contacts_of(message, max_contacts);
+    }
     end_.reason = text;
     end_.detail = warning;
     if (!dialing_) leave();

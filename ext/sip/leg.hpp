@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "in_dialog.hpp"
 #include "mailbox.hpp"
 #include "media_transport.hpp"
 #include "offers.hpp"
@@ -46,13 +47,13 @@ public:
     void on_state(pjsip_inv_session *session, const pjsip_event *event);
     void on_transaction(pjsip_inv_session *session, const pjsip_event *event);
     void force_end();
+    InDialog &in_dialog() { return in_dialog_; }
 
     const std::string &codec() const { return terms_.codec; }
     Offers &offers() { return offers_; }
     MediaPort *port() const { return media_ != nullptr ? media_->port : nullptr; }
 
     void onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) override;
-    void onCallTransferRequest(pj::OnCallTransferRequestParam &prm) override;
     void on_media_started(const MediaTerms &terms, const pjmedia_sdp_session *remote) override;
     void on_media_closed() override { media_ = nullptr; }
 
@@ -70,12 +71,14 @@ private:
     void give_up(pjsip_inv_session *session);
     void on_answer(const pjsip_inv_session *session);
     void on_end(const pjsip_inv_session *session, const pjsip_event *event);
-    void finish(Party party, int status, const std::string &text, int q850, const std::string &warning = {});
+    void finish(Party party, int status, const std::string &text, const pjsip_msg *message = nullptr,
+                const std::string &warning = {});
     void leave();
 
     LegOwner &owner_;
     const int acc_id_;
     Command command_;
+    InDialog in_dialog_;
     Event end_;
     MediaTransport *media_ = nullptr;
     pjsip_dialog *dialog_ = nullptr;  // valid until `finish`
@@ -86,6 +89,7 @@ private:
     int provisionals_ = 0;
     MediaTerms terms_;
     Offers offers_;
+    bool talk_ = false;  // what Allow-Events of the last 18x says
     std::string remote_sdp_;
     std::string user_agent_;
 };

@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "requests.hpp"
+#include "headers.hpp"
 
 namespace quickcall {
 namespace {

@@ -6,7 +6,7 @@
 #include <pjsua-lib/pjsua.h>
 #include <pjsua-lib/pjsua_internal.h>
 
-#include "requests.hpp"
+#include "headers.hpp"
 #include "sdp.hpp"
 
 namespace quickcall {

@@ -42,6 +42,8 @@ pj_status_t __wrap_pjsip_inv_usage_init(pjsip_endpoint *endpoint, const pjsip_in
     both.on_tsx_state_changed = &quickcall::on_transaction;
     both.on_rx_offer2 = &quickcall::on_offer;
     both.on_create_offer = quickcall::ours.make_offer;
+    // pjsip would try the contacts of a 3xx by itself, or report 487 in its place: call control decides.
+    both.on_redirected = nullptr;
     return __real_pjsip_inv_usage_init(endpoint, &both);
 }
 

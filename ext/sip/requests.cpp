@@ -3,11 +3,10 @@
 #include "request_checks.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
-#include <string_view>
+
+#include "headers.hpp"
 
 namespace quickcall {
 namespace {
@@ -30,56 +29,8 @@ std::string address_text(const char *host, int port) {
     return (v6 ? "[" + std::string(host) + "]" : std::string(host)) + ":" + std::to_string(port);
 }
 
-std::string lower(const char *text) {
-    std::string result(text);
-    for (char &c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return result;
-}
-
-template <typename Visit>
-void each_named(const pjsip_msg *message, const char *name, Visit visit) {
-    for (const auto *header = message->hdr.next; header != &message->hdr; header = header->next) {
-        if (pj_stricmp2(&header->name, name) == 0) visit(header);
-    }
-}
-
-void add_header(pjsip_tx_data *response, const Header &header) {
-    pj_str_t name, value;
-    pj_strdup2(response->pool, &name, header.first.c_str());
-    pj_strdup2(response->pool, &value, header.second.c_str());
-    auto *created = pjsip_generic_string_hdr_create(response->pool, &name, &value);
-    pjsip_msg_add_hdr(response->msg, reinterpret_cast<pjsip_hdr *>(created));
-}
 
 }  // namespace
-
-std::string text_of(const pj_str_t &text) {
-    return text.slen > 0 ? std::string(text.ptr, static_cast<std::size_t>(text.slen)) : std::string();
-}
-
-std::string value_of(const pjsip_hdr *header) {
-    char buffer[4096];
-    const int size = pjsip_hdr_print_on(const_cast<pjsip_hdr *>(header), buffer, sizeof buffer);
-    if (size <= 0) return {};
-    const std::string_view printed(buffer, static_cast<std::size_t>(size));
-    const auto colon = printed.find(':');
-    if (colon == std::string_view::npos) return {};
-    const auto start = printed.find_first_not_of(' ', colon + 1);
-    return start == std::string_view::npos ? std::string() : std::string(printed.substr(start));
-}
-
-int q850_of(const pjsip_msg *message) {
-    int cause = 0;
-    each_named(message, "Reason", [&](const pjsip_hdr *header) {
-        const auto value = lower(value_of(header).c_str());
-        const auto at = value.find("cause=");
-        if (cause == 0 && value.rfind("q.850", 0) == 0 && at != std::string::npos) {
-            const long parsed = std::strtol(value.c_str() + at + 6, nullptr, 10);
-            if (parsed > 0 && parsed < 128) cause = static_cast<int>(parsed);
-        }
-    });
-    return cause;
-}
 
 Requests::Requests(pjsip_endpoint *endpoint, Mailbox &mailbox, std::atomic<std::uint32_t> &gauge,
                    bool accept_register, bool trace)
@@ -187,8 +138,8 @@ void Requests::take_register(pjsip_rx_data *rdata) {
         if (header->type == PJSIP_H_CONTACT) event.contacts.push_back(value_of(header));
         if (header->type == PJSIP_H_AUTHORIZATION) event.authorization.push_back(value_of(header));
     }
-    each_named(message, "Path", [&](const pjsip_hdr *header) { event.path.push_back(value_of(header)); });
-    each_named(message, "User-Agent", [&](const pjsip_hdr *header) { event.detail = value_of(header); });
+    for (const auto *header : headers_named(message, "Path")) event.path.push_back(value_of(header));
+    for (const auto *header : headers_named(message, "User-Agent")) event.detail = value_of(header);
     if (const auto *supported = static_cast<pjsip_supported_hdr *>(
             pjsip_msg_find_hdr(message, PJSIP_H_SUPPORTED, nullptr))) {
         for (unsigned i = 0; i < supported->count; ++i) event.supported.push_back(text_of(supported->values[i]));
@@ -212,7 +163,9 @@ void Requests::respond(const Command &command) {
     } else {
         pj_strdup2(response->pool, &response->msg->line.status.reason, command.reason.c_str());
     }
-    for (const auto &header : command.headers) add_header(response, header);
+    for (const auto &[name, value] : command.headers) {
+        pjsip_msg_add_hdr(response->msg, make_header(response->pool, name.c_str(), value));
+    }
     if (pjsip_tsx_send_msg(waiting.transaction, response) != PJ_SUCCESS) {
         pjsip_tsx_terminate(waiting.transaction, PJSIP_SC_INTERNAL_SERVER_ERROR);
         pjsip_tx_data_dec_ref(response);

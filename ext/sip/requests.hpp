@@ -59,10 +59,4 @@ private:
     pjsip_module tracer_{};
 };
 
-std::string text_of(const pj_str_t &text);
-// The value of a header as it would be printed, without its name.
-std::string value_of(const pjsip_hdr *header);
-// The Q.850 cause of a `Reason: Q.850;cause=N` header (RFC 3326), 0 when there is none.
-int q850_of(const pjsip_msg *message);
-
 }  // namespace quickcall

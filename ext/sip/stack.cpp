@@ -11,7 +11,10 @@
 
 #include <pjsua2.hpp>
 
+#include "challenges.hpp"
 #include "forked_answers.hpp"
+#include "headers.hpp"
+#include "in_dialog.hpp"
 #include "leg.hpp"
 #include "mailbox.hpp"
 #include "names.hpp"
@@ -164,6 +167,8 @@ void Stack::Impl::open() {
     choose_codecs(config_.codecs);
     requests_ = std::make_unique<Requests>(pjsua_get_pjsip_endpt(), mailbox_, pending_, config_.accept_register,
                                            config_.trace);
+    start_in_dialog(pjsua_get_pjsip_endpt(), config_.transfers);
+    start_challenges(pjsua_get_pjsip_endpt());
     static char leg_name[] = "mod-quickcall-leg";
     leg_module_.name = pj_str(leg_name);
     leg_module_.id = -1;
@@ -249,6 +254,12 @@ void Stack::Impl::execute(Command &command) {
         if (leg != legs_.end()) {
             leg->second->reoffer(command.hold, other != legs_.end() ? other->second->codec() : std::string());
         }
+        return;
+    case CommandKind::notify_talk:
+        if (leg != legs_.end()) leg->second->in_dialog().notify_talk();
+        return;
+    case CommandKind::transfer_progress:
+        if (leg != legs_.end()) leg->second->in_dialog().transfer_progress(command.status, command.reason);
         return;
     case CommandKind::respond:
         requests_->respond(command);

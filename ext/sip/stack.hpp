@@ -32,6 +32,7 @@ struct StackConfig {
     bool trace = false;
     int log_level = 0;
     bool accept_register = true;
+    bool transfers = true;
     int t1_ms = 500;
     int session_expires_s = 0;
     double shutdown_s = 4.0;

@@ -12,7 +12,18 @@ namespace quickcall {
 using LegId = std::uint64_t;
 using Header = std::pair<std::string, std::string>;
 
-enum class CommandKind : std::uint8_t { dial, hang_up, join, split, reoffer, respond, use_hops, take_stock };
+enum class CommandKind : std::uint8_t {
+    dial,
+    hang_up,
+    join,
+    split,
+    reoffer,
+    notify_talk,
+    transfer_progress,
+    respond,
+    use_hops,
+    take_stock,
+};
 
 struct Command {
     CommandKind kind{};
@@ -20,7 +31,7 @@ struct Command {
     LegId leg = 0;                  // of most; the transaction in respond, the query in use_hops
     LegId other = 0;                // join, split: the other leg; dial, reoffer: leg whose codec is offered, 0 none
     bool more_hops = false;         // dial
-    int status = 0;                 // respond
+    int status = 0;                 // transfer_progress, respond
     std::string call_id;            // dial
     std::string request_uri;        // dial
     std::string to_uri;             // dial
@@ -29,7 +40,7 @@ struct Command {
     std::string username;           // dial, digest credentials
     std::string password;           // dial
     std::string realm;              // dial
-    std::string reason;             // hang_up: Reason header; respond: reason phrase
+    std::string reason;             // hang_up: Reason header; transfer_progress, respond: reason phrase
     std::vector<std::string> routes;  // dial; use_hops: the hops
     std::vector<std::string> codecs;  // dial
     std::vector<Header> headers;      // dial, respond
@@ -44,6 +55,8 @@ enum class EventKind : std::uint8_t {
     leg_reoffer_failed,
     leg_ended,
     hops_needed,
+    transfer_requested,
+    leg_sent_digit,
     register_received,
     message_seen,
     logged,
@@ -57,23 +70,26 @@ struct Event {
     EventKind kind{};
     Party party = Party::remote;    // leg_ended
     bool sent = false;              // message_seen
+    bool talk = false;              // leg_rang, leg_gave_early_media
     bool held = false;              // leg_renegotiated
-    int status = 0;                 // SIP status; logged: level; register_received: expires, -1 when absent
+    int status = 0;                 // SIP status; logged: level; register_received: expires, -1 when absent;
+                                    // leg_sent_digit: duration in ms
     int q850 = 0;                   // leg_ended
+    int sip_cause = 0;              // leg_ended
     std::int64_t cseq = 0;          // register_received
     double at = 0;                  // message_seen: seconds since the Unix epoch
     LegId leg = 0;                  // leg events; the transaction of register_received, the query of hops_needed
     std::string reason;             // reason phrase; leg_answered: the peer's To tag
     std::string detail;             // leg_ended: warning; leg_answered, register_received: User-Agent
     std::string codec;              // leg_gave_early_media, leg_answered, leg_renegotiated
-    std::string text;               // SDP of leg events; message or log text
-    std::string from;               // leg_dialed: our From tag; From URI; message_seen: source
+    std::string text;               // SDP of leg events; the digit; Replaces; message or log text
+    std::string from;               // leg_dialed: our From tag; From URI; Referred-By; message_seen: source
     std::string to;                 // To URI; message_seen: destination
-    std::string uri;                // register_received: Request-URI; hops_needed: where to
+    std::string uri;                // register_received: Request-URI; transfer_requested: Refer-To; hops_needed: where to
     std::string call_id;            // register_received, message_seen
     std::string source;             // register_received
     std::string transport;          // register_received, message_seen
-    std::vector<std::string> contacts;       // register_received
+    std::vector<std::string> contacts;       // register_received, leg_ended
     std::vector<std::string> authorization;  // register_received
     std::vector<std::string> path;           // register_received
     std::vector<std::string> supported;      // register_received

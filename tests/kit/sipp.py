@@ -66,7 +66,7 @@ class Sipp:
         self.host = host or loopback_address()
         self.port = port or free_port(self.host, transport)
         self._remote = remote
-        self._keys = dict(keys or {})
+        self.keys = dict(keys or {})
         self._options = options
         self._log_messages = messages
         self._path = Path()
@@ -152,6 +152,17 @@ class Sipp:
         if counters["TotalCallCreated"] or counters["OutOfCallMsgs"]:
             raise SippError(f"SIPp should not have been called\n{self.explain()}")
 
+    async def saw(self, start: str, *, sent: bool, count: int = 1) -> None:
+        """Wait until SIPp logged `count` messages whose first line starts so; looks every 10 ms."""
+        deadline = asyncio.get_running_loop().time() + GUARD_S
+        while count > sum(
+            message.sent is sent and message.start_line.startswith(start)
+            for message in self.messages_now()
+        ):
+            if asyncio.get_running_loop().time() > deadline:
+                raise SippError(f"SIPp never saw {count} of {start!r}\n{self.explain()}")
+            await asyncio.sleep(0.01)
+
     def messages_now(self) -> list[SippMessage]:
         """Return the messages logged until now."""
         return read_messages(self._path / "messages.log")
@@ -202,7 +213,7 @@ class Sipp:
         arguments += ["-shortmessage_file", "short.log"]
         if self._log_messages:
             arguments += ["-trace_msg", "-message_file", "messages.log"]
-        for key, value in self._keys.items():
+        for key, value in self.keys.items():
             arguments += ["-key", key, value]
         return [*arguments, *self._options]
 

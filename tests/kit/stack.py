@@ -141,6 +141,24 @@ class Stack:
                         return event
                 await self._changed.wait()
 
+    async def events_of(self, kind: type[E], leg: LegId, count: int) -> list[E]:
+        """Wait until `count` events of that kind of that leg have come, and return them."""
+        async with asyncio.timeout(GUARD_S):
+            while True:
+                self._changed.clear()
+                seen: list[E] = [event for event in self.events if isinstance(event, kind)]
+                seen = [event for event in seen if getattr(event, "leg", None) == leg]
+                if len(seen) >= count:
+                    return seen
+                await self._changed.wait()
+
+    async def transactions_over(self) -> None:
+        """Wait until no transaction is left, however it ended; looks every 10 ms, as all_zero."""
+        deadline = asyncio.get_running_loop().time() + GUARD_S
+        while self.sip.stats().transactions:
+            assert asyncio.get_running_loop().time() < deadline, self.sip.stats()
+            await asyncio.sleep(0.01)
+
     async def next_event(self) -> None:
         """Wait until at least one more event has come."""
         self._changed.clear()

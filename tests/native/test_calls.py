@@ -63,15 +63,6 @@ async def test_the_peer_hangs_up(stack: Stack) -> None:
     assert (ended.party, ended.sip_status) == (Party.REMOTE, 200)
 
 
-async def test_a_phone_cannot_make_the_engine_dial_by_refer(stack: Stack) -> None:
-    async with Sipp("uas-refer-refused") as phone:
-        leg = stack.dial(phone.uri)
-        ended = await stack.ended(leg)
-        messages = await phone.succeeded()
-    assert [message.method for message in messages].count("INVITE") == 1
-    assert ended.party is Party.REMOTE
-
-
 @pytest.mark.parametrize(
     ("scenario", "status"),
     [
