@@ -15,7 +15,6 @@ from engine.config import EngineConfig
 from engine.control.auth import Tokens
 from engine.control.feed import Feed, Subscription
 from engine.control.kazoo import Switch
-from engine.control.kazoo_keys import gregorian
 from engine.control.request_bounds import check_bounds
 from engine.control.route_report import RouteReport
 from engine.core.control import CallControl
@@ -35,6 +34,7 @@ from engine.runtime.calls import Call
 from engine.runtime.clock import Clock
 from engine.runtime.driver import Driver
 from engine.runtime.explain import Explainer
+from engine.runtime.ids import new_call_id, new_interaction_id, new_request_id
 from engine.runtime.live import LiveCalls
 from engine.runtime.plans import Plans
 from engine.runtime.publisher import Publisher
@@ -180,7 +180,7 @@ class Engine:
             self._sip = NativeSip(await sip_config(config))
         self._exit.push_async_callback(asyncio.to_thread, self._sip.close)
         settings = await call_settings(config, self._sip.listeners)
-        self._control = CallControl(settings, _new_call_id)
+        self._control = CallControl(settings, new_call_id)
         plans = Plans(self.directory, self.route_tables.table)
         self._resolver = Resolver(
             *(self.directory, self.location, plans, secrets.randbelow),
@@ -302,7 +302,7 @@ class Engine:
         if refusal:
             raise EngineUnavailable(refusal)
         _check(request)
-        originate_id = OriginateId(request.request_id or secrets.token_hex(16))
+        originate_id = OriginateId(request.request_id) if request.request_id else new_request_id()
         self._live.check_free(originate_id, request.call_id)
         filtered = self.check_number_filter(request.number_filter, request.number)
         number = filtered.number
@@ -313,7 +313,7 @@ class Engine:
             request,
             number,
             endpoints,
-            _new_interaction_id(now),
+            new_interaction_id(now),
             now,
             self._resolver.owner_caller_id(request, number),
             filter_note=filtered.note or "",
@@ -467,15 +467,6 @@ def _check(request: OriginateRequest) -> None:
         # They are part of every event, and an event that is not JSON could not be told.
         allowed = f"what JSON can hold ({error})"
         raise RequestInvalid("custom_application_vars", "...", allowed, "type") from error
-
-
-def _new_call_id() -> str:
-    return f"{secrets.token_hex(16)}-quickcall"
-
-
-def _new_interaction_id(now: float) -> str:
-    """Kazoo's form: Gregorian seconds, a hyphen, eight hex digits."""
-    return f"{gregorian(now)}-{secrets.token_hex(4)}"
 
 
 def _address(listener: Listener) -> str:

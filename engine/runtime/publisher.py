@@ -9,15 +9,14 @@ from engine.control.feed import Feed
 from engine.control.kazoo import (
     QUICKCALL_END,
     Switch,
-    cdr,
     channel_event,
     quickcall_end,
-    record_of_attempts,
 )
 from engine.control.kazoo_stored import origin_of, waiting_document
 from engine.core.events import ChannelNotice, Notice, OriginateDecided, OriginateEnded
-from engine.core.values import LegRole, LegSnapshot, OriginateId
+from engine.core.values import OriginateId
 from engine.runtime.calls import Call
+from engine.runtime.records import CallRecords
 from engine.store.journal import Journal
 
 _log = logging.getLogger(__name__)
@@ -31,8 +30,7 @@ class Publisher:
         self._feed = feed
         self._journal = journal
         self._switch = switch
-        self._main_legs: dict[OriginateId, LegSnapshot] = {}
-        """Ended legs whose records get the attempts: that of the winner, else of the first."""
+        self._records = CallRecords(journal, switch)
         self.calls: dict[OriginateId, Call] = {}
         """Accepted requests whose terminal event has not been told."""
 
@@ -64,7 +62,8 @@ class Publisher:
         ended = notice.name == "CHANNEL_DESTROY"
         if ended:
             # Before its event: an event that is stored proves that the record is.
-            self._record(leg, notice.at if leg.ended_at is None else leg.ended_at)
+            at = notice.at if leg.ended_at is None else leg.ended_at
+            self._records.add(leg, at, self.calls.get(leg.originate_id))
         payload = channel_event(notice, self._switch)
         created = notice.name == "CHANNEL_CREATE"
         if created:
@@ -83,44 +82,18 @@ class Publisher:
         if call is not None:
             call.set_answered(outcome)
         if outcome.answered:
-            self._main_legs.pop(outcome.originate_id, None)
+            self._records.answered(outcome.originate_id)
 
     def _ended(self, notice: OriginateEnded) -> None:
         outcome = notice.outcome
-        leg = self._main_legs.pop(outcome.originate_id, None)
         call = self.calls.pop(outcome.originate_id)
         try:
-            if leg is not None:
-                at = notice.at if leg.ended_at is None else leg.ended_at
-                self._add_cdr(leg, at, call, record_of_attempts(outcome))
+            self._records.complete(outcome)
             payload = quickcall_end(outcome, call.request, notice.at, self._switch)
             self._event(outcome.account_id, outcome.call_id, QUICKCALL_END, payload, notice.at)
             self._journal.end_request(outcome.originate_id)
         finally:
             call.set_ended(outcome)
-
-    def _record(self, leg: LegSnapshot, at: float) -> None:
-        """Write the record of a leg; that of the call gets its attempts when all are known."""
-        call = self.calls.get(leg.originate_id)
-        self._add_cdr(leg, at, call, {})
-        if call is None or leg.role is not LegRole.A:
-            return
-        if call.winner:
-            is_main = leg.call_id == call.winner
-        else:
-            known = leg.originate_id in self._main_legs
-            is_main = not known or leg.call_id in [first.call_id for first in call.planned[:1]]
-        if is_main:
-            self._main_legs[leg.originate_id] = leg
-
-    def _add_cdr(
-        self, leg: LegSnapshot, at: float, call: Call | None, more: dict[str, object]
-    ) -> None:
-        chosen = call is not None and bool(call.request.call_id)
-        record = {**cdr(leg, self._switch), **more}
-        self._journal.add_cdr(
-            leg.account_id, leg.call_id, leg.interaction_id, at, record, chosen=chosen
-        )
 
     def _event(
         self, account_id: str, call_id: str, name: str, payload: dict[str, object], at: float

@@ -1,0 +1,70 @@
+"""Call records: one of each leg when it ends, one of them with every attempt of the request.
+
+That is the record of the leg that answered or, when none did, of the first one rung. The attempts
+are known when the request ends, which may be later: the record is written at once, and again then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.control.kazoo import Switch, cdr, record_of_attempts
+from engine.core.values import LegRole, LegSnapshot, OriginateId, Outcome
+from engine.runtime.calls import Call
+from engine.runtime.ids import is_made
+from engine.store.journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    leg: LegSnapshot
+    at: float
+    document: dict[str, object]
+    chosen: bool
+
+
+class CallRecords:
+    """Writes the records of legs that ended into a journal."""
+
+    def __init__(self, journal: Journal, switch: Switch) -> None:
+        """Write as this switch."""
+        self._journal = journal
+        self._switch = switch
+        self._main: dict[OriginateId, _Record] = {}
+
+    def add(self, leg: LegSnapshot, at: float, call: Call | None) -> None:
+        """Write the record of a leg that ended at `at`; `call`: its request, while that lives."""
+        record = _Record(leg, at, cdr(leg, self._switch), _is_chosen(leg, call))
+        self._write(record, {})
+        if call is None or leg.role is not LegRole.A:
+            return
+        if call.winner:
+            is_main = leg.call_id == call.winner
+        else:
+            first = [attempt.call_id for attempt in call.planned[:1]]
+            is_main = leg.originate_id not in self._main or leg.call_id in first
+        if is_main:
+            self._main[leg.originate_id] = record
+
+    def answered(self, originate_id: OriginateId) -> None:
+        """Note that a leg has won: the record of no other gets the attempts."""
+        self._main.pop(originate_id, None)
+
+    def complete(self, outcome: Outcome) -> None:
+        """Write the attempts of a request that ended into the record that gets them, if any."""
+        record = self._main.pop(outcome.originate_id, None)
+        if record is not None:
+            self._write(record, record_of_attempts(outcome))
+
+    def _write(self, record: _Record, more: dict[str, object]) -> None:
+        leg, document = record.leg, {**record.document, **more}
+        self._journal.add_cdr(
+            *(leg.account_id, leg.call_id, leg.interaction_id, record.at, document),
+            chosen=record.chosen,
+        )
+
+
+def _is_chosen(leg: LegSnapshot, call: Call | None) -> bool:
+    """Return whether a caller chose this Call-ID, and may choose it again."""
+    asked = call.request.call_id if call is not None else ""
+    return not is_made(leg.call_id) or (bool(asked) and leg.call_id.startswith(asked))
