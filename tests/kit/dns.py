@@ -57,6 +57,8 @@ class Dnsmasq:
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=PIPE,
+            # A sanitizer preloaded for the engine is not for others.
+            env={},
         )
         deadline = asyncio.get_running_loop().time() + GUARD_S
         while not is_bound(self.host, self.port):
