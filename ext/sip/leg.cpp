@@ -1,5 +1,7 @@
 #include "leg.hpp"
 
+#include <utility>
+
 // The dialog of a call before its INVITE is sent is pjsua's own state. 2.17 is pinned and checked at import.
 #include <pjsua-lib/pjsua_internal.h>
 
@@ -159,7 +161,7 @@ void Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
 }
 
 void Leg::on_media_started(const MediaTerms &terms, const pjmedia_sdp_session *remote) {
-    const bool first = terms_.codec.empty();
+    const bool first = !std::exchange(agreed_, true);
     const bool changed = terms != terms_;
     terms_ = terms;
     remote_sdp_ = sdp_text(remote);
@@ -253,7 +255,7 @@ void Leg::on_provisional(pjsip_msg *message) {
     talk_ = allows_talk(message);
     if (has_sdp(message)) {
         // pjsip negotiates the first SDP right after this call: `on_media_started` reports it then.
-        if (terms_.codec.empty()) return;
+        if (!agreed_) return;
         // It is the answer, and a later one in another 18x is none (RFC 3261 13.2.1). pjsip would take it.
         message->body = nullptr;
     }

@@ -85,6 +85,7 @@ private:
     bool dialing_ = false;
     bool hanging_up_ = false;
     bool answered_ = false;
+    bool agreed_ = false;             // an offer and its answer: `terms_` says on what
     bool ended_ = false;
     int provisionals_ = 0;
     MediaTerms terms_;

@@ -168,14 +168,16 @@ class Sipp:
         return read_messages(self._path / "messages.log")
 
     async def has_sent(self, start: str, count: int = 1) -> None:
-        """Wait until SIPp has sent the `count`th message that begins like that. It tells nobody, so
-        look every 10 ms. Raises `SippError` when it does not.
+        """Wait until SIPp has sent the `count`th message that begins like that. Raises `SippError`
+        when it does not.
         """
-        deadline = asyncio.get_running_loop().time() + GUARD_S
-        while sum(m.sent and m.start_line.startswith(start) for m in self.messages_now()) < count:
-            if asyncio.get_running_loop().time() > deadline:
-                raise SippError(f"SIPp {self.scenario} never sent {start}")
-            await asyncio.sleep(0.01)
+        await self._logged(True, start, count)
+
+    async def has_received(self, start: str, count: int = 1) -> None:
+        """Wait until SIPp has received the `count`th message that begins like that. Raises
+        `SippError` when it does not.
+        """
+        await self._logged(False, start, count)
 
     @property
     def short_log(self) -> Path:
@@ -228,6 +230,18 @@ class Sipp:
             if ended or asyncio.get_running_loop().time() > deadline:
                 raise SippError(f"SIPp {self.scenario} did not bind {self.address}")
             await asyncio.sleep(0.005)
+
+    async def _logged(self, sent: bool, start: str, count: int) -> None:
+        """Wait for a message; SIPp tells nobody what it does, so look every 10 ms."""
+        deadline = asyncio.get_running_loop().time() + GUARD_S
+        while (
+            sum(m.sent is sent and m.start_line.startswith(start) for m in self.messages_now())
+            < count
+        ):
+            if asyncio.get_running_loop().time() > deadline:
+                verb = "sent" if sent else "received"
+                raise SippError(f"SIPp {self.scenario} has not {verb} {start}")
+            await asyncio.sleep(0.01)
 
     def _read_files(self) -> None:
         """Read statistics and messages before the directory goes."""

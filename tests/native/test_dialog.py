@@ -221,6 +221,18 @@ async def test_an_unanswered_leg_is_offered_nothing(stack: Stack) -> None:
     assert len(offers(messages)) == 1
 
 
+async def test_an_offer_of_ours_waits_for_the_end_of_theirs(stack: Stack) -> None:
+    async with Sipp("uas-reinvite-slow-ack") as phone:
+        leg = await answered(stack, phone)
+        # They meet on the phone's side otherwise, which then counts as glare.
+        await phone.has_received("SIP/2.0 200")
+        stack.submit(Reoffer(leg, hold=True))
+        await stack.ended(leg)
+        messages = await phone.succeeded()
+    assert not any(message.status == 491 for message in messages)
+    assert len(offers(messages)) == 2
+
+
 # --- glare on the other side --------------------------------------------------------------------
 
 
