@@ -132,20 +132,12 @@ void set_direction(pj_pool_t *pool, pjmedia_sdp_media *media, const char *direct
     pjmedia_sdp_media_add_attr(media, pjmedia_sdp_attr_create(pool, direction, nullptr));
 }
 
-void spell_directions_out(pj_pool_t *pool, pjmedia_sdp_session *sdp) {
-    const char *of_session = nullptr;
-    for (const auto *direction : directions) {
-        if (pjmedia_sdp_attr_find2(sdp->attr_count, sdp->attr, direction, nullptr) != nullptr) of_session = direction;
-    }
+void spell_hold_out(pj_pool_t *pool, pjmedia_sdp_session *sdp) {
     for (unsigned i = 0; i < sdp->media_count; ++i) {
         auto *media = sdp->media[i];
-        const bool said = std::any_of(std::begin(directions), std::end(directions),
-                                      [&](const char *direction) { return has(media, direction); });
+        if (!has_no_address(sdp, media) || !receives(media)) continue;
         if (media->attr_count >= PJMEDIA_MAX_SDP_ATTR) continue;  // no room for another
-        if (of_session != nullptr && !said) set_direction(pool, media, of_session);
-        if (has_no_address(sdp, media) && receives(media)) {
-            set_direction(pool, media, sends(media) ? "sendonly" : "inactive");
-        }
+        set_direction(pool, media, sends(media) ? "sendonly" : "inactive");
     }
 }
 

@@ -25,8 +25,8 @@ bool sends(const pjmedia_sdp_media *media);
 bool receives(const pjmedia_sdp_media *media);
 void set_direction(pj_pool_t *pool, pjmedia_sdp_media *media, const char *direction);
 
-// Writes every spelling of a direction as an attribute of its media line, the one place where pjmedia looks: the
-// attribute of the session (RFC 4566 6), and an address of zeros, which is sent nothing (RFC 3264 8.4).
-void spell_directions_out(pj_pool_t *pool, pjmedia_sdp_session *sdp);
+// Writes hold by an address of zeros, which is sent nothing (RFC 3264 8.4), as the attribute it means. pjmedia has
+// written a direction of the whole session (RFC 4566 6) into its media lines when it parsed them.
+void spell_hold_out(pj_pool_t *pool, pjmedia_sdp_session *sdp);
 
 }  // namespace quickcall

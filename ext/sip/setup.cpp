@@ -28,7 +28,7 @@ pj_bool_t spell_out(pjsip_rx_data *rdata) {
     const auto *message = rdata->msg_info.msg;
     if (message->body == nullptr || rdata->msg_info.to->tag.slen == 0) return PJ_FALSE;
     const auto *info = pjsip_rdata_get_sdp_info(rdata);
-    if (info != nullptr && info->sdp != nullptr) spell_directions_out(rdata->tp_info.pool, info->sdp);
+    if (info != nullptr && info->sdp != nullptr) spell_hold_out(rdata->tp_info.pool, info->sdp);
     return PJ_FALSE;
 }
 
@@ -85,7 +85,7 @@ void choose_codecs(const std::vector<std::string> &names) {
     }
 }
 
-void spell_received_directions_out(pjsip_endpoint *endpoint) {
+void spell_received_hold_out(pjsip_endpoint *endpoint) {
     static char name[] = "mod-quickcall-sdp";
     static pjsip_module module;
     module = {};

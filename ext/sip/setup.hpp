@@ -21,8 +21,8 @@ ListenerConfig listen(const StackConfig &config, const ListenerConfig &listener)
 // Switches off every codec but these, `NAME` or `NAME/RATE` in order of preference. Throws std::runtime_error.
 void choose_codecs(const std::vector<std::string> &names);
 
-// Has the directions of every description received spelled out before pjsip looks, see sdp.hpp.
-void spell_received_directions_out(pjsip_endpoint *endpoint);
+// Has hold spelled out in every description received before pjsip looks, see sdp.hpp.
+void spell_received_hold_out(pjsip_endpoint *endpoint);
 
 // Which SDP of several is the answer. Of forked early media the first stream stays, for the packets of two would be
 // mixed; a 200 has the last word, from whichever branch it comes, and also where it differs from its own 18x.

@@ -176,7 +176,7 @@ void Stack::Impl::open() {
     leg_module_.on_tx_request = &Impl::on_leg_request;
     pjsip_endpt_register_module(pjsua_get_pjsip_endpt(), &leg_module_);
     acknowledge_forked_answers(pjsua_get_pjsip_endpt());
-    spell_received_directions_out(pjsua_get_pjsip_endpt());
+    spell_received_hold_out(pjsua_get_pjsip_endpt());
     endpoint_->libStart();
     add_account();
     names_ = std::make_unique<Names>(pjsua_get_pjsip_endpt(), mailbox_);

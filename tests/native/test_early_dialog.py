@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from engine.core.events import LegAnswered, LegEnded, LegGaveEarlyMedia, LegRang
+from engine.core.commands import Join
+from engine.core.events import LegAnswered, LegDialed, LegEnded, LegGaveEarlyMedia, LegRang
 from engine.core.values import LegId
+from tests.kit.rtp import RtpPeer, audio_address
 from tests.kit.sipp import Sipp
 from tests.kit.sipp_files import SippMessage
 from tests.kit.stack import Stack
@@ -86,6 +88,30 @@ async def test_ringing_after_early_media_is_told_and_the_first_sdp_stays(stack: 
     assert (early.codec, answer.codec) == ("PCMU/8000", "PCMA/8000")
     assert "m=audio 40002" in answer.remote_sdp
     assert [type(event) for event in stack.leg_events()][-2:] == [LegAnswered, LegEnded]
+
+
+async def test_early_media_stay_where_the_first_sdp_put_them(stack: Stack) -> None:
+    async with RtpPeer(1) as first, RtpPeer(2, first.host) as late, RtpPeer(3) as far:
+        early = {"rtp_ip": first.host, "rtp_port": str(first.port), "late_port": str(late.port)}
+        talks = {"rtp_ip": far.host, "rtp_port": str(far.port)}
+        async with (
+            Sipp("uas-rtp-peer", keys=talks) as other,
+            Sipp("uas-early-moves", keys=early) as phone,
+        ):
+            leg, joined = stack.dial(phone.uri), stack.dial(other.uri)
+            stack.submit(Join(leg, joined))
+            await stack.event(LegAnswered, joined)
+            await stack.event(LegRang, leg)  # the second 183: with the first came early media
+            sdp = (await stack.event(LegDialed, joined)).local_sdp
+            spoken = far.send(audio_address(sdp), b"to the first")
+            assert await first.payload_from(far.ssrc) == spoken
+            stack.hang_up(leg)
+            stack.hang_up(joined)
+            await stack.ended(leg)
+            await stack.ended(joined)
+            await phone.succeeded()
+            await other.succeeded()
+        assert late.source == ("", 0)
 
 
 async def test_a_response_without_tag_is_told_as_well(stack: Stack) -> None:
