@@ -19,6 +19,26 @@ async def _hang_up(engine: EngineUnderTest) -> None:
     assert (await engine.http.delete(path)).is_success
 
 
+async def test_a_phone_that_holds_is_told_and_told_again(engine: EngineUnderTest) -> None:
+    nothing = dict.fromkeys(("session", "line", "more"), "a=X-none")
+    hold = {"conn": "127.0.0.1", "port": "40000", "media": "a=sendonly", "formats": "0 101"}
+    async with (
+        Sipp("uas-reinvite", keys=nothing | hold, options=("-d", "500")) as alice,
+        Sipp("uas-ring-answer") as bob,
+    ):
+        device = await engine.device("alice", "1001", alice.uri)
+        await engine.device("bob", "1002", bob.uri)
+        assert (await engine.quickcall(device, "1002")).is_success
+        end = await engine.end()
+        await alice.succeeded()
+        await bob.succeeded()
+    a_leg, b_leg = engine.legs()
+    held = [name for name in engine.names(a_leg) if name.endswith("HOLD")]
+    assert held == ["CHANNEL_HOLD", "CHANNEL_UNHOLD"]
+    assert not [name for name in engine.names(b_leg) if name.endswith("HOLD")]
+    assert end["Hangup-Cause"] == "NORMAL_CLEARING"
+
+
 async def test_reliable_responses_and_forks_on_both_sides(engine: EngineUnderTest) -> None:
     async with Sipp("uas-prack-forks") as alice, Sipp("uas-update-early") as bob:
         device = await engine.device("alice", "1001", alice.uri)
