@@ -70,9 +70,12 @@ async def test_it_answers_by_itself(engine: EngineUnderTest) -> None:
     """Its account says so: version 1.0 knows no header for it."""
     device = await engine.device("alice", "1001")
     async with Baresip("alice", engine.sip_address(), answer="auto"):
-        response = await engine.quickcall(device, "4711", auto_answer=True)
+        # However busy the machine, it answers within that minute and the three seconds of grace.
+        response = await engine.quickcall(device, "4711", auto_answer=True, answer_after=60)
         await engine.end()
     assert response.status_code == 202
+    answered = (await engine.event("CHANNEL_ANSWER")).payload
+    assert (answered["Auto-Answer-Applied"], answered["Auto-Answer-Honoured"]) == (True, True)
     assert _messages(engine, 0) == [*ANSWERED, "BYE", "200 OK (BYE)"]
 
 
@@ -138,6 +141,8 @@ async def test_digits_are_heard_by_the_other(engine: EngineUnderTest) -> None:
     bye = ["BYE", "200 OK (BYE)"]
     assert _messages(engine, 0) == [*ANSWERED, *held, *held, *bye]
     assert _messages(engine, 1) == [*ANSWERED, *bye]
+    names = engine.names(engine.legs()[0])
+    assert names[3:6] == ["CHANNEL_BRIDGE", "CHANNEL_HOLD", "CHANNEL_UNHOLD"]
 
 
 async def _dial(dialling: Baresip, hearing: Baresip, digits: str) -> None:

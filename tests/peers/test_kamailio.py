@@ -177,6 +177,8 @@ async def test_a_phone_behind_the_proxy_holds_the_call(
         await alice.succeeded()
         await bob.succeeded()
     assert end["Hangup-Cause"] == "NORMAL_CLEARING"
+    names = engine.names(engine.legs()[0])
+    assert [name for name in names if "HOLD" in name] == ["CHANNEL_HOLD", "CHANNEL_UNHOLD"]
     cdrs = await engine.cdrs()
     assert [cdrs[leg]["hangup_party"] for leg in engine.legs()] == ["remote", "local"]
 

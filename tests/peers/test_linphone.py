@@ -60,7 +60,7 @@ async def test_it_registers_with_any_digest_and_answers(tmp_path: Path, auto_ans
         device = await engine.device("alice", "1001")
         async with Linphone("alice", engine.sip_address(), auto_answer=auto_answer) as alice:
             quickcall = asyncio.create_task(
-                engine.quickcall(device, "4711", auto_answer=auto_answer)
+                engine.quickcall(device, "4711", auto_answer=auto_answer, answer_after=60)
             )
             if not auto_answer:
                 await alice.answer()
@@ -71,6 +71,8 @@ async def test_it_registers_with_any_digest_and_answers(tmp_path: Path, auto_ans
         assert asked is auto_answer
         assert end["Hangup-Cause"] == "NO_ROUTE_DESTINATION"
         assert alice.states()[0] == RINGING
+        answered = (await engine.event("CHANNEL_ANSWER")).payload
+        assert answered.get("Auto-Answer-Honoured", False) is auto_answer
         ringing = [] if auto_answer else ["180 Ringing (INVITE)"]
         assert _messages(engine, 0) == [*ANSWERED[:2], *ringing, *ANSWERED[3:], "ACK", *BYE]
 
@@ -128,3 +130,5 @@ async def test_digits_pass_also_after_a_hold(engine: EngineUnderTest) -> None:
     held = ["INVITE +SDP", "200 OK (INVITE) +SDP", "ACK"]
     bye = ["BYE", "200 OK (BYE)"]
     assert _messages(engine, 0) == [*ANSWERED, "ACK", *held, *held, *bye]
+    names = engine.names(engine.legs()[0])
+    assert names[3:6] == ["CHANNEL_BRIDGE", "CHANNEL_HOLD", "CHANNEL_UNHOLD"]
