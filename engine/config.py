@@ -118,6 +118,12 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Seconds within which a host name must be found; NAPTR, SRV and addresses get a third each."""
     b_timeout: Annotated[float, Meta(ge=3, le=600)] = 60.0
     """Seconds the dialled party may ring."""
+    redirects: Literal["follow", "fork", "refuse"] = "follow"
+    """What a 3xx does: `follow` tries its contacts one after the other, the best first, `fork` all
+    at once, `refuse` none. A number that a device redirects to goes through the dial plan."""
+    max_redirects: Annotated[int, Meta(ge=0, le=32)] = 5
+    """Contacts of 3xx answers that are tried for one side of a quickcall; phones that redirect to
+    each other end there."""
     max_call_s: Annotated[float, Meta(ge=0, le=604800)] = 14400.0
     """Seconds the two may talk before the call is ended with ALLOTTED_TIMEOUT, 0: no limit. The
     last guard against a call that nobody ends and everybody pays for; a request may ask for

@@ -358,7 +358,8 @@ class Leg:
             cause, status, reason = "SUCCESS", 200, "OK"
         else:
             cause, reason = ending.cause, ending.reason
-            status = ending.sip_status if self.ending is not None else 0
+            ended = self.ending is not None and self.dialed_at is not None
+            status = ending.sip_status if ended else 0
         end = self.answered_at or self.ended_at or now
         ringing = max(0.0, end - self.ringing_at) if self.ringing_at is not None else 0.0
         invite, plan = self.invite, self.plan

@@ -116,9 +116,13 @@ class Directory:
         return _sorted(self._devices[account_id])
 
     def devices_of(self, account_id: str, user_id: str) -> tuple[Device, ...]:
-        """Return the devices a user owns, by id, disabled ones included. Raises `NotFound`."""
+        """Return the devices a user owns, by name, then id, disabled ones included.
+
+        That is the order in which they are tried one after the other. Raises `NotFound`.
+        """
         self.user(account_id, user_id)
-        return _sorted(self._owned.get((account_id, user_id), {}))
+        owned = self._owned.get((account_id, user_id), {}).values()
+        return tuple(sorted(owned, key=lambda device: (device.name, device.id)))
 
     def resources(self, account_id: str) -> tuple[Resource, ...]:
         """Return the carriers of an account as they are tried: by weight cost, then id."""
