@@ -127,6 +127,8 @@ class Originate(Talking):
                 self._feed(_I.A_EARLY_MEDIA, leg, turn)
         elif given is LegInput.RENEGOTIATED and self._talk is not None:
             self._talk.renegotiated(leg, turn)
+        elif given is LegInput.RANG and self.state is _S.TRANSFERRING:
+            self._talking().target_rings(turn)
 
     def expire_leg(self, leg_id: LegId, turn: Turn) -> None:
         """Act on the deadline of a leg: it is dialled, given up, or its guard ran out."""

@@ -98,6 +98,13 @@ class Talk:
         self._bridge = Bridge()
         return transfer
 
+    def target_rings(self, turn: Turn) -> None:
+        """Tell the transferor that the target rings, the first time."""
+        transfer = self._transferring()
+        if not transfer.rang:
+            transfer.rang = True
+            transfer.tell(180, "Ringing", turn)
+
     def complete_transfer(self, target: Leg, cause: str, turn: Turn) -> None:
         """Join the target with the transferee; the transferor is told and leaves with `cause`."""
         transfer = self._transferring()

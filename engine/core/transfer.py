@@ -73,6 +73,8 @@ class Transfer:
     """Asked for by the transferor's REFER, so it is told how it goes; else by the API."""
     asked_by: LegId | None = None
     """The leg on whose behalf the router is asked."""
+    rang: bool = False
+    """The target rang."""
     replaces: str = ""
     """Replaces header of the INVITE to the target, empty: none."""
     referred_by: str = ""

@@ -70,14 +70,17 @@ async def test_a_phone_that_does_not_answer_in_its_time_leaves_the_turn_to_the_n
 
 
 async def test_a_phone_that_does_not_ring_in_time_is_given_up(tmp_path: Path) -> None:
-    async with EngineUnderTest(tmp_path, sip_t1_ms=SHORT_T1) as engine:
-        async with Sipp("uas-cancelled-before-ringing") as mute, Sipp(BOB) as bob:
-            phone = await engine.device("one", "1011", mute.uri)
-            await engine.device("bob", "1002", bob.uri)
-            response = await engine.quickcall(phone, "1002", progress_timeout=1)
-            end = await engine.end()
-            await mute.succeeded()
-            await bob.never_called()
+    async with (
+        EngineUnderTest(tmp_path, sip_t1_ms=SHORT_T1) as engine,
+        Sipp("uas-cancelled-before-ringing") as mute,
+        Sipp(BOB) as bob,
+    ):
+        phone = await engine.device("one", "1011", mute.uri)
+        await engine.device("bob", "1002", bob.uri)
+        response = await engine.quickcall(phone, "1002", progress_timeout=1)
+        end = await engine.end()
+        await mute.succeeded()
+        await bob.never_called()
     assert response.status_code == 500
     assert end["Hangup-Cause"] == "PROGRESS_TIMEOUT"
     assert end["Hangup-Party"] == "timeout"
