@@ -158,14 +158,17 @@ def moved(contact: str) -> Sipp:
 
 
 async def test_a_phone_that_has_moved_is_followed(engine: EngineUnderTest) -> None:
-    async with Sipp("uas-ring-answer") as new, Sipp(BOB) as bob:
-        async with moved(f"<sip:alice@{new.address}>") as old:
-            device = await engine.device("alice", "1001", old.uri)
-            await engine.device("bob", "1002", bob.uri)
-            await engine.quickcall(device, "1002")
-            end = await engine.end()
-            await old.succeeded()
-            await new.succeeded()
+    async with (
+        Sipp("uas-ring-answer") as new,
+        moved(f"<sip:alice@{new.address}>") as old,
+        Sipp(BOB) as bob,
+    ):
+        device = await engine.device("alice", "1001", old.uri)
+        await engine.device("bob", "1002", bob.uri)
+        await engine.quickcall(device, "1002")
+        end = await engine.end()
+        await old.succeeded()
+        await new.succeeded()
     assert causes(end)[1] == ("SUCCESS", 200)
     assert end["Attempts"][0]["SIP-Status"] == 302
 
@@ -173,50 +176,65 @@ async def test_a_phone_that_has_moved_is_followed(engine: EngineUnderTest) -> No
 async def test_a_number_that_a_phone_redirects_to_goes_through_the_dial_plan(
     engine: EngineUnderTest,
 ) -> None:
-    async with Sipp("uas-ring-answer") as mobile, Sipp(BOB) as bob:
-        async with moved("<sip:1003@192.0.2.1>") as desk:
-            device = await engine.device("alice", "1001", desk.uri)
-            await engine.device("mobile", "1003", mobile.uri)
-            await engine.device("bob", "1002", bob.uri)
-            await engine.quickcall(device, "1002")
-            await engine.end()
-            await desk.succeeded()
-            await mobile.succeeded()
+    async with (
+        Sipp("uas-ring-answer") as mobile,
+        moved("<sip:1003@192.0.2.1>") as desk,
+        Sipp(BOB) as bob,
+    ):
+        device = await engine.device("alice", "1001", desk.uri)
+        await engine.device("mobile", "1003", mobile.uri)
+        await engine.device("bob", "1002", bob.uri)
+        await engine.quickcall(device, "1002")
+        await engine.end()
+        await desk.succeeded()
+        await mobile.succeeded()
 
 
 async def test_redirects_to_several_may_ring_together(tmp_path: Path) -> None:
-    async with EngineUnderTest(tmp_path, redirects="fork") as engine:
-        async with Sipp("uas-ring-answer") as fast, Sipp("uas-completed-elsewhere") as slow:
-            contacts = f"<sip:alice@{fast.address}>, <sip:alice@{slow.address}>;q=0.2"
-            async with moved(contacts) as old, Sipp(BOB) as bob:
-                device = await engine.device("alice", "1001", old.uri)
-                await engine.device("bob", "1002", bob.uri)
-                await engine.quickcall(device, "1002")
-                await engine.end()
-                await fast.succeeded()
-                await slow.succeeded()
+    async with (
+        EngineUnderTest(tmp_path, redirects="fork") as engine,
+        Sipp("uas-ring-answer") as fast,
+        Sipp("uas-completed-elsewhere") as slow,
+        moved(f"<sip:alice@{fast.address}>, <sip:alice@{slow.address}>;q=0.2") as old,
+        Sipp(BOB) as bob,
+    ):
+        device = await engine.device("alice", "1001", old.uri)
+        await engine.device("bob", "1002", bob.uri)
+        await engine.quickcall(device, "1002")
+        await engine.end()
+        await fast.succeeded()
+        await slow.succeeded()
 
 
 async def test_redirects_may_be_refused(tmp_path: Path) -> None:
-    async with EngineUnderTest(tmp_path, redirects="refuse") as engine:
-        async with Sipp("uas-answer") as new, moved("<sip:alice@192.0.2.1>") as old:
-            device = await engine.device("alice", "1001", old.uri)
-            await engine.quickcall(device, "1002")
-            end = await engine.end()
-            await old.succeeded()
-            await new.never_called()
+    async with (
+        EngineUnderTest(tmp_path, redirects="refuse") as engine,
+        Sipp("uas-answer") as new,
+        moved(f"<sip:alice@{new.address}>") as old,
+    ):
+        device = await engine.device("alice", "1001", old.uri)
+        await engine.quickcall(device, "1002")
+        end = await engine.end()
+        await old.succeeded()
+        await new.never_called()
     assert end["Hangup-Code"] == "sip:302"
 
 
 async def test_phones_that_redirect_to_each_other_end(engine: EngineUnderTest) -> None:
     host = loopback_address()
     port = free_port(host)
-    async with moved(f"<sip:alice@{host}:{port}>") as one:
-        back = f"<sip:alice@{one.address}>"
-        async with Sipp("uas-redirect-302", host=host, port=port, keys={"contact": back}) as other:
-            device = await engine.device("alice", "1001", f"sip:alice@{one.address}")
-            await engine.quickcall(device, "1002")
-            end = await engine.end()
-            await one.succeeded()
-            await other.succeeded()
+    async with (
+        moved(f"<sip:alice@{host}:{port}>") as one,
+        Sipp(
+            "uas-redirect-302",
+            host=host,
+            port=port,
+            keys={"contact": f"<sip:alice@{one.address}>"},
+        ) as other,
+    ):
+        device = await engine.device("alice", "1001", f"sip:alice@{one.address}")
+        await engine.quickcall(device, "1002")
+        end = await engine.end()
+        await one.succeeded()
+        await other.succeeded()
     assert [attempt["SIP-Status"] for attempt in end["Attempts"]] == [302, 302]

@@ -131,7 +131,8 @@ def test_a_blind_transfer() -> None:
     assert ("Referred-By", "<sip:alice@example.org>") in invite.headers
     rig.rings(3)
     rig.answers(3)
-    assert rig.orders()[3:] == ["join 2 3", "progress 1 200", "hangup 1"]
+    rig.rings(3)
+    assert rig.orders()[3:] == ["progress 1 180", "join 2 3", "progress 1 200", "hangup 1"]
     rig.ends(1, party=Party.LOCAL)
     assert rig.destroyed(1)[0] == "BLIND_TRANSFER"
     transferor = rig.channel("TRANSFEROR", 1)
