@@ -212,3 +212,26 @@ def test_whom_a_phone_redirects_to_is_not_asked_and_sees_who_did() -> None:
     headers = dict(rig.dials()[1].headers)
     assert headers["Diversion"] == "<sip:alice-number@example.org>;reason=deflection;counter=1"
     assert rig.channel("CREATE", 2).leg.auto_answer_reason == "forwarded"
+
+
+def test_every_carrier_of_a_redirect_sees_who_redirected() -> None:
+    rig = Rig()
+    rig.originate(device("alice", "10.0.0.1"))
+    moved = ("<sip:4930123456@10.0.0.1>",)
+    rig._keep(
+        rig.control.handle(
+            LegEnded(LegId(1), 302, "Moved", Party.REMOTE, 0, contacts=moved), rig.now
+        )
+    )
+    ways = (carrier("west", number="4930123456"), carrier("east", number="4930123456"))
+    found = DestinationResolved(ORIGINATE, "4930123456", ways, "rule", None, LegId(1))
+    rig._keep(rig.control.handle(found, rig.now))
+    assert len(rig.dials()) == 2
+    rig.ends(2, 503)
+    _, *asked_carriers = rig.dials()
+    assert [dial.to_uri for dial in asked_carriers] == [
+        "<sip:4930123456@west.example.net:5080>",
+        "<sip:4930123456@east.example.net:5080>",
+    ]
+    for dial in asked_carriers:
+        assert dict(dial.headers)["Diversion"].startswith("<sip:alice-number@example.org>;")
