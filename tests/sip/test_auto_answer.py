@@ -91,3 +91,34 @@ async def test_an_account_may_forbid_it(engine: EngineUnderTest) -> None:
         await engine.end()
         await alice.succeeded()
     assert said(engine) == {"Auto-Answer-Applied": False, "Auto-Answer-Reason": "not_allowed"}
+
+
+TALKING = """
+[[phone]]
+name = "Told by NOTIFY alone"
+user_agents = ["Talker"]
+headers = {}
+talk = true
+"""
+
+
+async def test_a_phone_that_allows_it_is_told_to_talk(tmp_path: Path) -> None:
+    profiles, phone = tmp_path / "phones.toml", Sipp("uas-talk")
+    profiles.write_text(TALKING)
+    async with EngineUnderTest(
+        tmp_path, digest_algorithms=SIPP_DIGEST, phone_profiles=str(profiles)
+    ) as engine:
+        device = await engine.device("alice", "1001")
+        await engine.register("alice", phone, agent="Talker/")
+        async with phone:
+            await engine.quickcall(device, "no-such-number", auto_answer=True)
+            end = await engine.end()
+            messages = await phone.succeeded()
+    assert end["Hangup-Cause"] == "NO_ROUTE_DESTINATION"
+    assert [message.method for message in messages if message.method] == [
+        "INVITE",
+        "NOTIFY",
+        "ACK",
+        "BYE",
+    ]
+    assert said(engine)["Auto-Answer-Applied"] is True
