@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.addresses import loopback_address
 from tests.kit.dns import Dnsmasq, ScriptedNameServer, address_is
 from tests.kit.engine import GUARD_S, EngineUnderTest
 from tests.kit.sipp import Sipp
+from tests.kit.tls import TlsTerminator, make_certificate
 
 pytestmark = pytest.mark.sip
 
@@ -83,6 +85,36 @@ async def test_naptr_records_say_the_transport(tmp_path: Path) -> None:
     assert ";transport=tcp" in invite.header("Contact").lower()
 
 
+@pytest.mark.parametrize("uri", ["sip:alice@alice.test;transport=tls", "sips:alice@alice.test"])
+async def test_tls_at_a_name(tmp_path: Path, uri: str) -> None:
+    host = loopback_address()
+    certificate, key = await make_certificate(tmp_path, host)
+    own_certificate, own_key = await make_certificate(tmp_path, "127.0.0.1")
+    terminator = TlsTerminator(host, certificate, key)
+    alice = Sipp("uas-busy-486", transport="tcp", host=host)
+    async with (
+        Dnsmasq(
+            f"srv-host=_sips._tcp.alice.test,host.alice.test,{terminator.port}",
+            f"host-record=host.alice.test,{host}",
+        ) as dns,
+        EngineUnderTest(
+            tmp_path,
+            ("udp:127.0.0.1:0", "tls:127.0.0.1:0"),
+            tls_certificate=str(own_certificate),
+            tls_private_key=str(own_key),
+            dns_servers=[dns.address],
+        ) as engine,
+        terminator.carry_to(alice.port),
+        alice,
+    ):
+        device = await engine.device("alice", "1001", uri)
+        await engine.quickcall(device, "1002")
+        assert (await engine.end())["Hangup-Cause"] == "USER_BUSY"
+        invite = (await alice.succeeded())[0]
+    assert invite.request_uri == uri
+    assert invite.header("Via").startswith("SIP/2.0/TLS ")
+
+
 async def test_an_ipv6_address_of_a_name(tmp_path: Path) -> None:
     listeners = ("udp:[::1]:0", "tcp:[::1]:0")
     async with (
@@ -102,6 +134,22 @@ async def test_an_ipv6_address_of_a_name(tmp_path: Path) -> None:
         invite = (await alice.succeeded())[0]
         await bob.succeeded()
     assert "[::1]" in invite.header("Via")
+
+
+async def test_the_first_route_is_what_is_looked_up(tmp_path: Path) -> None:
+    proxy = Sipp("uas-proxy-answer")
+    route = f"sip:proxy.test:{proxy.port};lr"
+    async with (
+        Dnsmasq(f"host-record=proxy.test,{proxy.host}") as dns,
+        EngineUnderTest(tmp_path, dns_servers=[dns.address], outbound_proxy=route) as engine,
+        proxy,
+    ):
+        device = await engine.device("alice", "1001")
+        await engine.quickcall(device, "no-such-number")
+        end = await engine.end()
+        invite = (await proxy.succeeded())[0]
+    assert end["Hangup-Cause"] == "NO_ROUTE_DESTINATION"
+    assert invite.header("Route") == f"<{route}>"
 
 
 async def test_a_name_that_does_not_exist(tmp_path: Path) -> None:
