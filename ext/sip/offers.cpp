@@ -159,7 +159,13 @@ void Offers::finish(pjsip_inv_session *session, const pjsip_transaction &transac
     default:
         break;
     }
-    if (status / 100 != 2) return fail(status, text_of(transaction.status_text));
+    if (status / 100 != 2) {
+        // pjsip keeps the offer for the request it sends again; a challenge nobody can answer leaves it behind.
+        if (pjmedia_sdp_neg_get_state(session->neg) == PJMEDIA_SDP_NEG_STATE_LOCAL_OFFER) {
+            pjmedia_sdp_neg_cancel_offer(session->neg);
+        }
+        return fail(status, text_of(transaction.status_text));
+    }
     if (!agreed_) return fail(status, "the answer has no usable SDP");
     holding_ = current_->hold;
     current_.reset();

@@ -151,6 +151,17 @@ async def test_a_refused_offer_leaves_the_media_as_they_were(stack: Stack) -> No
     assert (failed.sip_status, failed.reason) == (488, "Not Acceptable Here")
 
 
+async def test_a_challenge_that_nobody_can_answer_is_a_refusal(stack: Stack) -> None:
+    async with Sipp("uas-reoffer-401") as phone:
+        leg = await answered(stack, phone)
+        stack.submit(Reoffer(leg, hold=True))
+        failed = await stack.event(LegReofferFailed, leg)
+        stack.submit(Reoffer(leg, hold=True))
+        await stack.ended(leg)
+        await phone.succeeded()
+    assert failed.sip_status == 401
+
+
 @pytest.mark.parametrize("status", [481, 408])
 async def test_a_phone_that_knows_the_call_no_more_is_told_bye(stack: Stack, status: int) -> None:
     async with Sipp(f"uas-reoffer-{status}-bye") as phone:
