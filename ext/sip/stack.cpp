@@ -15,6 +15,7 @@
 #include "forked_answers.hpp"
 #include "headers.hpp"
 #include "in_dialog.hpp"
+#include "incoming.hpp"
 #include "leg.hpp"
 #include "mailbox.hpp"
 #include "names.hpp"
@@ -176,6 +177,7 @@ void Stack::Impl::open() {
     leg_module_.on_tx_request = &Impl::on_leg_request;
     pjsip_endpt_register_module(pjsua_get_pjsip_endpt(), &leg_module_);
     acknowledge_forked_answers(pjsua_get_pjsip_endpt());
+    check_incoming(pjsua_get_pjsip_endpt());
     spell_received_hold_out(pjsua_get_pjsip_endpt());
     endpoint_->libStart();
     add_account();

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pytest
 
 from tests.kit.engine import EngineUnderTest
+from tests.kit.ladder import told, wire
 from tests.kit.raw_sip import RawSip
 from tests.kit.sipp import Sipp
 from tests.torture.messages import message, names
@@ -144,6 +145,7 @@ RESPONSES = {
     "not-unicode": ("SIP/2.0 183 \udcff\udcfe\udc80", NOTHING, "SIP/2.0 200 \udcc3("),
     "noreason": ("SIP/2.0 100 ", NOTHING, "SIP/2.0 200 "),
     "scalarlg": ("SIP/2.0 503 No", "CSeq: 9292394834772304023312 INVITE", OK),
+    "bcast": ("SIP/2.0 603 No", "Via: SIP/2.0/UDP 255.255.255.255;branch=z9hG4bK1saber23", OK),
     "future": ("SIP/7.0 486 Busy", NOTHING, OK),
 }
 """Name -> status line of a first response, a header of it, status line of the answer."""
@@ -164,3 +166,23 @@ async def test_a_strange_response_does_not_end_a_call(engine: EngineUnderTest, n
         await bob.succeeded()
         assert (await engine.end())["Hangup-Cause"] == "NORMAL_CLEARING"
     assert engine.names(engine.legs()[0]).count("CHANNEL_ANSWER") == 1
+
+
+@pytest.mark.parametrize(
+    "contact", ["X-No: contact", "Contact: *", "Contact: <tel:+4930>", "Contact: <http://h/>"]
+)
+async def test_an_answer_without_a_contact_to_call_is_answered_where_it_came_from(
+    engine: EngineUnderTest, contact: str
+) -> None:
+    async with (
+        Sipp("uas-answer-contact", keys={"contact_line": contact}) as alice,
+        Sipp("uas-ring-answer-bye") as bob,
+    ):
+        device = await engine.device("alice", "1001", alice.uri)
+        await engine.device("bob", "1002", bob.uri)
+        assert (await engine.quickcall(device, "1002")).status_code == 202
+        messages = await alice.succeeded()
+        await bob.succeeded()
+        assert (await engine.end())["Hangup-Cause"] == "NORMAL_CLEARING"
+    assert wire(messages) == ["INVITE <", "200 >", "ACK <", "BYE <"]
+    assert {message.request_uri for message in told(messages, "BYE")} == {alice.uri}
