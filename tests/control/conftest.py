@@ -18,6 +18,9 @@ from tests.control.rig import Rig
 
 ROOT_TOKEN = "root-token"
 
+GUARD_S = 40.0
+"""Longest wait for a response. A guard against hanging, never a measured time."""
+
 
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[ScriptedEngine]:
@@ -39,7 +42,8 @@ async def server(engine: ScriptedEngine) -> AsyncIterator[HttpServer]:
 @pytest.fixture
 async def client(server: HttpServer) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a token."""
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+    url = f"http://127.0.0.1:{server.port}"
+    async with httpx.AsyncClient(base_url=url, timeout=GUARD_S) as client:
         yield client
 
 
@@ -48,7 +52,7 @@ async def root(server: HttpServer) -> AsyncIterator[httpx.AsyncClient]:
     """A client with a root token."""
     headers = {"X-Auth-Token": ROOT_TOKEN}
     url = f"http://127.0.0.1:{server.port}"
-    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=GUARD_S) as client:
         yield client
 
 

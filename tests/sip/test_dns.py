@@ -283,7 +283,9 @@ async def test_no_call_waits_for_the_name_of_another(tmp_path: Path) -> None:
         messages = await alice.succeeded()
         await carol.succeeded()
         await bob.succeeded()
-    assert [message.method for message in messages if message.method] == ["INVITE", "ACK", "BYE"]
+    # Her 200 is repeated until the ACK has come, and each is acknowledged.
+    ladder = dict.fromkeys(message.method for message in messages if message.method)
+    assert list(ladder) == ["INVITE", "ACK", "BYE"]
     assert set(dns.questions) == {"alice.test A"}
 
 
