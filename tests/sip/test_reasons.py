@@ -42,6 +42,44 @@ async def test_the_rung_phone_hears_why_the_dialled_one_failed(
     assert reason == reason_header(cause)
 
 
+@pytest.mark.parametrize(
+    ("honour", "cause"),
+    [
+        ("both", "USER_BUSY"),
+        ("q850", "USER_BUSY"),
+        ("sip", "USER_BUSY"),
+        ("none", "NORMAL_CLEARING"),
+    ],
+)
+async def test_the_reason_of_a_hang_up_counts_as_configured(
+    tmp_path: Path, honour: str, cause: str
+) -> None:
+    async with EngineUnderTest(tmp_path, honour_remote_reason=honour) as engine:
+        end, reason = await call(engine, "uas-answer", "uas-bye-reason")
+        cdrs = await engine.cdrs()
+    assert end["Hangup-Cause"] == cause
+    assert {cdr["hangup_cause"] for cdr in cdrs.values()} == {cause}
+    assert reason == reason_header(cause)
+
+
+@pytest.mark.parametrize(
+    ("honour", "cause"),
+    [("both", "UNALLOCATED_NUMBER"), ("sip", "UNALLOCATED_NUMBER"), ("none", "NO_USER_RESPONSE")],
+)
+async def test_the_reason_of_a_refusal_counts_as_configured(
+    tmp_path: Path, honour: str, cause: str
+) -> None:
+    async with (
+        EngineUnderTest(tmp_path, honour_remote_reason=honour) as engine,
+        Sipp("uas-refused-reason") as phone,
+    ):
+        device = await engine.device("alice", "1001", phone.uri)
+        await engine.quickcall(device, "1002")
+        end = await engine.end()
+        await phone.succeeded()
+    assert (end["Hangup-Cause"], end["Hangup-Code"]) == (cause, "sip:480")
+
+
 async def test_a_call_ends_when_it_has_lasted_long_enough(tmp_path: Path) -> None:
     async with (
         EngineUnderTest(tmp_path, max_call_s=1) as engine,
