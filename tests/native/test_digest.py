@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.core.events import LegAnswered
+from engine.core.commands import Reoffer
+from engine.core.events import LegAnswered, LegReofferFailed
 from engine.core.values import Credentials, LegId, Party
 from tests.kit.sipp import Sipp
 from tests.kit.sipp_files import SippMessage
@@ -133,3 +134,38 @@ async def test_without_credentials_a_challenge_ends_the_leg(stack: Stack) -> Non
         messages = await carrier.succeeded()
     assert (ended.party, ended.sip_status) == (Party.REMOTE, 401)
     assert len(_sent(messages, "INVITE")) == 1
+
+
+async def test_a_challenge_to_an_offer_in_the_call_is_answered(stack: Stack) -> None:
+    first = _challenge("n1", realm="proxy").replace("WWW", "Proxy")
+    async with Sipp("uas-digest-reoffer", keys={"first": first}) as phone:
+        leg = _dial(stack, phone.uri)
+        await stack.event(LegAnswered, leg)
+        stack.submit(Reoffer(leg, hold=True))
+        await phone.saw("ACK", sent=False, count=3)
+        stack.hang_up(leg)
+        ended = await stack.ended(leg)
+        messages = await phone.succeeded()
+    assert (ended.party, ended.sip_status) == (Party.LOCAL, 200)
+    assert "LegReofferFailed" not in stack.story(leg)
+    offers = _sent(messages, "INVITE")[1:]
+    assert _is_right("INVITE", offers[1].header("Proxy-Authorization"))
+    assert all("a=sendonly" in offer.body for offer in offers)
+
+
+async def test_an_offer_whose_digest_is_rejected_leaves_the_call_as_it_was(stack: Stack) -> None:
+    first = _challenge("n1", realm="proxy").replace("WWW", "Proxy")
+    keys = {"first": first, "second": first}
+    async with Sipp("uas-digest-reoffer-rejected", keys=keys) as phone:
+        leg = _dial(stack, phone.uri)
+        await stack.event(LegAnswered, leg)
+        stack.submit(Reoffer(leg, hold=True))
+        failed = await stack.event(LegReofferFailed, leg)
+        stack.submit(Reoffer(leg, hold=False))
+        await phone.saw("ACK", sent=False, count=4)
+        stack.hang_up(leg)
+        ended = await stack.ended(leg)
+        messages = await phone.succeeded()
+    assert failed.sip_status == 407
+    assert (ended.party, ended.sip_status) == (Party.LOCAL, 200)
+    assert "a=sendrecv" in _sent(messages, "INVITE")[-1].body
