@@ -276,4 +276,8 @@ void InDialog::transfer_progress(int status, const std::string &reason) {
     if (dialog_ != nullptr && transfer_) transfer_->progress(status, reason);
 }
 
+void InDialog::hang_up() {
+    if (dialog_ != nullptr && transfer_) transfer_->hurry();
+}
+
 }  // namespace quickcall

@@ -32,6 +32,8 @@ public:
 
     void notify_talk();
     void transfer_progress(int status, const std::string &reason);
+    // Our BYE or CANCEL is about to be sent.
+    void hang_up();
 
 private:
     friend class InDialogModule;

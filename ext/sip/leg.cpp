@@ -300,6 +300,7 @@ void Leg::hang_up(const std::string &reason) {
     if (hanging_up_) return;
     hanging_up_ = true;
     offers_.stop();
+    in_dialog_.hang_up();
     if (!reason.empty()) owner_.set_reason(text_of(dialog_->local.info->tag), reason);
     pjsua_call_hangup(getId(), 0, nullptr, nullptr);  // may end the leg, and with it this, at once
 }

@@ -55,6 +55,14 @@ void Transfer::progress(int status, const std::string &reason) {
     notify(status_line(status, reason), !pending_);
 }
 
+void Transfer::hurry() {
+    under_way_ = false;
+    if (waiting_.empty()) return;
+    const auto line = std::move(waiting_);
+    waiting_.clear();
+    notify(line, waiting_last_);
+}
+
 void Transfer::notify(const std::string &line, bool last) {
     if (!subscribed_) return;
     if (under_way_) {
@@ -71,12 +79,8 @@ void Transfer::notify(const std::string &line, bool last) {
 }
 
 void Transfer::on_final(int status) {
-    under_way_ = false;
     if (status / 100 != 2) subscribed_ = false;
-    if (waiting_.empty()) return;
-    const auto line = std::move(waiting_);
-    waiting_.clear();
-    notify(line, waiting_last_);
+    hurry();
 }
 
 }  // namespace quickcall

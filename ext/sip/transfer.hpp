@@ -26,6 +26,8 @@ public:
     // Tells the peer `100 Trying` and the core what is asked for. The REFER was answered 202.
     void begin(Refer &&refer, unsigned cseq);
     void progress(int status, const std::string &reason);
+    // A BYE follows: a NOTIFY that waits goes before it, for after it the peer has no dialog to take it in (481).
+    void hurry();
     void on_final(int status) override;
 
 private:
