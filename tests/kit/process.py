@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -23,7 +23,6 @@ class PeerProcess:
         arguments: its command line.
         directory: where it runs and logs.
         environment: variables besides those of the test.
-        commands: whether it is told what to do by its standard input (`tell`).
     """
 
     def __init__(
@@ -33,7 +32,6 @@ class PeerProcess:
         directory: Path,
         *,
         environment: Mapping[str, str] | None = None,
-        commands: bool = False,
     ) -> None:
         """Keep what to run; `start` runs it."""
         self.program = program
@@ -41,7 +39,6 @@ class PeerProcess:
         self._arguments = arguments
         self._directory = directory
         self._environment = {**os.environ, **(environment or {})}
-        self._commands = commands
         self._process: Process | None = None
 
     async def start(self, ready: Callable[[], bool]) -> None:
@@ -49,10 +46,12 @@ class PeerProcess:
 
         Raises `AssertionError` with its log when it ends before, or is not ready in time.
         """
+        # A test run that is killed takes its peers along.
+        command = [require("setpriv"), "--pdeathsig", "TERM", "--", require(self.program)]
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                require(self.program), *self._arguments, cwd=self._directory,
-                env=self._environment, stdin=PIPE if self._commands else DEVNULL,
+                *command, *self._arguments, cwd=self._directory,
+                env=self._environment, stdin=DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         deadline = asyncio.get_running_loop().time() + GUARD_S
@@ -62,12 +61,6 @@ class PeerProcess:
                 await self.stop()
                 raise AssertionError(f"{self.program} did not start\n{self.story()}")
             await asyncio.sleep(0.005)
-
-    def tell(self, line: str) -> None:
-        """Write one line to its standard input."""
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{line}\n".encode())
 
     async def stop(self) -> None:
         """End it and everything it forked; killed when it does not go by itself."""

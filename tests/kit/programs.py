@@ -11,6 +11,7 @@ PACKAGES = {
     "kamailio": "kamailio",
     "linphone-daemon": "linphone-cli",
     "openssl": "openssl",
+    "setpriv": "util-linux",
     "sipp": "sip-tester",
 }
 """Program name -> Debian package that has it."""
