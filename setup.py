@@ -29,7 +29,13 @@ COMPILE += ["-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer"] if DEBUG else ["
 COMPILE += ["-DCYTHON_TRACE_NOGIL=1"] * COVERAGE + ["-fno-sanitize-recover=all"] * bool(SANITIZE)
 # Functions of pjproject that ext/sip stands in front of.
 WRAPPED = (
-    *("pjsua_aud_channel_update", "pjsip_inv_usage_init", "pjsip_inv_send_msg", "pjsip_dlg_fork"),
+    *(
+        "pjsua_aud_channel_update",
+        "pjsua_media_channel_update",
+        "pjsip_inv_usage_init",
+        "pjsip_inv_send_msg",
+        "pjsip_dlg_fork",
+    ),
     "pj_getaddrinfo",
 )
 WRAP = [f"-Wl,--wrap={name}" for name in WRAPPED]

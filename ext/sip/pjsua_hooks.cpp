@@ -69,4 +69,15 @@ pj_status_t __wrap_pjsip_inv_send_msg(pjsip_inv_session *session, pjsip_tx_data 
     return PJ_SUCCESS;
 }
 
+pj_status_t __real_pjsua_media_channel_update(pjsua_call_id call, const pjmedia_sdp_session *local,
+                                              const pjmedia_sdp_session *remote);
+
+// After an early SDP that could not be used pjsua has given up the media of the call, and asserts that it has not
+// when a 200 crosses the CANCEL. The answer is refused as the early one was.
+pj_status_t __wrap_pjsua_media_channel_update(pjsua_call_id call, const pjmedia_sdp_session *local,
+                                              const pjmedia_sdp_session *remote) {
+    if (pjsua_var.calls[call].med_prov_cnt < local->media_count) return PJMEDIA_SDP_EINSDP;
+    return __real_pjsua_media_channel_update(call, local, remote);
+}
+
 }
