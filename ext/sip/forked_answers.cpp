@@ -42,6 +42,7 @@ pj_status_t __real_pjsip_dlg_fork(const pjsip_dialog *first, const pjsip_rx_data
 // Only pjsua's on_dlg_forked calls it, for a 200 that lost. `pjsip_dlg_add_usage` would unlock the dialog, and with
 // that destroy it: it has no transaction yet.
 pj_status_t __wrap_pjsip_dlg_fork(const pjsip_dialog *first, const pjsip_rx_data *rdata, pjsip_dialog **made) {
+    if (rdata->msg_info.to->tag.slen == 0) return PJSIP_EMISSINGTAG;  // asserted there
     const auto status = __real_pjsip_dlg_fork(first, rdata, made);
     if (status == PJ_SUCCESS) (*made)->usage[(*made)->usage_cnt++] = &quickcall::forks;
     return status;
