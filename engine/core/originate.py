@@ -31,6 +31,7 @@ from engine.core.events import (
     DestinationResolved,
     LegEnded,
     LegReofferFailed,
+    LegSentDigit,
     OriginateDecided,
     OriginateEnded,
     SipEvent,
@@ -109,6 +110,10 @@ class Originate(Talking):
         if isinstance(event, LegReofferFailed):
             if self._talk is not None:
                 self._talk.reoffer_failed(leg, turn)
+            return
+        if isinstance(event, LegSentDigit):
+            digit = {"DTMF-Digit": event.digit, "DTMF-Duration": event.duration_ms}
+            leg.announce("DTMF", turn, digit)
             return
         if isinstance(event, LegEnded) and self._talk is not None:
             # The bridge goes first: CHANNEL_UNBRIDGE comes before CHANNEL_DESTROY of either leg.
