@@ -16,6 +16,7 @@ import msgspec
 
 from engine import Engine, EngineConfig
 from engine.control.feed import FeedEvent, Subscription
+from engine.ladder import label
 from engine.runtime import Server, serve
 from engine.runtime.reaper import Reaped
 from tests.kit.sipp import Sipp
@@ -259,6 +260,10 @@ class EngineUnderTest:
     def legs(self) -> list[str]:
         """Return the Call-ID of every leg so far, in the order they were created."""
         return [event.call_id for event in self.events if event.name == "CHANNEL_CREATE"]
+
+    def messages(self, leg: int) -> list[str]:
+        """Return the messages of the nth leg, named as in a ladder; needs `trace`."""
+        return [label(message.text) for message in self.engine.trace(self.legs()[leg])]
 
     async def cdrs(self) -> dict[str, Document]:
         """Return every CDR as the HTTP API shows it, by Call-ID."""

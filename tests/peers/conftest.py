@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
+from tests.kit.baresip import DIGEST
 from tests.kit.engine import EngineUnderTest
 from tests.kit.kamailio import Kamailio
 
@@ -19,7 +20,7 @@ async def proxy() -> AsyncIterator[Kamailio]:
 
 
 @pytest_asyncio.fixture
-async def engine(tmp_path: Path, proxy: Kamailio) -> AsyncIterator[EngineUnderTest]:
-    """An engine that reaches its devices through the proxy; afterwards nothing may be left."""
-    async with EngineUnderTest(tmp_path, outbound_proxy=proxy.uri) as engine:
+async def engine(tmp_path: Path) -> AsyncIterator[EngineUnderTest]:
+    """An engine that the phones register at, and that keeps every SIP message."""
+    async with EngineUnderTest(tmp_path, digest_algorithms=DIGEST, trace=True) as engine:
         yield engine

@@ -8,10 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from engine.ladder import label
-from tests.kit.baresip import DIGEST, Baresip
+from tests.kit.baresip import Baresip
 from tests.kit.engine import REALM, EngineUnderTest
 from tests.kit.kamailio import Kamailio
 from tests.kit.sipp import Sipp
@@ -20,18 +18,6 @@ pytestmark = pytest.mark.sip
 
 ANSWERED = ["INVITE +SDP", "180 Ringing (INVITE)", "200 Answering (INVITE) +SDP", "ACK"]
 """What a leg says until it is answered."""
-
-
-@pytest_asyncio.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[EngineUnderTest]:
-    """An engine that the phones register at, and that keeps every SIP message."""
-    async with EngineUnderTest(tmp_path, digest_algorithms=DIGEST, trace=True) as engine:
-        yield engine
-
-
-def _messages(engine: EngineUnderTest, leg: int) -> list[str]:
-    """Return the messages of the leg created as the nth, named as in a ladder."""
-    return [label(message.text) for message in engine.engine.trace(engine.legs()[leg])]
 
 
 @asynccontextmanager
@@ -63,7 +49,7 @@ async def test_it_registers_rings_and_answers(engine: EngineUnderTest, transport
     assert incoming["peerdisplayname"] == "Device QuickCall"
     assert incoming["peeruri"] == f"sip:4711@{REALM}"
     assert end["Hangup-Cause"] == "NO_ROUTE_DESTINATION"
-    assert _messages(engine, 0) == [*ANSWERED, "BYE", "200 OK (BYE)"]
+    assert engine.messages(0) == [*ANSWERED, "BYE", "200 OK (BYE)"]
 
 
 async def test_it_answers_by_itself(engine: EngineUnderTest) -> None:
@@ -76,7 +62,7 @@ async def test_it_answers_by_itself(engine: EngineUnderTest) -> None:
     assert response.status_code == 202
     answered = (await engine.event("CHANNEL_ANSWER")).payload
     assert (answered["Auto-Answer-Applied"], answered["Auto-Answer-Honoured"]) == (True, True)
-    assert _messages(engine, 0) == [*ANSWERED, "BYE", "200 OK (BYE)"]
+    assert engine.messages(0) == [*ANSWERED, "BYE", "200 OK (BYE)"]
 
 
 async def test_it_declines(engine: EngineUnderTest) -> None:
@@ -89,7 +75,7 @@ async def test_it_declines(engine: EngineUnderTest) -> None:
         end = await engine.end()
     assert response.json()["data"]["error_message"] == end["Hangup-Cause"] == "USER_BUSY"
     assert (end["Hangup-Code"], end["Hangup-Reason"]) == ("sip:486", "Rejected")
-    assert _messages(engine, 0) == [*ANSWERED[:2], "486 Rejected (INVITE)", "ACK"]
+    assert engine.messages(0) == [*ANSWERED[:2], "486 Rejected (INVITE)", "ACK"]
 
 
 async def test_it_is_given_up(engine: EngineUnderTest) -> None:
@@ -103,7 +89,7 @@ async def test_it_is_given_up(engine: EngineUnderTest) -> None:
         end = await engine.end()
     assert end["Hangup-Cause"] == "ORIGINATOR_CANCEL"
     # 200 to the CANCEL and 487 to the INVITE may come in either order.
-    messages = _messages(engine, 0)
+    messages = engine.messages(0)
     assert messages[:3] == [*ANSWERED[:2], "CANCEL"]
     assert sorted(messages[3:]) == ["200 OK (CANCEL)", "487 Request Terminated (INVITE)", "ACK"]
 
@@ -117,7 +103,7 @@ async def test_either_hangs_up(engine: EngineUnderTest, first: str) -> None:
         end = await engine.end()
     assert end["Hangup-Cause"] == "NORMAL_CLEARING"
     for leg in (0, 1):
-        assert _messages(engine, leg) == [*ANSWERED, "BYE", "200 OK (BYE)"]
+        assert engine.messages(leg) == [*ANSWERED, "BYE", "200 OK (BYE)"]
     cdrs = await engine.cdrs()
     sides = [cdrs[leg]["hangup_party"] for leg in engine.legs()]
     assert sides == (["remote", "local"] if first == "alice" else ["local", "remote"])
@@ -139,8 +125,8 @@ async def test_digits_are_heard_by_the_other(engine: EngineUnderTest) -> None:
         await engine.end()
     held = ["INVITE +SDP", "200 OK (INVITE) +SDP", "ACK"]
     bye = ["BYE", "200 OK (BYE)"]
-    assert _messages(engine, 0) == [*ANSWERED, *held, *held, *bye]
-    assert _messages(engine, 1) == [*ANSWERED, *bye]
+    assert engine.messages(0) == [*ANSWERED, *held, *held, *bye]
+    assert engine.messages(1) == [*ANSWERED, *bye]
     names = engine.names(engine.legs()[0])
     assert names[3:6] == ["CHANNEL_BRIDGE", "CHANNEL_HOLD", "CHANNEL_UNHOLD"]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.kit.engine import REALM, SIPP_DIGEST, EngineUnderTest
 from tests.kit.kamailio import Kamailio
@@ -18,6 +20,13 @@ def _one(messages: list[SippMessage], method: str) -> SippMessage:
     """Return the one request of that method."""
     (found,) = [message for message in messages if message.method == method]
     return found
+
+
+@pytest_asyncio.fixture
+async def engine(tmp_path: Path, proxy: Kamailio) -> AsyncIterator[EngineUnderTest]:
+    """An engine that reaches its devices through the proxy; afterwards nothing may be left."""
+    async with EngineUnderTest(tmp_path, outbound_proxy=proxy.uri) as engine:
+        yield engine
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

@@ -8,10 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from engine.ladder import label
-from tests.kit.baresip import DIGEST, Baresip
+from tests.kit.baresip import Baresip
 from tests.kit.engine import EngineUnderTest
 from tests.kit.linphone import ENDED, RINGING, TALKING, Linphone
 
@@ -22,18 +20,6 @@ ASKED = "The caller asked to automatically answer the call"
 
 ANSWERED = ["INVITE +SDP", "100 Trying (INVITE)", "180 Ringing (INVITE)", "200 Ok (INVITE) +SDP"]
 BYE = ["BYE", "200 Ok (BYE)"]
-
-
-@pytest_asyncio.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[EngineUnderTest]:
-    """An engine that both phones can register at, and that keeps every SIP message."""
-    async with EngineUnderTest(tmp_path, digest_algorithms=DIGEST, trace=True) as engine:
-        yield engine
-
-
-def _messages(engine: EngineUnderTest, leg: int) -> list[str]:
-    """Return the messages of the leg created as the nth, named as in a ladder."""
-    return [label(message.text) for message in engine.engine.trace(engine.legs()[leg])]
 
 
 @asynccontextmanager
@@ -74,7 +60,7 @@ async def test_it_registers_with_any_digest_and_answers(tmp_path: Path, auto_ans
         answered = (await engine.event("CHANNEL_ANSWER")).payload
         assert answered.get("Auto-Answer-Honoured", False) is auto_answer
         ringing = [] if auto_answer else ["180 Ringing (INVITE)"]
-        assert _messages(engine, 0) == [*ANSWERED[:2], *ringing, *ANSWERED[3:], "ACK", *BYE]
+        assert engine.messages(0) == [*ANSWERED[:2], *ringing, *ANSWERED[3:], "ACK", *BYE]
 
 
 async def test_it_declines(engine: EngineUnderTest) -> None:
@@ -86,7 +72,7 @@ async def test_it_declines(engine: EngineUnderTest) -> None:
         await quickcall
         end = await engine.end()
     assert (end["Hangup-Cause"], end["Hangup-Code"]) == ("CALL_REJECTED", "sip:603")
-    assert _messages(engine, 0) == [*ANSWERED[:3], "603 Decline (INVITE)", "ACK"]
+    assert engine.messages(0) == [*ANSWERED[:3], "603 Decline (INVITE)", "ACK"]
 
 
 @pytest.mark.parametrize("first", ["alice", "bob"])
@@ -101,7 +87,7 @@ async def test_either_hangs_up(engine: EngineUnderTest, first: str) -> None:
         end = await engine.end()
     assert end["Hangup-Cause"] == "NORMAL_CLEARING"
     bye = "200 OK (BYE)" if first == "alice" else "200 Ok (BYE)"
-    assert _messages(engine, 0) == [*ANSWERED, "ACK", "BYE", bye]
+    assert engine.messages(0) == [*ANSWERED, "ACK", "BYE", bye]
     cdrs = await engine.cdrs()
     sides = [cdrs[leg]["hangup_party"] for leg in engine.legs()]
     assert sides == (["remote", "local"] if first == "alice" else ["local", "remote"])
@@ -129,6 +115,6 @@ async def test_digits_pass_also_after_a_hold(engine: EngineUnderTest) -> None:
     assert digits == ["5", "#"]
     held = ["INVITE +SDP", "200 OK (INVITE) +SDP", "ACK"]
     bye = ["BYE", "200 OK (BYE)"]
-    assert _messages(engine, 0) == [*ANSWERED, "ACK", *held, *held, *bye]
+    assert engine.messages(0) == [*ANSWERED, "ACK", *held, *held, *bye]
     names = engine.names(engine.legs()[0])
     assert names[3:6] == ["CHANNEL_BRIDGE", "CHANNEL_HOLD", "CHANNEL_UNHOLD"]

@@ -5,29 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from engine.ladder import label
-from tests.kit.baresip import DIGEST, Baresip
+from tests.kit.baresip import Baresip
 from tests.kit.engine import GUARD_S, EngineUnderTest
 from tests.kit.linphone import ENDED, RINGING, TALKING, Linphone
 
 pytestmark = pytest.mark.sip
-
-
-@pytest_asyncio.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[EngineUnderTest]:
-    """An engine that all phones can register at, and that keeps every SIP message."""
-    async with EngineUnderTest(tmp_path, digest_algorithms=DIGEST, trace=True) as engine:
-        yield engine
-
-
-def _messages(engine: EngineUnderTest, leg: int) -> list[str]:
-    """Return the messages of the leg created as the nth, named as in a ladder."""
-    return [label(message.text) for message in engine.engine.trace(engine.legs()[leg])]
 
 
 def _fragments(engine: EngineUnderTest, leg: int) -> list[str]:
@@ -41,7 +26,7 @@ async def _notified(engine: EngineUnderTest, count: int) -> None:
     """Wait until the first leg has taken that many NOTIFYs; the trace tells nobody, so look."""
     async with asyncio.timeout(GUARD_S):
         while True:
-            if _messages(engine, 0).count("200 OK (NOTIFY)") >= count:
+            if engine.messages(0).count("200 OK (NOTIFY)") >= count:
                 return
             await asyncio.sleep(0.02)
 
@@ -96,7 +81,7 @@ async def test_a_blind_transfer(engine: EngineUnderTest) -> None:
         await bob.event("CALL_CLOSED")
         await engine.end()
     a, b, c = (engine.names(leg) for leg in engine.legs())
-    assert _messages(engine, 0)[4:8] == [
+    assert engine.messages(0)[4:8] == [
         "REFER",
         "202 Accepted (REFER)",
         "NOTIFY",
@@ -109,7 +94,7 @@ async def test_a_blind_transfer(engine: EngineUnderTest) -> None:
     assert b[3:7] == ["CHANNEL_BRIDGE", "CHANNEL_UNBRIDGE", "CHANNEL_TRANSFEREE", "CHANNEL_BRIDGE"]
     assert "CHANNEL_BRIDGE" in c
     # Bob was neither called again nor put on hold.
-    assert _messages(engine, 1).count("INVITE +SDP") == 1
+    assert engine.messages(1).count("INVITE +SDP") == 1
 
 
 async def test_a_blind_transfer_that_leads_nowhere(engine: EngineUnderTest) -> None:
@@ -153,7 +138,7 @@ async def test_an_attended_transfer(engine: EngineUnderTest) -> None:
         await bob.event("CALL_CLOSED")
         await engine.end(count=2)
     first, b, second, c = (engine.names(leg) for leg in engine.legs())
-    messages = _messages(engine, 0)
+    messages = engine.messages(0)
     # Answering the second call put the first one on hold.
     assert messages[5:10] == [
         *("INVITE +SDP", "200 OK (INVITE) +SDP", "ACK"),
@@ -169,4 +154,4 @@ async def test_an_attended_transfer(engine: EngineUnderTest) -> None:
     assert b.count("CHANNEL_BRIDGE") == c.count("CHANNEL_BRIDGE") == 2
     assert "CHANNEL_TRANSFEREE" in b
     for leg in (1, 3):
-        assert _messages(engine, leg).count("INVITE +SDP") == 1
+        assert engine.messages(leg).count("INVITE +SDP") == 1
