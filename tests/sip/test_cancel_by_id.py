@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -61,11 +62,15 @@ async def test_while_the_second_phone_rings(engine: EngineUnderTest, by: str) ->
         assert (await _delete(engine, gone)).status_code == 404
 
 
-async def test_once_more_while_it_ends(engine: EngineUnderTest) -> None:
-    async with Sipp("uas-silent", options=("-d", "1500")) as alice:
+async def test_once_more_while_it_ends(tmp_path: Path) -> None:
+    async with (
+        EngineUnderTest(tmp_path, sip_t1_ms=50) as engine,
+        Sipp("uas-silent", options=("-d", "1500")) as alice,
+    ):
         ids = await _placed(engine, alice)
         for name in (*ids.values(), *ids.values()):
-            # A phone that has said nothing cannot be cancelled yet (RFC 3261 9.1).
+            # A phone that has said nothing cannot be cancelled yet (RFC 3261 9.1); it is given up
+            # after 64*T1.
             assert (await _delete(engine, name)).status_code == 202
         await alice.succeeded()
         end = await engine.end()
