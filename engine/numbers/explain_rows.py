@@ -60,7 +60,7 @@ def row_steps(plan: CompiledPlan, found: Resolution) -> Iterator[Step]:
         for step in islice(lost, LOST_LIMIT):
             told = True
             yield step
-        if not told:
+        if not told and not _decided_before(found, stage):
             yield Step(kind, texts[0], texts[0], "passed", "", f"no {kind} row takes it")
 
 
@@ -82,6 +82,9 @@ def _lost(
 def _why(found: Resolution, kind: _Kind, stage: Decided, text: str) -> str:
     if found.stage == stage:
         return _LESS[kind] if text == found.asked else f"{found.asked} is asked for first"
-    if Decided.NOBODY < found.stage < stage:
-        return "an earlier rule decided"
-    return "leaves nothing to dial"
+    return "an earlier rule decided" if _decided_before(found, stage) else "leaves nothing to dial"
+
+
+def _decided_before(found: Resolution, stage: Decided) -> bool:
+    """Return whether rows of this stage were not asked for any more."""
+    return Decided.NOBODY < found.stage < stage

@@ -254,3 +254,9 @@ def test_a_long_list_of_losers_does_not_hide_what_decided() -> None:
     outcomes = [(step.stage, step.outcome) for step in explanation.steps]
     assert ("pattern", "matched") in outcomes
     assert outcomes[-1] == ("classifier", "passed")
+
+
+def test_rows_that_nobody_asked_for_are_not_spoken_of() -> None:
+    row = RouteRow(kind="extension", match="2122122112", to="device", id="desk")
+    stages = [stage for stage, _, _, outcome in told("2122122112", plan(row)) if outcome != "lost"]
+    assert stages == ["extension"]
