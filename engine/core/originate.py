@@ -198,10 +198,6 @@ class Originate(Talking):
         name = name or ("NORMAL_CLEARING" if talking else "ORIGINATOR_CANCEL")
         self._feed(_I.HANG_UP, ending_by_us(name, Party.LOCAL), turn)
 
-    def attempts(self) -> tuple[Leg, ...]:
-        """Return every leg made so far, ended ones too, in order."""
-        return tuple(leg for side in self._sides for leg in side.tried)
-
     def planned(self) -> tuple[PlannedAttempt, ...]:
         """Return the INVITEs of the rung side, those sent later too."""
         return tuple(

@@ -175,7 +175,6 @@ class Talking(ABC):
         return partner
 
     def _begin_transfer(self, transfer: Transfer, asked: ResolveDestination, turn: Turn) -> None:
-        transfer.asked_by = asked.for_leg or transfer.asked_by
         self._talking().transfer = transfer
         details = {"Transfer-Type": transfer.kind, "Transfer-To": asked.number}
         if transfer.transferor is not None:

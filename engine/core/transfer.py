@@ -71,14 +71,18 @@ class Transfer:
     """Who is connected to the target."""
     by_refer: bool
     """Asked for by the transferor's REFER, so it is told how it goes; else by the API."""
-    asked_by: LegId | None = None
-    """The leg on whose behalf the router is asked."""
     rang: bool = False
     """The target rang."""
     replaces: str = ""
     """Replaces header of the INVITE to the target, empty: none."""
     referred_by: str = ""
     """Referred-By header of the INVITE to the target (RFC 3892), empty: none."""
+
+    @property
+    def asked_by(self) -> LegId:
+        """The leg for which the router is asked: that of the REFER, else who is transferred."""
+        leg = self.transferor if self.by_refer and self.transferor is not None else self.transferee
+        return leg.invite.leg
 
     @property
     def kind(self) -> str:

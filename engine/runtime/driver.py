@@ -15,7 +15,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 
 from engine.core.commands import Dial, HangUp, ResolveDestination, Respond, SipCommand, TakeStock
 from engine.core.control import CallControl, Effects
@@ -199,8 +198,6 @@ class Driver:
         for command in effects.commands:
             if isinstance(command, ResolveDestination):
                 found = self._resolve(command, now)
-                if command.for_leg is not None:
-                    found = replace(found, for_leg=command.for_leg)
                 self._take_effects(self._control.handle(found, now), now)
             else:
                 self._commands.append(command)
@@ -216,6 +213,7 @@ class Driver:
                 endpoints=(),
                 rule="",
                 refusal=Refusal("NORMAL_TEMPORARY_FAILURE", "the router failed"),
+                for_leg=asked.for_leg,
             )
 
     def _give_up(self, leg: LegId, now: float) -> None:

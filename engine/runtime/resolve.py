@@ -168,6 +168,7 @@ class Resolver:
             endpoints=found.endpoints,
             rule=found.rule,
             refusal=found.refusal,
+            for_leg=asked.for_leg,
         )
 
     def find(

@@ -26,8 +26,6 @@ from dns.resolver import Resolver as SystemResolver
 MAX_QUESTIONS = 64
 """Questions on their way at once; further ones wait, within the time of their look-up."""
 
-DNS_PORT = 53
-
 _R = TypeVar("_R", bound=Rdata)
 
 
