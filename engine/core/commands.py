@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.core.values import Credentials, LegId, OriginateId, OriginateRequest
+from engine.core.values import (
+    PLAIN_MEDIA,
+    Credentials,
+    LegId,
+    MediaPolicy,
+    OriginateId,
+    OriginateRequest,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +35,17 @@ class Dial:
     codecs: tuple[str, ...] = ()
     """Codecs to offer in order, `NAME` or `NAME/RATE`; empty: all the stack has."""
     codec_of: LegId | None = None
-    """Offer exactly what this answered leg uses, so that the two can be relayed undecoded."""
+    """Offer first what this answered leg uses, so that the two can be relayed undecoded."""
     credentials: Credentials | None = None
     more_hops: bool = False
     """The host has other addresses that have not been tried: no response at all within 8*T1 ends
     the leg, and not within 64*T1 only (timer B); 32 s would leave no time for the others."""
+    other_codecs: bool = False
+    """Offer the codecs of `codecs` after that of `codec_of`; False: that one alone."""
+    media_of: LegId | None = None
+    """Offer the address and payload types of this answered leg's peer instead of ours, so that the
+    two send their media to each other."""
+    media: MediaPolicy = PLAIN_MEDIA
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,73 @@ class Reoffer:
     """True: put the peer on hold (`a=sendonly`); False: talk (`a=sendrecv`)."""
     codec_of: LegId | None = None
     """Offer exactly what this leg uses now, None: what this leg uses."""
+    media_of: LegId | None = None
+    """Offer the address and payload types of this leg's peer instead of ours (bypass), None: ours,
+    for which ports are taken again when they were given back. While it is set, an offer of the
+    peer is answered with them too."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreeMedia:
+    """Give the ports of two legs back whose peers send to each other.
+
+    Stragglers are passed on for a second more. A later `Reoffer` without `media_of` takes ports
+    again.
+    """
+
+    leg: LegId
+    other: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Play a sound to a leg instead of whatever else it would hear; ends in `LegPlayed`.
+
+    Another `Play` replaces it; a `Join` does not stop it.
+    """
+
+    leg: LegId
+    play: int
+    """Chosen by the sender; names it in `LegPlayed`."""
+    sound: str
+    """Path of a WAV file, or `tone:` and a cadence as `engine.core.tones` writes them."""
+    repeat: bool = False
+    """Begin anew at its end, until it is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlaying:
+    """Stop what is played to a leg; nothing when nothing is."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Write what a leg says (left) and hears (right) to a stereo WAV; ends in `LegRecorded`."""
+
+    leg: LegId
+    path: str
+    max_s: float = 0.0
+    """Seconds until it stops by itself, 0: when the leg ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording:
+    """Stop the recording of a leg; nothing when there is none."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Send DTMF digits to a leg, by the method of its `Dial`."""
+
+    leg: LegId
+    digits: str
+    """Of `0`-`9`, `*`, `#`, `A`-`D`, 1 to 64."""
+    duration_ms: int = 160
+    """Of each, 40 to 2000; a pause of 60 ms follows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.core.values import Endpoint, LegId, LegSnapshot, OriginateId, Outcome, Party, Refusal
+from engine.core.values import (
+    NO_MEDIA,
+    DtmfMethod,
+    Endpoint,
+    LegId,
+    LegMedia,
+    LegSnapshot,
+    MediaReport,
+    OriginateId,
+    Outcome,
+    Party,
+    Refusal,
+)
 
 # --- from the SIP stack -------------------------------------------------------------------------
 
@@ -46,6 +58,7 @@ class LegGaveEarlyMedia:
     remote_sdp: str
     talk: bool = False
     """As of `LegRang`."""
+    media: LegMedia = NO_MEDIA
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,7 @@ class LegAnswered:
     user_agent: str
     """Server or User-Agent header of the answer."""
     remote_sdp: str
+    media: LegMedia = NO_MEDIA
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,8 @@ class LegEnded:
     """Contact header values of a 3xx as received, one per contact, parameters included."""
     sip_cause: int = 0
     """Cause of a `Reason: SIP` header, 0 when there was none."""
+    report: MediaReport | None = None
+    """How its media went, None: they never started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +107,7 @@ class LegRenegotiated:
     """The peer has us on hold: it sends only or nothing (RFC 3264 8.4), or names no address."""
     codec: str
     remote_sdp: str
+    media: LegMedia = NO_MEDIA
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +135,56 @@ class TransferRequested:
 
 @dataclass(frozen=True, slots=True)
 class LegSentDigit:
-    """The peer sent a DTMF digit by INFO. Dropped under load; a counter says so."""
+    """The peer sent a DTMF digit. Dropped under load; a counter says so."""
 
     leg: LegId
     digit: str
     """One of `0`-`9`, `*`, `#`, `A`-`D`."""
     duration_ms: int
     """0 when it did not say; at most 10000."""
+    method: DtmfMethod = DtmfMethod.INFO
+    """How it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegHeard:
+    """The first RTP of a leg came, or its source has moved to where an answer allows it to."""
+
+    leg: LegId
+    source: str
+    """`ip:port` it comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegSilent:
+    """A leg that should send has sent no RTP for as long as the configuration allows."""
+
+    leg: LegId
+    seconds: float
+    one_way: bool
+    """True: only told, for the other leg of the bridge is heard; the call goes on. False: the leg
+    is dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegPlayed:
+    """A `Play` is over: it came to its end, was stopped or replaced, or could not begin."""
+
+    leg: LegId
+    play: int
+    error: str
+    """Why nothing was played, empty: it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegRecorded:
+    """A recording is over and its file is complete."""
+
+    leg: LegId
+    path: str
+    seconds: float
+    error: str
+    """Why it is not whole, empty: it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,62 @@
+// The media plane as the SIP thread sees it: a stream per leg, all on one thread that owns every RTP socket.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "terms.hpp"
+
+namespace quickcall {
+
+class Codec;
+class Mailbox;
+struct Counters;
+struct MediaReport;
+
+using LegId = std::uint64_t;
+
+struct MediaConfig {
+    std::string host;          // IPv4 or IPv6 address the sockets bind to
+    int first_port = 0, last_port = 0;
+    double silent_s = 0;       // without RTP from a leg that should send: `leg_silent`; 0: never
+    double silent_held_s = 0;  // the same while the leg is on hold
+    double one_way_s = 0;      // joined, the other leg heard and this one not: `leg_silent`, one_way; 0: never
+};
+
+// Functions may be called from the SIP thread alone; none of them waits for the media thread, which does as it is
+// told in the order of the calls. Unknown legs are ignored. What happens to a stream is posted to the mailbox.
+class Media {
+public:
+    // Throws std::runtime_error.
+    Media(const MediaConfig &config, Mailbox &mailbox);
+    ~Media();
+    Media(const Media &) = delete;
+    Media &operator=(const Media &) = delete;
+
+    // Reserves ports and begins a stream. Returns the RTP port (even; RTCP is the next), 0: none is left.
+    std::uint16_t open(LegId leg);
+    // Ends what is played and recorded and gives the ports back.
+    void close(LegId leg);
+    // The same, but passes what still comes on to the other for `seconds` (bypass).
+    void close_after(LegId leg, double seconds);
+
+    // What was agreed on; a later agreement replaces an earlier one, and the stream we send goes on: same SSRC,
+    // sequence numbers and clock.
+    void agree(LegId leg, MediaTerms &&terms);
+    void join(LegId one, LegId other);
+    void split(LegId leg);
+    bool joined(LegId leg) const;
+
+    // How it goes, empty for a leg without a stream.
+    std::unique_ptr<MediaReport> report(LegId leg) const;
+    const sockaddr_storage &local() const;
+    std::uint32_t ports_in_use() const;
+    std::uint64_t packets() const;  // relayed since start
+
+private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace quickcall
