@@ -100,7 +100,10 @@ class LegEnded:
 
 @dataclass(frozen=True, slots=True)
 class LegRenegotiated:
-    """An offer and answer inside the dialog, of whichever side, changed the media of a leg."""
+    """An offer and answer inside the dialog changed the media of a leg.
+
+    One of the peer that changes nothing is not told; a `Reoffer` that is accepted always is.
+    """
 
     leg: LegId
     held: bool
@@ -108,6 +111,8 @@ class LegRenegotiated:
     codec: str
     remote_sdp: str
     media: LegMedia = NO_MEDIA
+    by_us: bool = False
+    """It answers a `Reoffer`; False: the peer offered."""
 
 
 @dataclass(frozen=True, slots=True)

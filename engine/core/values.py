@@ -61,6 +61,8 @@ class MediaPolicy:
     inherit_codec: bool = False
     """As the dialled side: it is offered exactly what the answered device uses, so that nothing is
     transcoded."""
+    bypass: bool = False
+    """Its media may go past the engine, when the other side wants that too."""
 
 
 PLAIN_MEDIA = MediaPolicy()
