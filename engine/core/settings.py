@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from engine.core.auto_answer import PhoneProfiles
@@ -45,6 +47,13 @@ class CallSettings:
     call ends with ALLOTTED_TIMEOUT."""
     honour_remote_reason: RemoteReason = RemoteReason.BOTH
     """Which Reason headers of a peer decide the cause of an ending."""
+    ringback: str = ""
+    """Sound (as of `Play`) that the answered device hears while the other side rings, empty:
+    none."""
+    announcements: Mapping[str, str] = MappingProxyType({})
+    """Sounds played to who is left, by the cause of the other side's failure, before hanging up."""
+    hold_music: str = ""
+    """Sound that a leg hears while its call is on hold, empty: none."""
 
     def __post_init__(self) -> None:
         """Check the bounds."""
