@@ -70,13 +70,13 @@ fetch() {
     [ -e "$1/pjmedia/src/pjmedia-audiodev/bdimad_dev.c" ] || : >"$1/pjmedia/src/pjmedia-audiodev/bdimad_dev.c"
 }
 
-# Third-party code comes from Debian (srtp, opus, speexdsp's resampler) or is left out.
+# Third-party code comes from Debian (srtp, the codecs, speexdsp's resampler) or is left out.
 configure() {
     ./aconfigure --prefix=/ --enable-epoll --with-external-srtp --enable-speex-resample \
         --disable-sound --disable-video --disable-upnp --disable-sdl --disable-ffmpeg --disable-v4l2 \
         --disable-openh264 --disable-vpx --disable-libyuv --disable-libwebrtc --disable-speex-aec \
-        --disable-speex-codec --disable-gsm-codec --disable-ilbc-codec --disable-l16-codec \
-        --disable-g7221-codec --disable-silk --disable-bcg729 --disable-opencore-amr --disable-lyra \
+        --with-external-speex --with-external-gsm --disable-ilbc-codec --disable-l16-codec \
+        --disable-g7221-codec --disable-silk --disable-lyra \
         CFLAGS="$cflags" CXXFLAGS="$cflags"
     # configure carries on without what it does not find; a build without TLS must not pass for one with.
     local need
@@ -84,8 +84,11 @@ configure() {
         grep -q "define $need" pjlib/include/pj/compat/os_auto.h ||
             { say "configure did not find what '$need' needs (see scripts/debian-packages.txt)"; return 1; }
     done
-    grep -q 'define PJMEDIA_HAS_OPUS_CODEC 1' pjmedia/include/pjmedia-codec/config_auto.h ||
-        { say 'configure did not find opus (package libopus-dev)'; return 1; }
+    for need in OPUS_CODEC:libopus-dev OPENCORE_AMRNB_CODEC:libopencore-amrnb-dev BCG729:libbcg729-dev \
+        OPENCORE_AMRWB_CODEC:libopencore-amrwb-dev,libvo-amrwbenc-dev; do
+        grep -q "define PJMEDIA_HAS_${need%:*} 1" pjmedia/include/pjmedia-codec/config_auto.h ||
+            { say "configure did not find what ${need%:*} needs (package ${need#*:})"; return 1; }
+    done
 }
 
 # write_flags TREE OUT: one flag a line, without paths: the directory moves after the build.

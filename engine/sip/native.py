@@ -12,7 +12,7 @@ from engine.sip.port import Listener, SipConfig, SipStats
 PJPROJECT = "2.17"
 """The pjproject this engine is built and tested with."""
 
-CODECS = ("opus", "G722", "PCMU", "PCMA")
+CODECS = ("opus", "G722", "PCMU", "PCMA", "GSM", "speex", "G729", "AMR", "AMR-WB")
 """Audio codecs built in, by their SDP name."""
 
 if pjproject_version() != PJPROJECT:

@@ -81,13 +81,17 @@
 #define PJSUA_HAS_VIDEO 0
 #define PJMEDIA_HAS_LEGACY_SOUND_API 0
 #define PJMEDIA_HAS_SPEEX_AEC 0
-// Codecs: PCMU, PCMA, G.722, opus. The others are off here as well as in configure, so that code
-// compiled against the installed headers agrees with the library.
+// Codecs: PCMU, PCMA, G.722, opus, GSM, speex, G.729, AMR, AMR-WB; the libraries are Debian's. What is on or off here
+// is so in configure too, so that code compiled against the installed headers agrees with the library. The last patents
+// on G.729 ended in 2017; AMR and AMR-WB may still be licensed in some countries, and are never offered unasked.
 #define PJMEDIA_HAS_G711_CODEC 1
 #define PJMEDIA_HAS_G722_CODEC 1
 #define PJMEDIA_HAS_OPUS_CODEC 1
+#define PJMEDIA_HAS_GSM_CODEC 1
+#define PJMEDIA_HAS_SPEEX_CODEC 1
+#define PJMEDIA_HAS_BCG729 1
+#define PJMEDIA_HAS_OPENCORE_AMRNB_CODEC 1
+#define PJMEDIA_HAS_OPENCORE_AMRWB_CODEC 1
 #define PJMEDIA_HAS_L16_CODEC 0
-#define PJMEDIA_HAS_GSM_CODEC 0
-#define PJMEDIA_HAS_SPEEX_CODEC 0
 #define PJMEDIA_HAS_ILBC_CODEC 0
 #define PJMEDIA_HAS_G7221_CODEC 0
