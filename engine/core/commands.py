@@ -77,13 +77,15 @@ class Split:
 class Reoffer:
     """Offer an answered leg its media anew, by re-INVITE; glare is tried again (RFC 3261 14.1).
 
-    Ends in `LegRenegotiated` when the media changed, in `LegReofferFailed` when it was refused. One
-    is under way at a time: a later one for the same leg waits, and the last of those wins.
+    Ends in `LegRenegotiated` (`by_us`) when it was taken, also when nothing changed by it, in
+    `LegReofferFailed` when it was refused. One is under way at a time: a later one for the same leg
+    waits, and the last of those wins and alone is reported.
     """
 
     leg: LegId
     hold: bool
-    """True: put the peer on hold (`a=sendonly`); False: talk (`a=sendrecv`)."""
+    """True: put the peer on hold (`a=sendonly`); False: talk (`a=sendrecv`), or with `media_of`
+    what that peer wants: one that holds offers `sendonly` or `inactive`."""
     codec_of: LegId | None = None
     """Offer exactly what this leg uses now, None: what this leg uses."""
     media_of: LegId | None = None
@@ -94,10 +96,11 @@ class Reoffer:
 
 @dataclass(frozen=True, slots=True)
 class FreeMedia:
-    """Give the ports of two legs back whose peers send to each other.
+    """Give the ports of two legs back whose peers send to each other, and split them.
 
     Stragglers are passed on for a second more. A later `Reoffer` without `media_of` takes ports
-    again.
+    again; `Join` them once both peers have taken it. Nothing happens unless both legs took a
+    `Reoffer` or `Dial` with `media_of` last.
     """
 
     leg: LegId
@@ -214,6 +217,7 @@ SipCommand = (
     | Join
     | Split
     | Reoffer
+    | FreeMedia
     | NotifyTalk
     | TransferProgress
     | UseHops

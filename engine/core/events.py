@@ -100,9 +100,11 @@ class LegEnded:
 
 @dataclass(frozen=True, slots=True)
 class LegRenegotiated:
-    """An offer and answer inside the dialog changed the media of a leg.
+    """The media of a leg were agreed on anew: a `Reoffer` was taken, or the peer offered others.
 
-    One of the peer that changes nothing is not told; a `Reoffer` that is accepted always is.
+    Offers of the peer that change nothing are not told: a refresh of the session is one. In bypass
+    an offer of the peer has been answered with the last known address of the other peer, who hears
+    of it by a `Reoffer` of its leg with `media_of` this one.
     """
 
     leg: LegId

@@ -21,12 +21,13 @@ A phone with an empty script never answers; `play` makes it do something later.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
+from typing import Any
 
 from engine.core.commands import (
     Dial,
+    FreeMedia,
     HangUp,
     Join,
     Reoffer,
@@ -49,116 +50,43 @@ from engine.core.events import (
     StockTaken,
     TransferRequested,
 )
-from engine.core.values import LegId, Party
+from engine.core.values import LegId, LegMedia, Party
+from engine.sip.loopback_peer import Peer
+from engine.sip.loopback_steps import (
+    Answer,
+    AnswerOffers,
+    Bye,
+    Digit,
+    Early,
+    GiveAnswers,
+    HoldAnswers,
+    Refer,
+    Refuse,
+    RefuseOffers,
+    Renegotiate,
+    Ring,
+    Step,
+    Vanish,
+)
 from engine.sip.port import Listener, SipStats, StackBusy
 
-
-@dataclass(frozen=True, slots=True)
-class Ring:
-    """The peer sends a 18x without SDP."""
-
-    status: int = 180
-    reason: str = "Ringing"
-    talk: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Early:
-    """The peer sends a 1xx with SDP."""
-
-    status: int = 183
-    reason: str = "Session Progress"
-    codec: str = "PCMU/8000"
-    sdp: str = "v=0"
-    talk: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The peer answers with 200 and SDP."""
-
-    codec: str = "PCMU/8000"
-    user_agent: str = "loopback phone"
-    sdp: str = "v=0"
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """The peer refuses the INVITE with a final status.
-
-    `q850` and `sip_cause` are its Reason, 0 for none; `contacts` those of a 3xx.
-    """
-
-    status: int = 486
-    reason: str = "Busy Here"
-    q850: int = 0
-    contacts: tuple[str, ...] = ()
-    sip_cause: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Bye:
-    """The peer hangs up an answered leg; `q850` and `sip_cause` are its Reason, 0 for none."""
-
-    q850: int = 0
-    sip_cause: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Refer:
-    """The peer of an answered leg asks for a transfer."""
-
-    refer_to: str
-    replaces: str = ""
-    referred_by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Digit:
-    """The peer sends a DTMF digit by INFO."""
-
-    digit: str
-    duration_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Renegotiate:
-    """The peer offers its media anew, by re-INVITE or UPDATE."""
-
-    held: bool = False
-    codec: str = "PCMU/8000"
-    sdp: str = "v=0"
-
-
-@dataclass(frozen=True, slots=True)
-class RefuseOffers:
-    """From now on the peer refuses every offer of ours inside the dialog; 200: it takes them."""
-
-    status: int = 488
-    reason: str = "Not Acceptable Here"
-
-
-@dataclass(frozen=True, slots=True)
-class Vanish:
-    """Nothing comes back any more: the stack gives the leg up by its timers."""
-
-
-Step = Ring | Early | Answer | Refuse | Renegotiate | RefuseOffers | Bye | Refer | Digit | Vanish
-
-
-class _Peer:
-    """The far end of a live leg."""
-
-    __slots__ = ("answered", "dial", "held", "refusal", "terms")
-
-    def __init__(self, dial: Dial) -> None:
-        self.dial = dial
-        self.answered = False
-        self.held = False
-        """Its end is not reported."""
-        self.refusal = RefuseOffers(200)
-        self.terms = Renegotiate()
-        """The media as agreed on last."""
+__all__ = [
+    "Answer",
+    "AnswerOffers",
+    "Bye",
+    "Digit",
+    "Early",
+    "GiveAnswers",
+    "HoldAnswers",
+    "LoopbackSip",
+    "Refer",
+    "Refuse",
+    "RefuseOffers",
+    "Renegotiate",
+    "Ring",
+    "Step",
+    "Vanish",
+]
 
 
 class LoopbackSip:
@@ -174,8 +102,10 @@ class LoopbackSip:
         """Answers to REGISTERs by their transaction."""
         self.busy = False
         """True: the command queue is full, `submit` raises `StackBusy`."""
+        self.out_of_ports = False
+        """True: a leg that has given its ports back gets none."""
         self._scripts: dict[str, tuple[Step, ...]] = {}
-        self._legs: dict[LegId, _Peer] = {}
+        self._legs: dict[LegId, Peer] = {}
         self._by_call_id: dict[str, LegId] = {}
         self._mailbox: list[StackEvent] = []
         self._pending: set[int] = set()
@@ -197,6 +127,10 @@ class LoopbackSip:
     def hold(self, call_id: str) -> None:
         """Ignore hang-ups of this leg, as if nobody acknowledged them; `play` still ends it."""
         self._legs[self._by_call_id[call_id]].held = True
+
+    def told(self, call_id: str) -> LegMedia:
+        """Return where the peer of a live leg was told to send its media, and how."""
+        return self._legs[self._by_call_id[call_id]].told
 
     def register(
         self,
@@ -263,7 +197,7 @@ class LoopbackSip:
             legs=len(self._legs),
             transactions=sum(not peer.answered for peer in self._legs.values()),
             dialogs=len(self._legs),
-            media_ports=len(self._legs),
+            media_ports=sum(peer.has_ports for peer in self._legs.values()),
             pending_requests=len(self._pending),
             mailbox=len(self._mailbox),
             dropped=0,
@@ -286,26 +220,26 @@ class LoopbackSip:
     # --- inside ---
 
     def _carry_out(self, command: SipCommand) -> None:
-        if isinstance(command, Dial):
-            self._dial(command)
-        elif isinstance(command, HangUp):
-            peer = self._legs.get(command.leg)
-            if peer is not None and not peer.held:
-                status, reason = (200, "OK") if peer.answered else (487, "Request Terminated")
-                self._end(command.leg, status, reason, Party.LOCAL)
-        elif isinstance(command, Join):
-            if command.leg in self._legs and command.other in self._legs:
-                self.joined.update({command.leg: command.other, command.other: command.leg})
-        elif isinstance(command, Split):
-            self._split(command.leg)
-        elif isinstance(command, TakeStock):
-            held = self.stats()
-            self._post(
-                StockTaken(tuple(self._legs), held.media_ports, held.dialogs, held.transactions)
-            )
-        elif isinstance(command, Reoffer):
-            self._reoffer(command)
-        elif isinstance(command, Respond) and command.transaction in self._pending:
+        do = _DO.get(type(command))
+        if do is not None:
+            do(self, command)
+
+    def _hang_up(self, command: HangUp) -> None:
+        peer = self._legs.get(command.leg)
+        if peer is not None and not peer.held:
+            status, reason = (200, "OK") if peer.answered else (487, "Request Terminated")
+            self._end(command.leg, status, reason, Party.LOCAL)
+
+    def _join(self, command: Join) -> None:
+        if command.leg in self._legs and command.other in self._legs:
+            self.joined.update({command.leg: command.other, command.other: command.leg})
+
+    def _take_stock(self, _command: TakeStock) -> None:
+        held = self.stats()
+        self._post(StockTaken(tuple(self._legs), held.media_ports, held.dialogs, held.transactions))
+
+    def _respond(self, command: Respond) -> None:
+        if command.transaction in self._pending:
             self._pending.remove(command.transaction)
             self.responses[command.transaction] = command
 
@@ -314,7 +248,7 @@ class LoopbackSip:
             warning = "the stack is closing"
             self._post(LegEnded(dial.leg, 503, "Service Unavailable", Party.POLICY, 0, warning))
             return
-        self._legs[dial.leg] = _Peer(dial)
+        self._legs[dial.leg] = Peer(dial)
         self._by_call_id[dial.call_id] = dial.leg
         self._post(LegDialed(dial.leg, f"tag-{dial.leg}", "v=0"))
         for step in self._scripts.get(dial.request_uri, ()):
@@ -326,38 +260,64 @@ class LoopbackSip:
             return
         if not peer.answered:
             self._post(LegReofferFailed(offer.leg, 0, "the leg is not answered"))
-        elif peer.refusal.status >= 300:
-            self._post(LegReofferFailed(offer.leg, peer.refusal.status, peer.refusal.reason))
+        elif peer.thinks:
+            peer.keep(offer)
         else:
-            other = self._legs.get(offer.codec_of, peer) if offer.codec_of is not None else peer
-            self._renegotiate(
-                offer.leg, Renegotiate(peer.terms.held, other.terms.codec, peer.terms.sdp)
-            )
+            self._send_offer(peer, offer)
 
-    def _renegotiate(self, leg: LegId, terms: Renegotiate) -> None:
-        if terms != self._legs[leg].terms:
-            self._legs[leg].terms = terms
-            self._post(LegRenegotiated(leg, terms.held, terms.codec, terms.sdp))
+    def _send_offer(self, peer: Peer, offer: Reoffer) -> None:
+        named = offer.codec_of if offer.media_of is None else offer.media_of
+        other = self._legs.get(named) if named is not None else None
+        if offer.media_of is not None and other is None:
+            self._post(LegReofferFailed(peer.leg, 0, "the other leg has no media"))
+        elif offer.media_of is None and not peer.has_ports and self.out_of_ports:
+            self._post(LegReofferFailed(peer.leg, 0, "no media port is left"))
+        elif peer.refuses():
+            self._post(LegReofferFailed(peer.leg, peer.refusal.status, peer.refusal.reason))
+        else:
+            codec = (other or peer).terms.codec
+            peer.has_ports = peer.has_ports or offer.media_of is None
+            peer.tell(other if offer.media_of is not None else None, codec)
+            peer.answer_offer(codec)
+            self._tell_terms(peer, by_us=True)
+
+    def _renegotiate(self, peer: Peer, offer: Renegotiate) -> None:
+        before = peer.terms
+        other = self._legs.get(peer.bypasses) if peer.bypasses is not None else None
+        if peer.bypasses is not None and (other is None or not other.takes(offer.codec)):
+            return  # 488
+        peer.agree(offer)
+        peer.tell(other, offer.codec)
+        if peer.terms != before:
+            self._tell_terms(peer, by_us=False)
+
+    def _tell_terms(self, peer: Peer, *, by_us: bool) -> None:
+        terms = peer.terms
+        self._post(
+            LegRenegotiated(peer.leg, terms.held, terms.codec, terms.sdp, peer.media, by_us)
+        )
+
+    def _free(self, command: FreeMedia) -> None:
+        peers = [self._legs.get(leg) for leg in (command.leg, command.other)]
+        if any(peer is None or peer.bypasses is None for peer in peers):
+            return
+        self._part(command.leg)
+        for peer in peers:
+            if peer is not None:
+                peer.has_ports = False
 
     def _step(self, leg: LegId, step: Step) -> None:
         if isinstance(step, Ring):
             self._post(LegRang(leg, step.status, step.reason, step.talk))
-        elif isinstance(step, Early):
-            early = LegGaveEarlyMedia(
-                leg, step.status, step.reason, step.codec, step.sdp, step.talk
-            )
-            self._post(early)
-        elif isinstance(step, Answer):
-            self._legs[leg].answered = True
-            self._legs[leg].terms = Renegotiate(False, step.codec, step.sdp)
-            self._post(LegAnswered(leg, step.codec, f"to-{leg}", step.user_agent, step.sdp))
+        elif isinstance(step, Early | Answer):
+            self._take_answer(self._legs[leg], step)
         elif isinstance(step, Refuse):
             said = step.q850, step.sip_cause
             self._end(leg, step.status, step.reason, Party.REMOTE, *said, step.contacts)
         elif isinstance(step, Renegotiate):
-            self._renegotiate(leg, step)
-        elif isinstance(step, RefuseOffers):
-            self._legs[leg].refusal = step
+            self._renegotiate(self._legs[leg], step)
+        elif isinstance(step, RefuseOffers | AnswerOffers | HoldAnswers | GiveAnswers):
+            self._change_mind(self._legs[leg], step)
         elif isinstance(step, Bye):
             self._end(leg, 200, "OK", Party.REMOTE, step.q850, step.sip_cause)
         elif isinstance(step, Refer):
@@ -366,6 +326,36 @@ class LoopbackSip:
             self._post(LegSentDigit(leg, step.digit, step.duration_ms))
         else:
             self._end(leg, 0, "", Party.TIMEOUT)
+
+    def _take_answer(self, peer: Peer, step: Early | Answer) -> None:
+        peer.agree(step)
+        other = self._legs.get(peer.dial.media_of) if peer.dial.media_of is not None else None
+        peer.tell(other, step.codec)
+        leg, media = peer.leg, peer.media
+        if isinstance(step, Early):
+            self._post(
+                LegGaveEarlyMedia(
+                    leg, step.status, step.reason, step.codec, step.sdp, step.talk, media
+                )
+            )
+        else:
+            peer.answered = True
+            self._post(LegAnswered(leg, step.codec, f"to-{leg}", step.user_agent, step.sdp, media))
+
+    def _change_mind(
+        self, peer: Peer, step: RefuseOffers | AnswerOffers | HoldAnswers | GiveAnswers
+    ) -> None:
+        if isinstance(step, RefuseOffers):
+            peer.refusal, peer.refusals_left = step, step.times
+        elif isinstance(step, AnswerOffers):
+            peer.answers = step.media
+        elif isinstance(step, HoldAnswers):
+            peer.thinks = True
+        else:
+            peer.thinks = False
+            waiting, peer.unanswered = peer.unanswered, []
+            for offer in waiting:
+                self._send_offer(peer, offer)
 
     def _end(
         self,
@@ -379,10 +369,13 @@ class LoopbackSip:
     ) -> None:
         peer = self._legs.pop(leg)
         del self._by_call_id[peer.dial.call_id]
-        self._split(leg)
+        self._part(leg)
         self._post(LegEnded(leg, status, reason, party, q850, "", contacts, sip_cause))
 
-    def _split(self, leg: LegId) -> None:
+    def _split(self, command: Split) -> None:
+        self._part(command.leg)
+
+    def _part(self, leg: LegId) -> None:
         other = self.joined.pop(leg, None)
         if other is not None:
             del self.joined[other]
@@ -391,3 +384,16 @@ class LoopbackSip:
         if not self._mailbox:
             os.eventfd_write(self._wake, 1)
         self._mailbox.append(event)
+
+
+_DO: Mapping[type[SipCommand], Callable[[LoopbackSip, Any], None]] = {
+    Dial: LoopbackSip._dial,
+    HangUp: LoopbackSip._hang_up,
+    Join: LoopbackSip._join,
+    Split: LoopbackSip._split,
+    Reoffer: LoopbackSip._reoffer,
+    FreeMedia: LoopbackSip._free,
+    TakeStock: LoopbackSip._take_stock,
+    Respond: LoopbackSip._respond,
+}
+"""What is done for a command; nobody sees the others."""
