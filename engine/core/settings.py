@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal
 
 from engine.core.auto_answer import PhoneProfiles
@@ -50,7 +49,7 @@ class CallSettings:
     ringback: str = ""
     """Sound (as of `Play`) that the answered device hears while the other side rings, empty:
     none."""
-    announcements: Mapping[str, str] = MappingProxyType({})
+    announcements: Mapping[str, str] = field(default_factory=dict)
     """Sounds played to who is left, by the cause of the other side's failure, before hanging up."""
     hold_music: str = ""
     """Sound that a leg hears while its call is on hold, empty: none."""

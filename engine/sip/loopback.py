@@ -293,9 +293,7 @@ class LoopbackSip:
 
     def _tell_terms(self, peer: Peer, *, by_us: bool) -> None:
         terms = peer.terms
-        self._post(
-            LegRenegotiated(peer.leg, terms.held, terms.codec, terms.sdp, peer.media, by_us)
-        )
+        self._post(LegRenegotiated(peer.leg, terms.held, terms.codec, terms.sdp, peer.media, by_us))
 
     def _free(self, command: FreeMedia) -> None:
         peers = [self._legs.get(leg) for leg in (command.leg, command.other)]
