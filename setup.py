@@ -52,7 +52,7 @@ def extension(pyx: str) -> Extension:
     found.extra_compile_args, found.extra_link_args = COMPILE + BOTH, list(BOTH)
     if part.name == "sip":
         found.extra_compile_args += ["-isystem", f"{PJSIP}/include", *flags("compile-flags")]
-        found.extra_link_args += [f"-L{PJSIP}/lib", *WRAP, *flags("link-flags")]
+        found.extra_link_args += [f"-L{PJSIP}/lib", *WRAP, *flags("link-flags"), "-lspandsp"]
     else:
         found.libraries = ["re2"]
         # Every x86-64 made since 2009 counts bits in one instruction; the baseline does not say so.
