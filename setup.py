@@ -35,6 +35,7 @@ WRAPPED = (
         "pjsip_inv_usage_init",
         "pjsip_inv_send_msg",
         "pjsip_dlg_fork",
+        "pjmedia_transport_srtp_create",
     ),
     "pj_getaddrinfo",
 )
@@ -51,6 +52,9 @@ def extension(pyx: str) -> Extension:
     found.language = "c++"
     found.extra_compile_args, found.extra_link_args = COMPILE + BOTH, list(BOTH)
     if part.name == "sip":
+        found.sources += sorted(glob("ext/media/*.cpp"))
+        found.include_dirs.append("ext/media")
+        found.depends += glob("ext/media/*.hpp")
         found.extra_compile_args += ["-isystem", f"{PJSIP}/include", *flags("compile-flags")]
         found.extra_link_args += [f"-L{PJSIP}/lib", *WRAP, *flags("link-flags"), "-lspandsp"]
     else:

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "headers.hpp"
+#include "sdp.hpp"
 
 namespace quickcall {
 namespace {
@@ -209,6 +210,7 @@ void Requests::trace(bool sent, const std::string &source, const std::string &de
     event.transport = lower(transport);
     event.call_id = text_of(call_id);
     event.text.assign(text, size);
+    hide_keys(event.text);
     mailbox_.post_droppable(std::move(event));
 }
 

@@ -78,7 +78,20 @@ std::string sdp_text(const pjmedia_sdp_session *sdp) {
     if (sdp == nullptr) return {};
     char buffer[max_sdp];
     const int size = pjmedia_sdp_print(sdp, buffer, sizeof buffer);
-    return size > 0 ? std::string(buffer, static_cast<std::size_t>(size)) : std::string();
+    std::string text(buffer, static_cast<std::size_t>(std::max(size, 0)));
+    hide_keys(text);
+    return text;
+}
+
+void hide_keys(std::string &text) {
+    constexpr std::string_view method = "inline:", ends = "|; \t\r\n";
+    const auto same = [](char in_text, char wanted) { return pj_tolower(in_text) == wanted; };
+    for (auto at = text.begin();;) {
+        at = std::search(at, text.end(), method.begin(), method.end(), same);
+        if (at == text.end()) return;
+        at += static_cast<std::ptrdiff_t>(method.size());
+        for (; at != text.end() && ends.find(*at) == std::string_view::npos; ++at) *at = '*';
+    }
 }
 
 std::string first_codec(const pjmedia_sdp_media *media) {

@@ -8,7 +8,11 @@
 
 namespace quickcall {
 
+// As it is, but for its keys, see `hide_keys`.
 std::string sdp_text(const pjmedia_sdp_session *sdp);
+
+// Writes asterisks over keys of SRTP (RFC 4568 6.1) in a text that people get to see, and nothing else.
+void hide_keys(std::string &text);
 
 // `NAME/RATE` of the first codec of a media line that is no telephone-event, empty when it cannot be told.
 std::string first_codec(const pjmedia_sdp_media *media);

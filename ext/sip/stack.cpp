@@ -22,6 +22,7 @@
 #include "pjsua_hooks.hpp"
 #include "relay.hpp"
 #include "requests.hpp"
+#include "sdp.hpp"
 #include "setup.hpp"
 #include "wake_up.hpp"
 
@@ -102,6 +103,7 @@ public:
         event.kind = EventKind::logged;
         event.status = entry.level;
         event.text = entry.msg;
+        hide_keys(event.text);
         mailbox_.post_droppable(std::move(event));
     }
 
@@ -216,7 +218,9 @@ void Stack::Impl::add_account() {
     config.mediaConfig.ipv6Use = PJSUA_IPV6_ENABLED_NO_PREFERENCE;
     config.mediaConfig.useLoopMedTp = true;  // ours replaces it, see create_media_transport
     config.mediaConfig.lockCodecEnabled = false;
-    config.mediaConfig.srtpUse = PJMEDIA_SRTP_DISABLED;
+    // Or pjsua would refuse descriptions with RTP/SAVP itself. It encrypts nothing, see pjsua_hooks.cpp.
+    config.mediaConfig.srtpUse = PJMEDIA_SRTP_OPTIONAL;
+    config.mediaConfig.srtpSecureSignaling = 0;
     config.callConfig.timerUse = config_.session_expires_s > 0 ? PJSUA_SIP_TIMER_ALWAYS : PJSUA_SIP_TIMER_INACTIVE;
     config.callConfig.timerMinSESec = min_session_s;
     config.callConfig.timerSessExpiresSec = std::max(static_cast<unsigned>(config_.session_expires_s), min_session_s);
