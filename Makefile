@@ -34,7 +34,8 @@ format: setup ## rewrite the Python files as `make check` wants them
 bench: setup ## calls per second, CPU and memory per call, latency
 	@$(python) benchmarks/bench_calls.py $(ARGS)
 
-bench-setup: setup ## install what the benchmarks of engine.numbers compare and draw with
+bench-setup: setup ## install what the benchmarks compare and draw with
+	@bash scripts/install_packages.sh scripts/debian-packages-bench.txt
 	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.lock
 
 docs: setup ## write the generated pages of docs/

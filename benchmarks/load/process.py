@@ -14,6 +14,15 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
+def thread_seconds(pid: int) -> dict[int, float]:
+    """Return user and system time of each thread of a process, by thread id."""
+    found: dict[int, float] = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        fields = (task / "stat").read_text().rpartition(")")[2].split()
+        found[int(task.name)] = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+    return found
+
+
 def resident_mb(pid: int) -> float:
     """Return the resident memory of a process in MB (10**6 bytes)."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():

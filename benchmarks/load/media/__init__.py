@@ -1,0 +1,1 @@
+"""Media under load: telephones that send numbered packets, and what relays them."""
