@@ -89,6 +89,10 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         "PCMA/8000",
     )
     """Codecs offered, in this order, to devices that name none; telephone-event always is."""
+    media_encryption: Literal["off", "optional", "mandatory"] = "off"
+    """Whether the media of devices and gateways are encrypted that do not say it themselves
+    (`media.encryption`, docs/srtp.md): in the clear, SRTP where the peer takes it, SRTP or no
+    call."""
     max_legs: Annotated[int, Meta(ge=1, le=8192)] = 8000
     """Legs at once. A quickcall beyond it fails, it does not queue."""
     sip_t1_ms: Annotated[int, Meta(ge=10, le=2000)] = 500

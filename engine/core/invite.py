@@ -96,6 +96,7 @@ def dial_device(
         endpoint.codecs or settings.codecs,
         codec_of,
         endpoint.credentials,
+        media=endpoint.media,
     )
 
 
@@ -131,6 +132,7 @@ def dial_carrier(
         endpoint.codecs or settings.codecs,
         codec_of,
         endpoint.credentials,
+        media=endpoint.media,
     )
 
 

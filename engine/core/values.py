@@ -38,6 +38,17 @@ class Encryption(StrEnum):
     """A peer that refuses it is not talked to."""
 
 
+SRTP_SUITES = (
+    "AEAD_AES_256_GCM",
+    "AEAD_AES_128_GCM",
+    "AES_256_CM_HMAC_SHA1_80",
+    "AES_CM_128_HMAC_SHA1_80",
+    "AES_256_CM_HMAC_SHA1_32",
+    "AES_CM_128_HMAC_SHA1_32",
+)
+"""SRTP suites by their SDES names (RFC 4568 6.2, RFC 6188, RFC 7714), the preferred one first."""
+
+
 class DtmfMethod(StrEnum):
     """How a leg is sent DTMF digits."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from engine.core.uri import sip_uri
-from engine.core.values import CallerId, Contact, Credentials, Endpoint
+from engine.core.values import CallerId, Contact, Credentials, Encryption, Endpoint
+from engine.runtime.media_policy import device_media, gateway_media
 from engine.runtime.plans import Offer
 from engine.store.documents import Account, CallerIds, Device
 
@@ -20,12 +21,14 @@ def device_endpoint(
     contacts: tuple[Contact, ...],
     number: str,
     outbound_proxy: str,
+    encryption: Encryption,
 ) -> Endpoint:
     """Return a device as an endpoint.
 
     `contacts` are the static ones and the bindings here. A device without any is asked for by its
     AOR at whoever stands in front of it: `sip.forward`, `sip.proxy`, or the engine's
-    `outbound_proxy`. `number` is the dialled one and chooses the caller id.
+    `outbound_proxy`. `number` is the dialled one and chooses the caller id. `encryption` is that of
+    devices that say nothing, and their account neither.
     """
     sip, media = device.sip, device.media
     proxy = sip.forward or sip.proxy or outbound_proxy
@@ -51,11 +54,15 @@ def device_endpoint(
         proxy=proxy,
         request_user=sip.static_invite or sip.static_route,
         may_auto_answer=account.allow_auto_answer,
+        media=device_media(account, device, encryption),
     )
 
 
-def carrier_endpoint(offer: Offer, outbound_proxy: str) -> Endpoint:
-    """Return a gateway, asked for a number, as an endpoint."""
+def carrier_endpoint(offer: Offer, outbound_proxy: str, encryption: Encryption) -> Endpoint:
+    """Return a gateway, asked for a number, as an endpoint.
+
+    `encryption` is that of gateways that say nothing.
+    """
     resource, gateway = offer.to.resource, offer.to.gateway
     address = f"{gateway.server}:{gateway.port}" if gateway.port else gateway.server
     parameters = "" if gateway.transport == "udp" else f";transport={gateway.transport}"
@@ -75,6 +82,7 @@ def carrier_endpoint(offer: Offer, outbound_proxy: str) -> Endpoint:
         progress_timeout=_seconds(gateway.progress_timeout),
         proxy=gateway.proxy or outbound_proxy,
         cid_type=gateway.sip_cid_type,
+        media=gateway_media(gateway, encryption),
     )
 
 

@@ -21,6 +21,7 @@ from engine.core.control import CallControl
 from engine.core.errors import EngineUnavailable, RequestInvalid
 from engine.core.events import SipMessageSeen
 from engine.core.values import (
+    Encryption,
     EndpointType,
     LegId,
     LegSnapshot,
@@ -185,6 +186,7 @@ class Engine:
         self._resolver = Resolver(
             *(self.directory, self.location, plans, secrets.randbelow),
             outbound_proxy=config.outbound_proxy,
+            encryption=Encryption(config.media_encryption),
         )
         self._explainer = Explainer(self._resolver, settings)
         first = self._sip.listeners[0]

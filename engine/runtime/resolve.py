@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 from engine.core.commands import ResolveDestination
 from engine.core.errors import NotFound
 from engine.core.events import DestinationResolved
-from engine.core.values import CallerId, Endpoint, EndpointType, OriginateRequest, Refusal
+from engine.core.values import (
+    CallerId,
+    Encryption,
+    Endpoint,
+    EndpointType,
+    OriginateRequest,
+    Refusal,
+)
 from engine.numbers.dialplan import DialPlan, Hop, Route, RouteKind
 from engine.numbers.hunt import hunt_order
 from engine.numbers.text import NumberError
@@ -78,16 +85,19 @@ class Resolver:
         draw: Callable[[int], int],
         *,
         outbound_proxy: str = "",
+        encryption: Encryption = Encryption.OFF,
     ) -> None:
         """Read from this directory, these bindings and these dial plans.
 
         `draw(n)` returns an even 0 <= value < n: carriers share calls by weight. `outbound_proxy`:
-        of devices and gateways that name none, empty: none.
+        of devices and gateways that name none, empty: none. `encryption`: of the media of those
+        that do not say.
         """
         self._directory = directory
         self._location = location
         self._draw = draw
         self._proxy = outbound_proxy
+        self._encryption = encryption
         self.plans = plans
         """The dial plans, compiled."""
 
@@ -222,7 +232,9 @@ class Resolver:
         passed = f"; passed over: {', '.join(hunt.passed)}" if hunt.passed else ""
         rule = f"{route.rule}{passed}"
         if hunt.offers:
-            endpoints = tuple(carrier_endpoint(offer, self._proxy) for offer in hunt.offers)
+            endpoints = tuple(
+                carrier_endpoint(offer, self._proxy, self._encryption) for offer in hunt.offers
+            )
             return Destination(hunt.offers[0].number, endpoints, rule)
         if hunt.refusal is not None:
             return Destination(route.number, (), rule, hunt.refusal)
@@ -287,7 +299,9 @@ class Resolver:
         contacts = static_contacts(device)
         if not contacts and device.sip.username:
             contacts = self._location.contacts(f"{device.sip.username}@{realm}", now)
-        return device_endpoint(account, device, realm, contacts, number, self._proxy)
+        return device_endpoint(
+            account, device, realm, contacts, number, self._proxy, self._encryption
+        )
 
     def _forwarded(
         self,

@@ -11,6 +11,7 @@ import msgspec
 from engine.core.errors import RequestInvalid
 from engine.core.headers import check_name
 from engine.core.uri import proxy_uri
+from engine.core.values import SRTP_SUITES
 from engine.numbers.dialplan import AFFIX_LIMIT
 from engine.numbers.numbering import DEFAULT_NUMBERING
 from engine.sip.uri import is_host, parse_uri
@@ -23,6 +24,7 @@ from engine.store.documents import (
     DeviceSip,
     Document,
     Gateway,
+    MediaEncryption,
     Resource,
     SharedDialPlan,
     User,
@@ -48,6 +50,7 @@ def check_document(document: Document) -> None:
     match document:
         case Account():
             _check_host("realm", document.realm)
+            _check_encryption("media.encryption", document.media.encryption)
             _check_numbering(document)
         case User():
             _check_presence(document.presence_id)
@@ -99,6 +102,15 @@ def _check_codecs(field: str, codecs: tuple[str, ...]) -> None:
             raise RequestInvalid(field, codec, "codec names like PCMU or G722/16000", "pattern")
 
 
+def _check_encryption(path: str, encryption: MediaEncryption) -> None:
+    if encryption.methods and "srtp" not in encryption.methods:
+        allowed = "srtp, or nothing: ZRTP is not spoken here"
+        raise RequestInvalid(f"{path}.methods", list(encryption.methods), allowed, "enum")
+    for suite in encryption.suites or ():
+        if suite not in SRTP_SUITES:
+            raise RequestInvalid(f"{path}.suites", suite, ", ".join(SRTP_SUITES), "enum")
+
+
 def _check_user_part(field: str, value: str) -> None:
     if value and _USERNAME.fullmatch(value) is None:
         allowed = "1 to 128 characters of a SIP user (RFC 3261 25.1)"
@@ -124,6 +136,7 @@ def _check_device(device: Device) -> None:
     _check_proxy("sip.proxy", sip.proxy)
     _check_proxy("sip.forward", sip.forward)
     _check_codecs("media.audio.codecs", device.media.audio.codecs)
+    _check_encryption("media.encryption", device.media.encryption)
     field = "sip.custom_sip_headers"
     for name, value in sip.custom_sip_headers.items():
         if isinstance(value, str):
@@ -200,4 +213,5 @@ def _check_gateway(path: str, gateway: Gateway) -> None:
         raise RequestInvalid(f"{path}.proxy", "", "a value, for invite format forward", "required")
     _check_seconds(f"{path}.progress_timeout", gateway.progress_timeout)
     _check_codecs(f"{path}.codecs", gateway.codecs)
+    _check_encryption(f"{path}.media.encryption", gateway.media.encryption)
     _check_headers(f"{path}.custom_sip_headers", gateway.custom_sip_headers)

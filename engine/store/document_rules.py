@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from engine.core.errors import RequestInvalid
+from engine.core.values import DtmfMethod
 from engine.store.dial_rules import check_patterns
 from engine.store.document_checks import check_document
 from engine.store.documents import STRUCTS, SYSTEM, Blocklist, Document, Kind
@@ -39,6 +40,8 @@ _CHOICES = {
     "channel_selection": "ascending, descending",
     "bypass_media": "true, false, auto",
     "action": "allow, deny, inherit",
+    "methods": "srtp, zrtp",
+    "dtmf": ", ".join(DtmfMethod),
 }
 
 
@@ -137,7 +140,7 @@ def _type_error(whole: Mapping[str, Any], message: str) -> RequestInvalid:
     missing = re.search(r"missing required field `(.*)`", why)
     if missing:
         return RequestInvalid(_join(path, missing[1]), None, "a value is required", "required")
-    name = path.rpartition(".")[2]
+    name = path.rpartition(".")[2].partition("[")[0]
     expected = re.search(r"Expected `(.*?)`", why)
     allowed = _CHOICES.get(name) or (expected[1].replace("str", "text") if expected else why)
     value = "***" if name in SECRETS else _value_at(whole, path)

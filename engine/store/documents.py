@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.core.values import CidType
+from engine.core.values import CidType, DtmfMethod
 
 Kind = Literal["account", "user", "device", "resource", "blocklist", "dial_plan"]
 """Kinds of documents, the words of `engine.core.errors.NotFound`."""
@@ -94,6 +94,26 @@ class DoNotDisturb(msgspec.Struct, frozen=True):
     enabled: bool = False
 
 
+class MediaEncryption(msgspec.Struct, frozen=True):
+    """Whether media are encrypted with SRTP, by keys in SDP (RFC 4568)."""
+
+    enforce_security: bool | None = None
+    """Where `methods` say `srtp`. True: a peer that refuses it is not talked to. False: it may.
+    None: as the account says; False when it does not either."""
+    methods: tuple[Literal["srtp", "zrtp"], ...] | None = None
+    """Empty: in the clear. None: as the account says, then `media_encryption` of the configuration.
+    ZRTP is not spoken here: `zrtp` does nothing, and may not stand alone."""
+    suites: tuple[str, ...] | None = None
+    """SRTP suites in order of preference, None: as the account says, all when it does not
+    either."""
+
+
+class AccountMedia(msgspec.Struct, frozen=True):
+    """Media settings of an account: of its devices, unless they say otherwise."""
+
+    encryption: MediaEncryption = MediaEncryption()
+
+
 class Account(msgspec.Struct, frozen=True):
     """A tenant."""
 
@@ -111,6 +131,7 @@ class Account(msgspec.Struct, frozen=True):
     """Kazoo's name of `blocklists`; None: every enabled list of the account applies."""
     allow_auto_answer: bool = True
     """False: no phone of the account is ever asked to answer by itself."""
+    media: AccountMedia = AccountMedia()
 
     @property
     def chosen_blocklists(self) -> tuple[str, ...] | None:
@@ -210,6 +231,13 @@ class DeviceMedia(msgspec.Struct, frozen=True):
     ignore_early_media: bool | None = None
     progress_timeout: int | None = None
     """Seconds to wait for the first ringing, 1 to 3600."""
+    encryption: MediaEncryption = MediaEncryption()
+    webrtc: bool = False
+    """It speaks as a browser does: ICE and DTLS-SRTP (RFC 8834); `encryption` is not looked at."""
+    dtmf: DtmfMethod = DtmfMethod.AUTO
+    """How it is sent digits: auto, rfc4733, info, inband."""
+    inherit_codec: bool = False
+    """When it is dialled, it is offered exactly the codec that the answered device uses."""
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -235,6 +263,17 @@ class Device(msgspec.Struct, frozen=True):
         return self.enabled and not self.do_not_disturb.enabled
 
 
+class GatewayMedia(msgspec.Struct, frozen=True):
+    """Media settings of a gateway."""
+
+    encryption: MediaEncryption = MediaEncryption()
+    """What it does not say the configuration does: a gateway has no account."""
+    dtmf: DtmfMethod = DtmfMethod.AUTO
+    """How it is sent digits: auto, rfc4733, info, inband."""
+    inherit_codec: bool = False
+    """It is offered exactly the codec that the answered device uses."""
+
+
 class Gateway(_HidesPassword, frozen=True):
     """One address of a carrier."""
 
@@ -254,6 +293,7 @@ class Gateway(_HidesPassword, frozen=True):
     progress_timeout: int | None = None
     """Seconds to wait for its first ringing, 1 to 3600."""
     codecs: tuple[str, ...] = ()
+    media: GatewayMedia = GatewayMedia()
     custom_sip_headers: dict[str, str] = {}
     transport: Transport = "udp"
     proxy: str = ""

@@ -15,6 +15,7 @@ from engine.core.values import (
     CallerId,
     Contact,
     Credentials,
+    Encryption,
     Endpoint,
     EndpointType,
     OriginateId,
@@ -124,6 +125,14 @@ async def test_a_device_is_found_where_it_registered(house: House) -> None:
     assert [c.uri for c in endpoint.contacts] == ["sip:d1@192.0.2.1", "sip:d1@192.0.2.2"]
     assert endpoint.codecs == ("PCMA",)
     assert endpoint.ignore_early_media is False
+
+
+async def test_the_media_of_devices_and_carriers_are_as_their_documents_say(house: House) -> None:
+    secure = {"encryption": {"methods": ["srtp"], "enforce_security": True}}
+    await house.device("d1", media=secure)
+    await house.carrier("r1", r"^\d{9,}$", 1, {"server": "carrier.test", "media": secure})
+    (rung,), (dialled,) = house.rung("d1"), house.dialled("4930123456").endpoints
+    assert rung.media.encryption is dialled.media.encryption is Encryption.MANDATORY
 
 
 async def test_an_expired_binding_is_nowhere(house: House) -> None:
