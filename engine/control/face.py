@@ -98,6 +98,15 @@ class EngineFace(Protocol):
         """
         ...
 
+    def send_digits(
+        self, name: str, digits: str, account_id: str | None = None, *, duration_ms: int = USUAL_MS
+    ) -> None:
+        """Send DTMF digits to the peer of an answered channel.
+
+        Raises `NotFound`, `WrongState`, `RequestInvalid` naming `digits` or `duration`.
+        """
+        ...
+
     def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
         """Return the live legs of one request."""
         ...

@@ -64,7 +64,7 @@ async def show_channel(
 async def act_on_channel(
     request: HttpRequest, account_id: FromPath[str], call_id: FromPath[str]
 ) -> Response[bytes]:
-    """End, hold or transfer the call of a Call-ID or request id: `{"data": {"action": "hold"}}`."""
+    """End, hold or transfer the call, or send it digits, of a Call-ID or request id: `{"data": {"action": "hold"}}`."""
     call = await open_call(request, account_id)
     name = segment_in(request, _ID_AT, "call_id")
     given = call.required_data.get("action")
@@ -152,11 +152,22 @@ def _transfer(call: Call, account_id: str, name: str) -> None:
     call.face.transfer(name, target, account_id)
 
 
+def _send_digits(call: Call, account_id: str, name: str) -> None:
+    digits = call.required_data.get("digits")
+    if not isinstance(digits, str):
+        raise RequestInvalid("digits", digits, "DTMF digits, as text", "type")
+    duration = call.required_data.get("duration", USUAL_MS)
+    if not isinstance(duration, int) or isinstance(duration, bool):
+        raise RequestInvalid("duration", duration, "milliseconds, an integer", "type")
+    call.face.send_digits(name, digits, account_id, duration_ms=duration)
+
+
 _ACTIONS: dict[str, Action] = {
     "hangup": _hang_up,
     "hold": _hold,
     "unhold": _unhold,
     "transfer": _transfer,
+    "dtmf": _send_digits,
 }
 
 

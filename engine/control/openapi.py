@@ -30,12 +30,23 @@ channel_body: Schema = {
     "type": "object",
     "required": ["action"],
     "properties": {
-        "action": {"type": "string", "enum": ["hangup", "hold", "unhold", "transfer"]},
+        "action": {"type": "string", "enum": ["hangup", "hold", "unhold", "transfer", "dtmf"]},
         "target": {
             "type": "string",
             "minLength": 1,
             "maxLength": MAX_NUMBER,
             "description": "Number to connect the channel to; for transfer",
+        },
+        "digits": {
+            "type": "string",
+            "pattern": "^[0-9*#A-Da-d]{1,64}$",
+            "description": "DTMF digits to send to the channel's peer; for dtmf",
+        },
+        "duration": {
+            "type": "integer",
+            "minimum": MIN_MS,
+            "maximum": MAX_MS,
+            "description": f"Milliseconds each digit lasts, {USUAL_MS} unless given; for dtmf",
         },
     },
 }

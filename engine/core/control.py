@@ -9,6 +9,7 @@ from collections.abc import Callable, KeysView
 
 from engine.core.commands import TransferProgress
 from engine.core.deadlines import Deadlines
+from engine.core.digits import check_digits
 from engine.core.errors import Conflict, EngineUnavailable
 from engine.core.events import DestinationResolved, SipEvent, TransferRequested
 from engine.core.invite import check_request
@@ -169,6 +170,19 @@ class CallControl:
             return _NOTHING
         originate, leg = found
         originate.transfer(leg, number, turn)
+        return turn.effects()
+
+    def send_digits(self, call_id: str, digits: str, now: float, duration_ms: int) -> Effects:
+        """Send DTMF digits to the peer of an answered channel, `duration_ms` each.
+
+        An unknown Call-ID has no effect: the call has ended. Raises `WrongState`, `RequestInvalid`.
+        """
+        digits = check_digits(digits, duration_ms)
+        turn = self._turn(now)
+        found = self._channel(call_id)
+        if found is None:
+            return _NOTHING
+        found[1].send_digits(digits, duration_ms, turn)
         return turn.effects()
 
     def _channel(self, call_id: str) -> tuple[Originate, Leg] | None:

@@ -151,6 +151,8 @@ class LegSentDigit:
     """0 when it did not say; at most 10000."""
     method: DtmfMethod = DtmfMethod.INFO
     """How it came."""
+    carried: bool = False
+    """The leg it is joined with has got it with the media: it is not to be sent again."""
 
 
 @dataclass(frozen=True, slots=True)

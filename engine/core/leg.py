@@ -22,8 +22,9 @@ from dataclasses import dataclass, replace
 
 from engine.core.auto_answer import AutoAnswer
 from engine.core.causes import Ending, ending_by_peer, ending_by_us, reason_header
-from engine.core.commands import Dial, HangUp, NotifyTalk, Reoffer
+from engine.core.commands import Dial, HangUp, NotifyTalk, Reoffer, SendDigits
 from engine.core.deadlines import Owner
+from engine.core.errors import WrongState
 from engine.core.events import (
     ChannelNotice,
     HopsFound,
@@ -181,6 +182,12 @@ class Leg:
         """Put the peer on hold, or talk to it again."""
         self.park(on, turn)
         turn.commands.append(Reoffer(self.invite.leg, on))
+
+    def send_digits(self, digits: str, duration_ms: int, turn: Turn) -> None:
+        """Send DTMF digits to the peer. Raises `WrongState` unless it has answered."""
+        if self.state is not LegState.ANSWERED:
+            raise WrongState(str(self), self.state, LegState.ANSWERED)
+        turn.commands.append(SendDigits(self.invite.leg, digits, duration_ms))
 
     def park(self, on: bool, turn: Turn) -> None:
         """Note that the peer is on hold, or no more."""

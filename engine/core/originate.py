@@ -26,6 +26,7 @@ from collections.abc import Iterable
 from engine.core.attempts import Target, fork, hunt, one_by_one
 from engine.core.causes import Ending, ending_by_us, most_telling
 from engine.core.commands import ResolveDestination
+from engine.core.digits import Digits
 from engine.core.endings import NOBODY, ending_of_nowhere, ending_of_refusal
 from engine.core.events import (
     DestinationResolved,
@@ -68,13 +69,14 @@ _RUNG = (_S.RINGING, _S.CONNECTING, _S.TRANSFERRING)
 class Originate(Talking):
     """One accepted request until its terminal event."""
 
-    __slots__ = ("_ending", "_ringing_won", "_sides", "a")
+    __slots__ = ("_digits", "_ending", "_ringing_won", "_sides", "a")
 
     def __init__(self, subject: Subject, registry: Registry) -> None:
         """Prepare an originate; `start` dials."""
         super().__init__(subject, LegMaker(subject, registry))
         self.a: Leg | None = None
         """The A-leg that won."""
+        self._digits = Digits()
         self._sides: list[Ringing] = []
         self._ending: Ending | None = None
         self._ringing_won = False
@@ -112,8 +114,8 @@ class Originate(Talking):
                 self._talk.reoffer_failed(leg, turn)
             return
         if isinstance(event, LegSentDigit):
-            digit = {"DTMF-Digit": event.digit, "DTMF-Duration": event.duration_ms}
-            leg.announce("DTMF", turn, digit)
+            hearer = self._talk.hearer(leg) if self._talk is not None else None
+            self._digits.take(leg, event, hearer, turn)
             return
         if isinstance(event, LegEnded) and self._talk is not None:
             # The bridge goes first: CHANNEL_UNBRIDGE comes before CHANNEL_DESTROY of either leg.

@@ -64,6 +64,15 @@ class Talk:
             return self.far
         return self.near if leg is self.far else None
 
+    def hearer(self, leg: Leg) -> Leg | None:
+        """Return the leg that hears this one, None when it is heard by nobody."""
+        heard = self._heard
+        if heard is None or self.near.parked or heard.parked:
+            return None
+        if leg is self.near:
+            return heard
+        return self.near if leg is heard else None
+
     def hold(self, leg: Leg, on: bool, turn: Turn) -> None:
         """Put the peer of a leg on hold, or talk to it again; nothing when it is so already."""
         if leg.parked is on:

@@ -374,6 +374,22 @@ class Engine:
         """
         self._live.transfer(name, number, account_id)
 
+    def send_digits(
+        self,
+        name: str | LegId,
+        digits: str,
+        account_id: str | None = None,
+        *,
+        duration_ms: int = USUAL_MS,
+    ) -> None:
+        """Send DTMF digits to the peer of a channel that has answered, by its endpoint's method.
+
+        1 to 64 of `0`-`9`, `*`, `#`, `A`-`D`; `duration_ms` of each: 40 to 2000. They follow those
+        that are still being sent. Ids as of `hold`. Raises `NotFound`, `RequestInvalid` for
+        `digits` and `duration`, and `WrongState` before the answer.
+        """
+        self._live.send_digits(name, digits, duration_ms, account_id)
+
     # --- questions --------------------------------------------------------------------------------
 
     @property

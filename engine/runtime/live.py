@@ -66,6 +66,14 @@ class LiveCalls:
         channel, now = self._channel(name, account_id), self._clock.now()
         self._carry_out(self._control.transfer(channel, number, now), now)
 
+    def send_digits(
+        self, name: str | LegId, digits: str, duration_ms: int, account_id: str | None
+    ) -> None:
+        """Send DTMF digits to the peer of a channel, as `Engine.send_digits`."""
+        check_digits(digits, duration_ms)
+        channel, now = self._channel(name, account_id), self._clock.now()
+        self._carry_out(self._control.send_digits(channel, digits, now, duration_ms), now)
+
     def _channel(self, name: str | LegId, account_id: str | None) -> str:
         """Return the Call-ID of the leg that is meant: of a request id, the one that answered."""
         call = self.find(name, account_id)

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <charconv>
 
 #include "challenges.hpp"
 #include "flow.hpp"
@@ -15,7 +13,6 @@ namespace quickcall {
 namespace {
 
 constexpr int bad_info_package = 469;  // RFC 6086 4.2.2
-constexpr int max_duration_ms = 10000;
 
 bool accepts_transfers = true;  // as the stack was started; pjsip's callbacks carry no user data
 
@@ -77,42 +74,6 @@ std::string unsupported(const pjsip_dialog *dialog, const pjsip_msg *message) {
     return missing;
 }
 
-// A digit by its sign or, as some send `*` and `#`, by its event number (RFC 4733 3.2); empty: neither.
-std::string digit_of(std::string_view text) {
-    if (text == "10") return "*";
-    if (text == "11") return "#";
-    constexpr std::string_view digits = "0123456789*#ABCD";
-    if (text.size() != 1) return {};
-    const char digit = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
-    return digits.find(digit) != std::string_view::npos ? std::string(1, digit) : std::string();
-}
-
-struct Digit {
-    std::string digit;  // empty: not readable
-    int duration_ms = 0;
-};
-
-// `Signal=5` and `Duration=160` on lines of their own, or the digit alone.
-Digit read_digit(const pjsip_msg_body *body, bool relay) {
-    const std::string_view text(static_cast<const char *>(body->data), body->len);
-    Digit read;
-    if (!relay) {
-        read.digit = digit_of(split(text, '\n').front());
-        return read;
-    }
-    for (const auto line : split(text, '\n')) {
-        const auto parts = split(line, '=');
-        if (parts.size() != 2) continue;
-        const auto name = lower(parts[0]);
-        if (name == "signal" && read.digit.empty()) read.digit = digit_of(parts[1]);
-        if (name == "duration") {
-            std::from_chars(parts[1].data(), parts[1].data() + parts[1].size(), read.duration_ms);
-            read.duration_ms = std::clamp(read.duration_ms, 0, max_duration_ms);
-        }
-    }
-    return read;
-}
-
 }  // namespace
 
 // pjsip's callbacks, which need access to InDialog.
@@ -167,6 +128,7 @@ InDialog::InDialog(LegId leg, Mailbox &mailbox) : leg_(leg), mailbox_(mailbox) {
 void InDialog::open(pjsip_dialog *dialog) {
     dialog_ = dialog;
     apart_.emplace(dialog);
+    info_.emplace(*apart_);
     pjsip_dlg_add_usage(dialog, &InDialogModule::module, this);
 }
 
@@ -178,6 +140,7 @@ void InDialog::close() {
 
 void InDialog::lose() {
     dialog_ = nullptr;
+    info_.reset();
     apart_.reset();
 }
 
@@ -214,10 +177,10 @@ void InDialog::take_info(pjsip_rx_data *rdata) {
     }
     if (body == nullptr || body->len == 0) return answer.send(PJSIP_SC_OK);  // a keep-alive (RFC 2976 2.2)
     const auto type = lower(text_of(body->content_type.type) + "/" + text_of(body->content_type.subtype));
-    if (type != "application/dtmf-relay" && type != "application/dtmf") {
+    if (!is_digit_type(type)) {
         return answer.with("Accept", "application/dtmf-relay, application/dtmf").send(PJSIP_SC_UNSUPPORTED_MEDIA_TYPE);
     }
-    auto read = read_digit(body, type == "application/dtmf-relay");
+    auto read = read_info_digit(type, body);
     if (read.digit.empty()) return answer.send(PJSIP_SC_BAD_REQUEST, "Not A DTMF Digit");
     answer.send(PJSIP_SC_OK);
     Event event;
@@ -225,6 +188,7 @@ void InDialog::take_info(pjsip_rx_data *rdata) {
     event.leg = leg_;
     event.text = std::move(read.digit);
     event.status = read.duration_ms;
+    event.method = DtmfMethod::info;
     mailbox_.post_droppable(std::move(event));
 }
 
@@ -276,7 +240,13 @@ void InDialog::transfer_progress(int status, const std::string &reason) {
     if (dialog_ != nullptr && transfer_) transfer_->progress(status, reason);
 }
 
+void InDialog::send_digits(const std::string &digits, int duration_ms) {
+    if (dialog_ == nullptr || dialog_->remote.info->tag.slen == 0) return;  // no dialog yet
+    if (!info_->send(digits, duration_ms)) mailbox_.count_dropped();
+}
+
 void InDialog::hang_up() {
+    if (info_) info_->stop();
     if (dialog_ != nullptr && transfer_) transfer_->hurry();
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "apart.hpp"
+#include "info_digits.hpp"
 #include "mailbox.hpp"
 #include "transfer.hpp"
 #include "wire.hpp"
@@ -32,6 +33,8 @@ public:
 
     void notify_talk();
     void transfer_progress(int status, const std::string &reason);
+    // By INFO.
+    void send_digits(const std::string &digits, int duration_ms);
     // Our BYE or CANCEL is about to be sent.
     void hang_up();
 
@@ -47,6 +50,7 @@ private:
     Mailbox &mailbox_;
     pjsip_dialog *dialog_ = nullptr;
     std::optional<ApartRequests> apart_;
+    std::optional<InfoDigits> info_;
     std::optional<Transfer> transfer_;
     bool bye_repeated_ = false;
 };
