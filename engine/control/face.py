@@ -7,6 +7,7 @@ from typing import Protocol
 from engine.control.auth import Tokens
 from engine.control.feed import Feed
 from engine.control.route_report import RouteReport
+from engine.core.digits import USUAL_MS
 from engine.core.values import (
     Endpoint,
     EndpointType,

@@ -17,6 +17,7 @@ from engine.control.kazoo_channels import channel_document
 from engine.control.kazoo_events import Switch
 from engine.control.kazoo_keys import GREGORIAN_EPOCH
 from engine.control.openapi import cdr_options, channel_body, operation
+from engine.core.digits import USUAL_MS
 from engine.core.errors import NotFound, RequestInvalid
 from engine.core.values import LegSnapshot
 
@@ -64,7 +65,7 @@ async def show_channel(
 async def act_on_channel(
     request: HttpRequest, account_id: FromPath[str], call_id: FromPath[str]
 ) -> Response[bytes]:
-    """End, hold or transfer the call, or send it digits, of a Call-ID or request id: `{"data": {"action": "hold"}}`."""
+    """Do something to the call of a Call-ID or request id: `{"data": {"action": "hold"}}`."""
     call = await open_call(request, account_id)
     name = segment_in(request, _ID_AT, "call_id")
     given = call.required_data.get("action")

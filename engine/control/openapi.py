@@ -18,6 +18,7 @@ from litestar.openapi.spec import Components, Operation, Responses, SecuritySche
 from engine.control.envelope import API_VERSION
 from engine.control.option_schemas import Schema
 from engine.control.request_bounds import MAX_NUMBER
+from engine.core.digits import MAX_MS, MIN_MS, USUAL_MS
 from engine.core.uri import MAX_TEXT
 from engine.store.documents import STRUCTS
 

@@ -219,6 +219,7 @@ SipCommand = (
     | Reoffer
     | FreeMedia
     | NotifyTalk
+    | SendDigits
     | TransferProgress
     | UseHops
     | TakeStock

@@ -18,6 +18,7 @@ from engine.control.kazoo import Switch
 from engine.control.request_bounds import check_bounds
 from engine.control.route_report import RouteReport
 from engine.core.control import CallControl
+from engine.core.digits import USUAL_MS
 from engine.core.errors import EngineUnavailable, RequestInvalid
 from engine.core.events import SipMessageSeen
 from engine.core.values import (

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from engine.control.request_bounds import number_text
 from engine.core.control import CallControl, Effects
+from engine.core.digits import check_digits
 from engine.core.errors import Conflict, NotFound, WrongState
 from engine.core.values import LegId, OriginateId
 from engine.runtime.calls import Call

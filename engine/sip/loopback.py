@@ -321,7 +321,8 @@ class LoopbackSip:
         elif isinstance(step, Refer):
             self._post(TransferRequested(leg, step.refer_to, step.replaces, step.referred_by))
         elif isinstance(step, Digit):
-            self._post(LegSentDigit(leg, step.digit, step.duration_ms))
+            digit, length = step.digit, step.duration_ms
+            self._post(LegSentDigit(leg, digit, length, step.method, step.carried))
         else:
             self._end(leg, 0, "", Party.TIMEOUT)
 

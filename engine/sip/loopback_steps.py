@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.core.values import LegMedia
+from engine.core.values import DtmfMethod, LegMedia
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,13 @@ class Refer:
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """The peer sends a DTMF digit by INFO."""
+    """The peer sends a DTMF digit."""
 
     digit: str
     duration_ms: int = 0
+    method: DtmfMethod = DtmfMethod.INFO
+    carried: bool = False
+    """The media have taken it to the leg this one is joined with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from engine.core.commands import (
     NotifyTalk,
     Reoffer,
     Respond,
+    SendDigits,
     Split,
     TakeStock,
     TransferProgress,
@@ -37,13 +38,13 @@ from engine.core.events import (
     StockTaken,
     TransferRequested,
 )
-from engine.core.values import Party
+from engine.core.values import DtmfMethod, Party
 from engine.sip.port import Listener, SipStats, StackBusy
 
 
 cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef enum class CommandKind(uint8_t):
-        dial, hang_up, join, split, reoffer, notify_talk, transfer_progress, respond, use_hops, take_stock
+        dial, hang_up, join, split, reoffer, notify_talk, transfer_progress, send_digits, respond, use_hops, take_stock
 
     cdef enum class EventKind(uint8_t):
         leg_dialed, leg_rang, leg_gave_early_media, leg_answered
@@ -54,21 +55,26 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef enum class WireParty "quickcall::Party"(uint8_t):
         remote, local, timeout, policy
 
+    cdef enum class WireDtmf "quickcall::DtmfMethod"(uint8_t):
+        automatic, rfc4733, info, inband
+
     cdef cppclass Command:
         CommandKind kind
         cbool hold
         uint64_t leg, other
         cbool more_hops
         int status
+        WireDtmf dtmf
         string call_id, request_uri, to_uri, from_uri, next_hop
-        string username, password, realm, reason
+        string username, password, realm, reason, digits
         vector[string] routes, codecs
         vector[pair[string, string]] headers
 
     cdef cppclass Event:
         EventKind kind
         WireParty party
-        cbool sent, talk, held
+        cbool sent, talk, held, carried
+        WireDtmf method
         int status, q850, sip_cause
         int64_t cseq
         double at
@@ -116,6 +122,7 @@ cdef extern from "stack.hpp" namespace "quickcall" nogil:
         string pjproject_version()
 
 
+cdef tuple DTMF_METHODS = (DtmfMethod.AUTO, DtmfMethod.RFC4733, DtmfMethod.INFO, DtmfMethod.INBAND)
 cdef tuple PARTIES = (Party.REMOTE, Party.LOCAL, Party.TIMEOUT, Party.POLICY)
 
 
@@ -166,7 +173,9 @@ cdef object to_python(const Event &event):
     if event.kind == EventKind.transfer_requested:
         return TransferRequested(event.leg, text(event.uri), text(event.text), text(event.sender))
     if event.kind == EventKind.leg_sent_digit:
-        return LegSentDigit(event.leg, text(event.text), event.status)
+        return LegSentDigit(
+            event.leg, text(event.text), event.status, DTMF_METHODS[<uint8_t>event.method], event.carried
+        )
     if event.kind == EventKind.register_received:
         return RegisterReceived(
             transaction=event.leg,
@@ -206,6 +215,7 @@ cdef int to_native(object command, Command &native) except -1:
         native.from_uri = raw(command.from_uri)
         native.next_hop = raw(command.next_hop)
         native.more_hops = command.more_hops
+        native.dtmf = <WireDtmf><uint8_t>DTMF_METHODS.index(command.media.dtmf)
         for route in command.routes:
             native.routes.push_back(raw(route))
         for name, value in command.headers:
@@ -237,6 +247,11 @@ cdef int to_native(object command, Command &native) except -1:
         native.leg = command.leg
         native.status = command.sip_status
         native.reason = raw(command.reason)
+    elif kind is SendDigits:
+        native.kind = CommandKind.send_digits
+        native.leg = command.leg
+        native.digits = raw(command.digits)
+        native.status = command.duration_ms
     elif kind is Respond:
         native.kind = CommandKind.respond
         native.leg = command.transaction

@@ -199,6 +199,11 @@ void Leg::reoffer(bool hold, const std::string &codec) {
     offers_.want(pjsip_dlg_get_inv_session(dialog_), hold, codec);
 }
 
+void Leg::send_digits(const std::string &digits, int duration_ms) {
+    if (hanging_up_) return;
+    in_dialog_.send_digits(digits, duration_ms);
+}
+
 void Leg::on_reoffer_failed(int status, const std::string &reason) {
     if (hanging_up_) return;
     Event failed = event(EventKind::leg_reoffer_failed);

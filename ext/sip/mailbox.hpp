@@ -66,6 +66,9 @@ public:
         push(std::move(event));
     }
 
+    // For what is dropped before it becomes an event.
+    void count_dropped() { dropped_.fetch_add(1, std::memory_order_relaxed); }
+
     // Python side. Clears the descriptor before it looks, so that no event is left behind unannounced.
     void drain(std::vector<Event> &into) {
         std::uint64_t count;

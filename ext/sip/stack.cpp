@@ -267,6 +267,9 @@ void Stack::Impl::execute(Command &command) {
     case CommandKind::transfer_progress:
         if (leg != legs_.end()) leg->second->in_dialog().transfer_progress(command.status, command.reason);
         return;
+    case CommandKind::send_digits:
+        if (leg != legs_.end()) leg->second->send_digits(command.digits, command.status);
+        return;
     case CommandKind::respond:
         requests_->respond(command);
         return;

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "terms.hpp"
+
 namespace quickcall {
 
 using LegId = std::uint64_t;
@@ -20,6 +22,7 @@ enum class CommandKind : std::uint8_t {
     reoffer,
     notify_talk,
     transfer_progress,
+    send_digits,
     respond,
     use_hops,
     take_stock,
@@ -31,7 +34,8 @@ struct Command {
     LegId leg = 0;                  // of most; the transaction in respond, the query in use_hops
     LegId other = 0;                // join, split: the other leg; dial, reoffer: leg whose codec is offered, 0 none
     bool more_hops = false;         // dial
-    int status = 0;                 // transfer_progress, respond
+    int status = 0;                 // transfer_progress, respond; send_digits: duration of each in ms
+    DtmfMethod dtmf = DtmfMethod::automatic;  // dial
     std::string call_id;            // dial
     std::string request_uri;        // dial
     std::string to_uri;             // dial
@@ -41,6 +45,7 @@ struct Command {
     std::string password;           // dial
     std::string realm;              // dial
     std::string reason;             // hang_up: Reason header; transfer_progress, respond: reason phrase
+    std::string digits;             // send_digits
     std::vector<std::string> routes;  // dial; use_hops: the hops
     std::vector<std::string> codecs;  // dial
     std::vector<Header> headers;      // dial, respond
@@ -72,6 +77,8 @@ struct Event {
     bool sent = false;              // message_seen
     bool talk = false;              // leg_rang, leg_gave_early_media
     bool held = false;              // leg_renegotiated
+    bool carried = false;           // leg_sent_digit: the joined leg has it
+    DtmfMethod method = DtmfMethod::automatic;  // leg_sent_digit
     int status = 0;                 // SIP status; logged: level; register_received: expires, -1 when absent;
                                     // leg_sent_digit: duration in ms
     int q850 = 0;                   // leg_ended

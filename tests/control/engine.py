@@ -13,6 +13,7 @@ from engine.control.auth import ROOT, Tokens
 from engine.control.feed import Feed
 from engine.control.kazoo import Switch, channel_event, quickcall_end
 from engine.control.route_report import RouteReport
+from engine.core.digits import USUAL_MS, check_digits
 from engine.core.errors import (
     Conflict,
     EngineUnavailable,
@@ -156,6 +157,13 @@ class ScriptedEngine:
         if not self.call(name, account_id).done.is_set():
             raise WrongState(f"call {name}", "ringing", "answered")
         self.asked.append(("transfer", f"{name} to {number}"))
+
+    def send_digits(
+        self, name: str, digits: str, account_id: str | None = None, *, duration_ms: int = USUAL_MS
+    ) -> None:
+        """Note them when they are digits."""
+        self.call(name, account_id)
+        self.asked.append(("dtmf", f"{check_digits(digits, duration_ms)} for {duration_ms}"))
 
     def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
         """Return the legs the test put there."""

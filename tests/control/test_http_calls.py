@@ -83,6 +83,26 @@ async def test_a_channel_is_held_and_transferred(
     assert (await act(action="hold")).status_code == 404
 
 
+async def test_digits_are_sent_to_a_channel(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    await root.get(tenant.quickcall(), headers={"X-Request-ID": "mine"})
+    url = f"{tenant.url}/channels/mine"
+
+    async def act(**data: object) -> httpx.Response:
+        return await root.post(url, json={"data": {"action": "dtmf", **data}})
+
+    assert (await act(digits="12a#")).json()["message"] == "dtmf initiated"
+    assert (await act(digits="0", duration=80)).status_code == 202
+    assert engine.asked == [("dtmf", "12A# for 160"), ("dtmf", "0 for 80")]
+    for wrong in (None, 5, "", "x", "1" * 65):
+        response = await act(digits=wrong)
+        assert (response.status_code, list(response.json()["data"])) == (400, ["digits"])
+    for wrong in ("80", True, 39, 2001):
+        response = await act(digits="1", duration=wrong)
+        assert (response.status_code, list(response.json()["data"])) == (400, ["duration"])
+
+
 async def test_a_call_without_a_channel_is_hung_up_by_either_of_its_ids(
     root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
 ) -> None:

@@ -6,10 +6,8 @@ import pytest
 
 from engine.core.errors import WrongState
 from engine.core.events import (
-    ChannelNotice,
     LegRenegotiated,
     LegReofferFailed,
-    LegSentDigit,
     TransferRequested,
 )
 from engine.core.transfer import parse_replaces, transfer_number
@@ -95,15 +93,6 @@ def test_only_who_talks_is_held_or_transferred() -> None:
     with pytest.raises(WrongState):
         rig.transfers(1, "3001")
     assert rig.control.hold("gone", rig.now, on=True).commands == ()
-
-
-def test_a_digit_sent_by_info_is_told() -> None:
-    rig = talking()
-    rig.takes(LegSentDigit(LegId(2), "5", 160))
-    (told,) = (notice for notice in rig.notices if isinstance(notice, ChannelNotice))
-    assert (told.name, told.leg.leg) == ("DTMF", 2)
-    assert told.details == {"DTMF-Digit": "5", "DTMF-Duration": 160}
-    assert rig.orders() == []
 
 
 # --- one codec for both -------------------------------------------------------------------------
