@@ -12,14 +12,6 @@
 
 namespace quickcall {
 
-// How a leg is sent DTMF digits, as engine.core.values.DtmfMethod.
-enum class DtmfMethod : std::uint8_t { automatic, rfc4733, info, inband };
-
-// Whether a leg is offered telephone-event: one whose digits go another way would send each in two ways.
-constexpr bool takes_events(DtmfMethod method) {
-    return method == DtmfMethod::automatic || method == DtmfMethod::rfc4733;
-}
-
 // A codec, or telephone-event, that both sides take.
 struct Format {
     std::string name;            // encoding name in upper case: `PCMU`, `TELEPHONE-EVENT`
@@ -66,7 +58,6 @@ struct MediaTerms {
     bool sends = true;                   // we may send
     bool receives = true;                // the peer may send
     std::vector<Format> formats;         // the preferred one first
-    DtmfMethod dtmf = DtmfMethod::automatic;
     std::optional<SdesTerms> sdes;
     std::optional<DtlsTerms> dtls;
     std::optional<IceTerms> ice;

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "terms.hpp"
+#include "dtmf_method.hpp"
 
 namespace quickcall {
 
