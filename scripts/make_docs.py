@@ -21,8 +21,9 @@ from types import ModuleType
 from typing import Any
 
 from engine.config import config_markdown
-from engine.core import bridge, leg, originate
+from engine.core import bridge, bypass, leg, originate
 from engine.core.bridge import BRIDGE_TABLE
+from engine.core.bypass_table import BYPASS_TABLE
 from engine.core.causes import (
     CAUSES,
     TELLING,
@@ -90,6 +91,7 @@ MACHINES: tuple[tuple[str, ModuleType, Table[Any, Any]], ...] = (
     ("Leg", leg, LEG_TABLE),
     ("Originate", originate, ORIGINATE_TABLE),
     ("Bridge", bridge, BRIDGE_TABLE),
+    ("Bypass", bypass, BYPASS_TABLE),
 )
 
 

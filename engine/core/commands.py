@@ -221,6 +221,12 @@ SipCommand = (
     | NotifyTalk
     | SendDigits
     | TransferProgress
+    | FreeMedia
+    | Play
+    | StopPlaying
+    | Record
+    | StopRecording
+    | SendDigits
     | UseHops
     | TakeStock
     | Respond

@@ -185,6 +185,46 @@ class CallControl:
         found[1].send_digits(digits, duration_ms, turn)
         return turn.effects()
 
+    def play(self, call_id: str, sound: str, now: float, *, repeat: bool = False) -> Effects:
+        """Play a sound to an answered channel instead of whatever else it hears.
+
+        A channel whose media go past the engine has them brought back, for good. An unknown Call-ID
+        has no effect: the call has ended. Raises `WrongState`.
+        """
+        turn = self._turn(now)
+        found = self._channel(call_id)
+        if found is not None:
+            found[0].play(found[1], sound, turn, repeat=repeat)
+        return turn.effects()
+
+    def stop_playing(self, call_id: str, now: float) -> Effects:
+        """Stop what is played to a channel; no effect when nothing is."""
+        turn = self._turn(now)
+        found = self._channel(call_id)
+        if found is not None:
+            found[1].sounds.stop(turn)
+        return turn.effects()
+
+    def record(self, call_id: str, path: str, now: float, *, max_s: float = 0.0) -> Effects:
+        """Record an answered channel, for `max_s` seconds or until it ends or is stopped.
+
+        Media and unknown Call-IDs as of `play`. Raises `WrongState`, also when it is recorded
+        already.
+        """
+        turn = self._turn(now)
+        found = self._channel(call_id)
+        if found is not None:
+            found[0].record(found[1], path, max_s, turn)
+        return turn.effects()
+
+    def stop_recording(self, call_id: str, now: float) -> Effects:
+        """Stop the recording of a channel; no effect when there is none."""
+        turn = self._turn(now)
+        found = self._channel(call_id)
+        if found is not None:
+            found[1].sounds.stop_recording(turn)
+        return turn.effects()
+
     def _channel(self, call_id: str) -> tuple[Originate, Leg] | None:
         owner = self._registry.of_call_id(call_id)
         legs = self._originates[owner].legs.values() if owner is not None else ()

@@ -310,6 +310,10 @@ SipEvent = (
     | LegReofferFailed
     | TransferRequested
     | LegSentDigit
+    | LegHeard
+    | LegSilent
+    | LegPlayed
+    | LegRecorded
     | HopsFound
     | LegEnded
 )
@@ -328,7 +332,9 @@ class ChannelNotice:
     `name` is Kazoo's event name: CHANNEL_CREATE, CHANNEL_PROGRESS, CHANNEL_PROGRESS_MEDIA,
     CHANNEL_ANSWER,
     CHANNEL_BRIDGE, CHANNEL_UNBRIDGE, CHANNEL_HOLD, CHANNEL_UNHOLD, CHANNEL_TRANSFEROR,
-    CHANNEL_TRANSFEREE, CHANNEL_REPLACED, CHANNEL_DESTROY, DTMF. Exactly one CREATE and one DESTROY
+    CHANNEL_TRANSFEREE, CHANNEL_REPLACED, CHANNEL_DESTROY, DTMF, CALL_UPDATE (the media go past the
+    engine, or through it), CHANNEL_EXECUTE_COMPLETE (played), RECORD_START, RECORD_STOP; and ours,
+    MEDIA_ONE_WAY. Exactly one CREATE and one DESTROY
     per leg.
     """
 

@@ -27,7 +27,7 @@ from engine.core.uri import (
     proxy_uri,
     sip_uri,
 )
-from engine.core.values import LegId, OriginateRequest
+from engine.core.values import Endpoint, LegId, OriginateRequest
 
 
 def check_request(request: OriginateRequest, number: str) -> None:
@@ -96,6 +96,7 @@ def dial_device(
         endpoint.codecs or settings.codecs,
         codec_of,
         endpoint.credentials,
+        other_codecs=_offers_others(endpoint, settings),
         media=endpoint.media,
     )
 
@@ -132,8 +133,14 @@ def dial_carrier(
         endpoint.codecs or settings.codecs,
         codec_of,
         endpoint.credentials,
+        other_codecs=_offers_others(endpoint, settings),
         media=endpoint.media,
     )
+
+
+def _offers_others(endpoint: Endpoint, settings: CallSettings) -> bool:
+    """Whether the dialled side is offered more than what the answered device uses."""
+    return settings.transcoding and not endpoint.media.inherit_codec
 
 
 def is_carrier(target: Target) -> bool:

@@ -32,14 +32,18 @@ from engine.core.events import (
     LegDialed,
     LegEnded,
     LegGaveEarlyMedia,
+    LegHeard,
     LegRang,
     LegRenegotiated,
+    LegSilent,
     SipEvent,
 )
 from engine.core.leg_table import LEG_TABLE, LegInput
 from engine.core.limits import limits_of
+from engine.core.sounds import LegSounds
 from engine.core.turn import Turn
 from engine.core.values import (
+    NO_MEDIA,
     Attempt,
     CallerId,
     Contact,
@@ -49,6 +53,7 @@ from engine.core.values import (
     LegSnapshot,
     LegState,
     MediaMode,
+    MediaReport,
     OriginateId,
     OriginateRequest,
     Party,
@@ -100,6 +105,7 @@ class Leg:
     __slots__ = (
         "alerted",
         "answered_at",
+        "bypassed",
         "channel_vars",
         "codec",
         "created_at",
@@ -107,18 +113,23 @@ class Leg:
         "ended_at",
         "ending",
         "from_tag",
+        "heard_from",
         "held",
         "hops",
         "invite",
         "limits",
         "local_sdp",
+        "media",
+        "one_way",
         "other",
         "parked",
         "plan",
         "redirects",
         "release_as",
         "remote_sdp",
+        "report",
         "ringing_at",
+        "sounds",
         "state",
         "timed_out",
         "to_tag",
@@ -152,6 +163,16 @@ class Leg:
         self.alerted = False
         self.other: OtherLeg | None = None
         self.channel_vars = plan.channel_vars
+        self.media = NO_MEDIA
+        self.heard_from = ""
+        """`ip:port` that its RTP comes from, empty: none has come."""
+        self.one_way = False
+        """The other side is heard and this one is not, or was not for a while."""
+        self.bypassed = False
+        """Its peer sends its media to the other peer."""
+        self.report: MediaReport | None = None
+        """How its media went, once it has ended."""
+        self.sounds = LegSounds(invite.leg, self.announce)
         self.codec = self.to_tag = self.from_tag = self.local_sdp = self.remote_sdp = ""
         self.user_agent = plan.contact.user_agent
 
@@ -177,6 +198,14 @@ class Leg:
         """Act on an event of the stack. Return what it was, None when it was ignored."""
         given = _EVENT_INPUTS.get(type(event))
         return given if given is not None and self._feed(given, turn, event) else None
+
+    def hear_from(self, event: LegHeard | LegSilent, turn: Turn) -> None:
+        """Note where its RTP comes from, or that none comes while the other side is heard."""
+        if isinstance(event, LegHeard):
+            self.heard_from = event.source
+        elif not self.one_way:
+            self.one_way = True
+            self.announce("MEDIA_ONE_WAY", turn, {"Silence-Seconds": event.seconds})
 
     def hold(self, on: bool, turn: Turn) -> None:
         """Put the peer on hold, or talk to it again."""
@@ -272,7 +301,7 @@ class Leg:
     def hear(self, event: LegGaveEarlyMedia, turn: Turn) -> None:
         """Action: report early media, as ringing where that is all it shall be."""
         self._note_ringing(event, turn)
-        self.codec = event.codec
+        self.codec, self.media = event.codec, event.media
         self.remote_sdp = event.remote_sdp
         if self.plan.role is LegRole.A and self.ignores_early_media == "ring_ready":
             if not self.alerted:
@@ -291,7 +320,7 @@ class Leg:
         """Action: report the answer."""
         turn.deadlines.clear(self._deadline_key)
         self.answered_at = turn.now
-        self.codec = event.codec
+        self.codec, self.media = event.codec, event.media
         self.to_tag = event.to_tag
         self.user_agent = event.user_agent or self.user_agent
         self.remote_sdp = event.remote_sdp or self.remote_sdp
@@ -299,7 +328,7 @@ class Leg:
 
     def renegotiate(self, event: LegRenegotiated, turn: Turn) -> None:
         """Action: keep what was agreed anew; report hold and its end."""
-        self.codec, self.remote_sdp = event.codec, event.remote_sdp
+        self.codec, self.media, self.remote_sdp = event.codec, event.media, event.remote_sdp
         if event.held != self.held:
             self.held = event.held
             self._tell_hold(turn, also=self.parked)
@@ -322,7 +351,7 @@ class Leg:
 
     def end(self, event: LegEnded, turn: Turn) -> None:
         """Action: report the end; what this side gave the leg up for is the cause of it."""
-        self.redirects = event.contacts
+        self.redirects, self.report = event.contacts, event.report
         ours = self.release_as
         if ours is not None:
             reason = ours.reason if ours.reason != ours.cause else event.reason or ours.cause
@@ -419,7 +448,7 @@ class Leg:
             ending.reason if ending else "",
             ending.party if ending else None,
             self.codec,
-            MediaMode.PROCESS,  # what is done, not what was asked for
+            MediaMode.BYPASS if self.bypassed else MediaMode.PROCESS,
             plan.auto_answer.asked,
             self.held or self.parked,
             self.user_agent,
@@ -430,6 +459,10 @@ class Leg:
             self.channel_vars,
             request.custom_application_vars,
             *plan.auto_answer.result(self.ringing_at or self.created_at, self.answered_at),
+            self.media.security,
+            self.report,
+            self.one_way,
+            self.sounds.recordings,
         )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.core.attempts import Target
+from engine.core.bypass import may_be_offered
 from engine.core.leg import Leg
 from engine.core.leg_plans import Subject, a_leg, b_leg
 from engine.core.machine import MachineError
@@ -62,6 +65,8 @@ class LegMaker:
         leg = b_leg(subject, target, ids, turn.settings, turn.now, a=rung, number=self.number)
         if self.transfer is not None:
             self.transfer.fit(leg)
+        elif may_be_offered(rung):
+            leg.invite = replace(leg.invite, media_of=rung.invite.leg, other_codecs=False)
         return self._enter(leg)
 
     def adopt(self, leg: Leg, turn: Turn) -> None:

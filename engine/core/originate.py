@@ -27,12 +27,17 @@ from engine.core.attempts import Target, fork, hunt, one_by_one
 from engine.core.causes import Ending, ending_by_us, most_telling
 from engine.core.commands import ResolveDestination
 from engine.core.digits import Digits
-from engine.core.endings import NOBODY, ending_of_nowhere, ending_of_refusal
+from engine.core.endings import NOBODY, ending_of_nowhere, ending_of_refusal, ending_of_silence
 from engine.core.events import (
     DestinationResolved,
     LegEnded,
+    LegHeard,
+    LegPlayed,
+    LegRecorded,
+    LegRenegotiated,
     LegReofferFailed,
     LegSentDigit,
+    LegSilent,
     OriginateDecided,
     OriginateEnded,
     SipEvent,
@@ -46,6 +51,7 @@ from engine.core.originate_table import ORIGINATE_TABLE, OriginateInput, Origina
 from engine.core.outcome import cause_for, outcome_of
 from engine.core.registry import Registry
 from engine.core.ringing import Ringing, Verdict
+from engine.core.sounds import Sound
 from engine.core.talk import Talk
 from engine.core.talking import Talking
 from engine.core.turn import Turn
@@ -62,6 +68,8 @@ from engine.core.values import (
 )
 
 _S, _I = OriginateState, OriginateInput
+ANNOUNCEMENT_S = 60.0
+"""Longest announcement; then the call ends all the same."""
 _RUNG = (_S.RINGING, _S.CONNECTING, _S.TRANSFERRING)
 """States in which a side is rung."""
 
@@ -111,7 +119,13 @@ class Originate(Talking):
             return
         if isinstance(event, LegReofferFailed):
             if self._talk is not None:
-                self._talk.reoffer_failed(leg, turn)
+                self._talk.reoffer_failed(leg, event.reason, turn)
+            return
+        if isinstance(event, LegRenegotiated):
+            self._renegotiated(leg, event, turn)
+            return
+        if isinstance(event, LegHeard | LegSilent | LegPlayed | LegRecorded):
+            self._heard(leg, event, turn)
             return
         if isinstance(event, LegSentDigit):
             hearer = self._talk.hearer(leg) if self._talk is not None else None
@@ -129,13 +143,32 @@ class Originate(Talking):
             self._feed(_I.A_ANSWERED if leg.plan.role is LegRole.A else _I.B_ANSWERED, leg, turn)
         elif given is LegInput.EARLY_MEDIA:
             if leg.plan.role is LegRole.B:
-                self._feed(_I.B_EARLY_MEDIA, leg, turn)
+                if not leg.plan.endpoint.ignore_early_media:
+                    self._feed(_I.B_EARLY_MEDIA, leg, turn)
             elif leg.ignores_early_media is False:
                 self._feed(_I.A_EARLY_MEDIA, leg, turn)
-        elif given is LegInput.RENEGOTIATED and self._talk is not None:
-            self._talk.renegotiated(leg, turn)
         elif given is LegInput.RANG and self.state is _S.TRANSFERRING:
             self._talking().target_rings(turn)
+
+    def _renegotiated(self, leg: Leg, event: LegRenegotiated, turn: Turn) -> None:
+        was_held = leg.held
+        if leg.take(event, turn) is not None and self._talk is not None:
+            self._talk.renegotiated(leg, was_held, turn, by_us=event.by_us)
+
+    def _heard(
+        self, leg: Leg, event: LegHeard | LegSilent | LegPlayed | LegRecorded, turn: Turn
+    ) -> None:
+        """Act on what the media plane says of a leg."""
+        if isinstance(event, LegPlayed):
+            leg.sounds.played(event, turn)
+            if event.play == Sound.ANNOUNCEMENT and self.state is _S.ANNOUNCING:
+                self._feed(_I.ANNOUNCED, None, turn)
+        elif isinstance(event, LegRecorded):
+            leg.sounds.recorded(event, turn)
+        elif isinstance(event, LegHeard) or event.one_way:
+            leg.hear_from(event, turn)
+        elif leg.release_as is None:
+            self._feed(_I.HANG_UP, ending_of_silence(event), turn)
 
     def expire_leg(self, leg_id: LegId, turn: Turn) -> None:
         """Act on the deadline of a leg: it is dialled, given up, or its guard ran out."""
@@ -155,7 +188,7 @@ class Originate(Talking):
             return
         groups = hunt(destination.endpoints, turn.settings.max_attempts)
         if destination.refusal is not None or not groups:
-            self._feed(_I.UNROUTABLE, ending_of_nowhere(destination), turn)
+            self._fail(_I.UNROUTABLE, ending_of_nowhere(destination), turn)
             return
         if self.state is _S.ROUTING:
             self._ring_b(destination.number, groups)
@@ -261,7 +294,13 @@ class Originate(Talking):
         elif transfer is not None and transfer.transferor is not None:
             self._feed(_I.TRANSFER_FAILED, ending, turn)
         else:
-            self._feed(_I.B_FAILED, ending, turn)
+            self._fail(_I.B_FAILED, ending, turn)
+
+    def _fail(self, given: OriginateInput, ending: Ending, turn: Turn) -> None:
+        """End the call, after an announcement to who is left where there is one for the cause."""
+        waits = self.state in (_S.ROUTING, _S.CONNECTING, _S.TRANSFERRING)
+        told = waits and ending.cause in turn.settings.announcements
+        self._feed(_I.ANNOUNCE if told else given, ending, turn)
 
     # --- actions ---
 
@@ -298,6 +337,7 @@ class Originate(Talking):
         """Action: dial the next group of the hunt that can be dialled."""
         del what
         if self._ringing.ring_next(turn):
+            self._talking().wait(turn)
             turn.deadlines.set((self.subject.id, None), turn.now + turn.settings.b_ring_s)
         else:
             self._side_failed(most_telling(self._ringing.endings()), turn)
@@ -314,12 +354,26 @@ class Originate(Talking):
         self._talking().connect(leg, turn)
         self._drop_rivals(leg, turn)
 
+    def announce(self, ending: Ending, turn: Turn) -> None:
+        """Action: tell the near leg aloud why nobody is reached; the call ends after that."""
+        self._ending = ending
+        turn.deadlines.set((self.subject.id, None), turn.now + ANNOUNCEMENT_S)
+        near = self._talking().near
+        near.sounds.play(Sound.ANNOUNCEMENT, turn.settings.announcements[ending.cause], turn)
+
+    def release_announced(self, _what: Leg | Ending | None, turn: Turn) -> None:
+        """Action: end with the cause that was announced."""
+        if self._ending is not None:
+            self.release(self._ending, turn)
+
     def release(self, ending: Ending, turn: Turn) -> None:
         """Action: note why the call ended and release every leg that is left."""
         self._ending = ending
         turn.deadlines.clear((self.subject.id, None))
-        if self._talk is not None and self._talk.transfer is not None:
-            self._talk.refuse_transfer(ending, turn)
+        if self._talk is not None:
+            self._talk.close()
+            if self._talk.transfer is not None:
+                self._talk.refuse_transfer(ending, turn)
         party = Party.TIMEOUT if ending.party is Party.TIMEOUT else Party.LOCAL
         for leg in list(self.legs.values()):
             name = cause_for(leg, ending)

@@ -17,6 +17,7 @@ class OriginateState(StrEnum):
     CONNECTING = "connecting"
     TALKING = "talking"
     TRANSFERRING = "transferring"
+    ANNOUNCING = "announcing"
     ENDING = "ending"
     ENDED = "ended"
 
@@ -50,6 +51,8 @@ class OriginateInput(StrEnum):
     TRANSFEROR_LEFT = "transferor_left"
     TAKE_OVER = "take_over"
     GIVE_AWAY = "give_away"
+    ANNOUNCE = "announce"
+    ANNOUNCED = "announced"
     LEG_GONE = "leg_gone"
     LAST_LEG_GONE = "last_leg_gone"
     TIMEOUT = "timeout"
@@ -87,6 +90,14 @@ _NO_TRANSFER: Row = {
         *(_I.TRANSFER, _I.TRANSFER_FAILED, _I.TRANSFEROR_LEFT, _I.TAKE_OVER, _I.GIVE_AWAY),
     )
 }
+_NOT_ANNOUNCING: Row = {
+    **refuse("only who waits for a side that failed is told so", _I.ANNOUNCE, _I.ANNOUNCED)
+}
+_ANNOUNCE: Row = {
+    _I.ANNOUNCE: Transition(_S.ANNOUNCING, "announce"),
+    **refuse("nothing is announced", _I.ANNOUNCED),
+}
+_ANNOUNCED = Transition(_S.ENDING, "release_announced")
 _RESOLVED: Row = {**refuse("the router answers once", _I.ROUTED, _I.UNROUTABLE)}
 _LOSER_GONE: Row = {**ignore("a loser has gone, it was given up before", _I.LEG_GONE)}
 _STILL_ALIVE: Row = {**refuse("the last leg is counted only while ending", _I.LAST_LEG_GONE)}
@@ -97,6 +108,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
     OriginateInput,
     {
         _S.NEW: {
+            **_NOT_ANNOUNCING,
             **_NO_TRANSFER,
             _I.START: Transition(_S.RINGING, "ring"),
             _I.NOBODY: Transition(_S.ENDED, "finish"),
@@ -111,6 +123,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             **_NO_B,
         },
         _S.RINGING: {
+            **_NOT_ANNOUNCING,
             **_NO_TRANSFER,
             **_STARTED,
             _I.A_EARLY_MEDIA: Transition(_S.EARLY, "win_early"),
@@ -127,6 +140,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.EARLY: {
+            **_NOT_ANNOUNCING,
             **_NO_TRANSFER,
             **_STARTED,
             **refuse("one early stream wins, its rivals were given up", _I.A_EARLY_MEDIA),
@@ -143,6 +157,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.ROUTING: {
+            **_ANNOUNCE,
             **_NO_TRANSFER,
             **_STARTED,
             **_ANSWERED_ONCE,
@@ -156,6 +171,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.CONNECTING: {
+            **_ANNOUNCE,
             **_NO_TRANSFER,
             **_STARTED,
             **_ANSWERED_ONCE,
@@ -173,6 +189,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.TALKING: {
+            **_NOT_ANNOUNCING,
             **_STARTED,
             **_ANSWERED_ONCE,
             _I.A_LEFT: Transition(_S.ENDING, "release"),
@@ -198,6 +215,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.TRANSFERRING: {
+            **_ANNOUNCE,
             **_STARTED,
             **_ANSWERED_ONCE,
             _I.A_LEFT: Transition(_S.ENDING, "release"),
@@ -216,7 +234,26 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             **refuse("it ends the attempts of the transfer, which fails then", _I.TIMEOUT),
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
+        _S.ANNOUNCING: {
+            **_NO_TRANSFER,
+            **_STARTED,
+            **_ANSWERED_ONCE,
+            **refuse("one announcement ends the call", _I.ANNOUNCE),
+            _I.ANNOUNCED: _ANNOUNCED,
+            _I.A_LEFT: _ANNOUNCED,
+            **ignore("the router answered after the call had failed", _I.ROUTED, _I.UNROUTABLE),
+            **refuse(
+                "every attempt has failed",
+                *(_I.B_EARLY_MEDIA, _I.B_ANSWERED, _I.B_ATTEMPT_FAILED, _I.B_GROUP_FAILED),
+                *(_I.B_FAILED, _I.B_LEFT),
+            ),
+            **_LOSER_GONE,
+            **_STILL_ALIVE,
+            _I.TIMEOUT: _ANNOUNCED,
+            _I.HANG_UP: _ANNOUNCED,
+        },
         _S.ENDING: {
+            **_NOT_ANNOUNCING,
             **_NO_TRANSFER,
             **_STARTED,
             **_ANSWERED_ONCE,
@@ -232,6 +269,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             **ignore("the call is ending already", _I.HANG_UP),
         },
         _S.ENDED: {
+            **_NOT_ANNOUNCING,
             **_NO_TRANSFER,
             **ignore("the router answered after the call had ended", _I.ROUTED, _I.UNROUTABLE),
             **ignore("the call is over", _I.HANG_UP),

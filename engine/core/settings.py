@@ -46,6 +46,9 @@ class CallSettings:
     call ends with ALLOTTED_TIMEOUT."""
     honour_remote_reason: RemoteReason = RemoteReason.BOTH
     """Which Reason headers of a peer decide the cause of an ending."""
+    transcoding: bool = False
+    """Whether the media plane translates between codecs; then the dialled side is offered all its
+    codecs and not that of the answered device alone."""
     ringback: str = ""
     """Sound (as of `Play`) that the answered device hears while the other side rings, empty:
     none."""

@@ -1,9 +1,15 @@
-"""Two legs that talk, or are about to: their bridge, hold, and one codec for both.
+"""Two legs that talk, or are about to: their bridge, hold, and what they send each other.
 
 Theory. The near leg has answered; the far one is heard from its first early media on and is joined
-when it answers. Media are relayed undecoded, so both must use one codec: when one side agrees with
-us on another, the other side is offered that one; should it refuse, the first is asked to come
-back. A leg that we put on hold is offered to listen only, and hears nobody.
+when it answers. While nobody is heard, the near leg is played ringback. Both shall use one codec,
+for then their packets are relayed undecoded: when one side agrees with us on another, the other
+side is offered that one if it takes it. Should there be none, the media plane transcodes; where
+that is not wanted, the other side is offered it all the same, and should it refuse, the first is
+asked to come back. A leg that we put on hold is offered to listen only, and hears nobody but hold
+music.
+
+Where bypass is wanted the media of two that talk go past the engine (`engine.core.bypass`) until
+something needs them here.
 
 A transfer takes the two apart. The one that is transferred is the near one from then on, and hears
 the target's early media; when the target answers it takes the place of the one that asked, who is
@@ -13,11 +19,15 @@ other has left meanwhile.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.core.bridge import Bridge
+from engine.core.bypass import Bypass, takes, wants_bypass
 from engine.core.causes import Ending, status_of_cause
-from engine.core.commands import Join, Reoffer, Split
+from engine.core.commands import Command, Join, Reoffer, Split
 from engine.core.leg import Leg, OtherLeg
 from engine.core.machine import MachineError
+from engine.core.sounds import Sound
 from engine.core.transfer import Transfer
 from engine.core.turn import Turn
 from engine.core.values import Party
@@ -26,7 +36,16 @@ from engine.core.values import Party
 class Talk:
     """The near and the far leg of an originate."""
 
-    __slots__ = ("_asked_to_follow", "_bridge", "_heard", "far", "near", "transfer")
+    __slots__ = (
+        "_asked_to_follow",
+        "_bridge",
+        "_bypass",
+        "_bypass_ends",
+        "_heard",
+        "far",
+        "near",
+        "transfer",
+    )
 
     def __init__(self, near: Leg) -> None:
         """Begin with a leg that has answered."""
@@ -38,18 +57,30 @@ class Talk:
         self._heard: Leg | None = None
         """The leg that is joined with the near one."""
         self._asked_to_follow: Leg | None = None
+        self._bypass: Bypass | None = None
+        """Of the near and the far leg, or still of two that talked before."""
+        self._bypass_ends = False
+        """Something has brought the media back for good."""
+
+    def wait(self, turn: Turn) -> None:
+        """Let the near leg hear that somebody rings, unless it hears somebody."""
+        if self._heard is None:
+            self.near.sounds.play(Sound.RINGBACK, turn.settings.ringback, turn, repeat=True)
 
     def hear(self, leg: Leg, turn: Turn) -> None:
         """Let the near leg hear another's early media, unless it hears somebody's."""
         if self._heard is None:
             self._heard = leg
+            self.near.sounds.stop(turn, Sound.RINGBACK)
             self._bridge.hear(self.near, leg, turn)
 
     def connect(self, far: Leg, turn: Turn) -> None:
         """Join the two, for both have answered."""
         self.far = self._heard = far
+        self.near.sounds.stop(turn, Sound.RINGBACK)
         self._bridge.connect(self.near, far, turn)
         self._follow(self.near, turn)
+        self._shift(turn)
 
     def part(self, leg: Leg, turn: Turn) -> None:
         """Take the two apart if this leg is joined."""
@@ -57,6 +88,10 @@ class Talk:
         if heard is not None and leg in (self.near, heard):
             self._heard = None
             self._bridge.part(self.near, heard, turn)
+
+    def close(self) -> None:
+        """Ask nobody for anything any more: the call is being released."""
+        self._bypass, self._bypass_ends = None, True
 
     def partner(self, leg: Leg) -> Leg | None:
         """Return the leg at the other end of this one, None while there is none."""
@@ -77,18 +112,38 @@ class Talk:
         """Put the peer of a leg on hold, or talk to it again; nothing when it is so already."""
         if leg.parked is on:
             return
-        leg.hold(on, turn)
+        bypass = self._bypass
+        if bypass is None or bypass.idle:
+            leg.hold(on, turn)
+        else:
+            told = bypass.will_ask(leg)
+            leg.park(on, turn)
+            bypass.pull_back(turn)
+            if not told:
+                turn.commands.append(Reoffer(leg.invite.leg, on))
         self._silence(on, turn)
+        self._hold_music(leg, on, turn)
 
-    def renegotiated(self, leg: Leg, turn: Turn) -> None:
+    def renegotiated(self, leg: Leg, was_held: bool, turn: Turn, *, by_us: bool) -> None:
         """Have the other leg follow what this one agreed on."""
+        partner = self.partner(leg)
+        if partner is not None and leg.held is not was_held:
+            self._hold_music(partner, leg.held, turn)
+        bypass = self._bypass
+        if bypass is not None and bypass.renegotiated(leg, turn, by_us=by_us):
+            self._shift(turn)
+            return
         if leg is self._asked_to_follow:
             self._asked_to_follow = None
         else:
             self._follow(leg, turn)
+        self._shift(turn)
 
-    def reoffer_failed(self, leg: Leg, turn: Turn) -> None:
+    def reoffer_failed(self, leg: Leg, reason: str, turn: Turn) -> None:
         """Undo what the peer of this leg would not have."""
+        if self._bypass is not None and self._bypass.refused(leg, reason, turn):
+            self._shift(turn)
+            return
         partner = self.partner(leg)
         if leg is self._asked_to_follow and partner is not None:
             self._asked_to_follow = None
@@ -98,10 +153,20 @@ class Talk:
         elif leg.parked:
             leg.park(False, turn)
             self._silence(False, turn)
+            self._hold_music(leg, False, turn)
+
+    def bring_media(self, then: Sequence[Command], turn: Turn) -> None:
+        """Have the media go through the engine from now on, and then do this."""
+        self._bypass_ends = True
+        if self._bypass is None:
+            turn.commands.extend(then)
+        else:
+            self._bypass.pull_back(turn, then)
 
     def begin_transfer(self, turn: Turn) -> Transfer:
         """Take the two apart; the one that is transferred is near from now on."""
         transfer = self._transferring()
+        self.leave_bypass(turn)
         self.part(self.near, turn)
         self.near, self.far = transfer.transferee, transfer.transferor
         self._bridge = Bridge()
@@ -126,8 +191,10 @@ class Talk:
         self.connect(target, turn)
         transfer.tell(200, "OK", turn)
         if transfer.transferor is not None:
+            self._lose(transfer.transferor, turn)
             transfer.transferor.hang_up(cause, Party.LOCAL, turn)
         self.transfer = None
+        self._shift(turn)
 
     def abandon_transfer(self, ending: Ending, turn: Turn) -> None:
         """Say that the target was not reached, and join the two again."""
@@ -136,6 +203,8 @@ class Talk:
         self.refuse_transfer(ending, turn)
         if transfer.transferor is not None:
             self._bridge = Bridge()
+            if self._bypass is not None and not self._bypass.idle:
+                self._bypass.joined = True
             self.connect(transfer.transferor, turn)
 
     def refuse_transfer(self, ending: Ending, turn: Turn) -> None:
@@ -144,21 +213,64 @@ class Talk:
         self._transferring().tell(refused, ending.cause, turn)
         self.transfer = None
 
-    def lose_transferor(self) -> None:
+    def lose_transferor(self, turn: Turn) -> None:
         """Go on with the transfer, though the one that asked for it has left."""
-        self._transferring().transferor = None
+        transfer = self._transferring()
+        if transfer.transferor is not None:
+            self._lose(transfer.transferor, turn)
+        transfer.transferor = None
         self.far = None
+
+    def leave_bypass(self, turn: Turn) -> None:
+        """Bring the media of the two back, for they part."""
+        if self._bypass is not None:
+            self._bypass.joined = False
+            self._bypass.pull_back(turn)
 
     def _transferring(self) -> Transfer:
         if self.transfer is None:
             raise MachineError("talk", "-", "transfer", (), "no transfer was asked for", "")
         return self.transfer
 
+    def give_away(self, leg: Leg, partner: Leg, turn: Turn) -> None:
+        """Part this leg from its partner, who leaves for another call."""
+        self.part(leg, turn)
+        if self._bypass is not None:
+            self._bypass.let_go(partner, turn)
+
+    def _lose(self, leg: Leg, turn: Turn) -> None:
+        if self._bypass is not None:
+            self._bypass.lose(leg, turn)
+
+    def _shift(self, turn: Turn) -> None:
+        """Send the media past the engine when that is wanted and nothing stands against it now."""
+        near, far, old = self.near, self.far, self._bypass
+        if far is None or self.transfer is not None or self._bypass_ends:
+            return
+        if not wants_bypass(near, far) or near.parked or far.parked or near.held or far.held:
+            return
+        if old is not None and not old.idle:
+            return
+        if old is None or not old.of(near, far):
+            self._bypass = Bypass(near, far)
+        elif old.failure:
+            return
+        if self._asked_to_follow is None and self._bypass is not None:
+            self._bypass.start(turn)
+
+    def _hold_music(self, leg: Leg, on: bool, turn: Turn) -> None:
+        if on:
+            leg.sounds.play(Sound.HOLD_MUSIC, turn.settings.hold_music, turn, repeat=True)
+        else:
+            leg.sounds.stop(turn, Sound.HOLD_MUSIC)
+
     def _follow(self, leg: Leg, turn: Turn) -> None:
         partner = self.partner(leg)
         if partner is None or not leg.codec or not partner.codec:
             return
         if partner.codec.upper() == leg.codec.upper():
+            return
+        if turn.settings.transcoding and not takes(partner.media, leg.codec):
             return
         self._asked_to_follow = partner
         turn.commands.append(Reoffer(partner.invite.leg, partner.parked, codec_of=leg.invite.leg))

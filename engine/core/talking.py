@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 
 from engine.core.attempts import RESOURCE
 from engine.core.causes import Ending, ending_by_us
-from engine.core.commands import ResolveDestination, TransferProgress
+from engine.core.commands import Play, Record, ResolveDestination, TransferProgress
 from engine.core.errors import WrongState
 from engine.core.events import TransferRequested
 from engine.core.leg import Leg
@@ -26,7 +26,7 @@ from engine.core.ringing import Ringing
 from engine.core.talk import Talk
 from engine.core.transfer import Transfer, transfer_number
 from engine.core.turn import Turn
-from engine.core.values import LegId, Party
+from engine.core.values import LegId, LegState, Party
 
 _S, _I = OriginateState, OriginateInput
 _NOT_TALKING = "answered, and talking to another leg"
@@ -70,6 +70,28 @@ class Talking(ABC):
         self._partner(leg)
         self._talking().hold(leg, on, turn)
 
+    def play(self, leg: Leg, sound: str, turn: Turn, *, repeat: bool) -> None:
+        """Play a sound to an answered leg. Raises `WrongState`."""
+        self._with_media(leg, leg.sounds.order(sound, repeat=repeat), turn)
+
+    def record(self, leg: Leg, path: str, max_s: float, turn: Turn) -> None:
+        """Record an answered leg. Raises `WrongState`, also when it is recorded."""
+        self._check_answered(leg)
+        if leg.sounds.recording:
+            raise WrongState(str(leg), "recorded", "not recorded")
+        self._with_media(leg, leg.sounds.record(path, max_s, turn), turn)
+
+    def _with_media(self, leg: Leg, order: Play | Record, turn: Turn) -> None:
+        self._check_answered(leg)
+        if self._talk is None:
+            turn.commands.append(order)
+        else:
+            self._talk.bring_media((order,), turn)
+
+    def _check_answered(self, leg: Leg) -> None:
+        if leg.state is not LegState.ANSWERED:
+            raise WrongState(str(leg), leg.state, "answered")
+
     def transfer(self, leg: Leg, number: str, turn: Turn) -> None:
         """Connect a leg to a number; the one it talks to leaves when that answers.
 
@@ -101,7 +123,7 @@ class Talking(ABC):
         Raises `WrongState` when it talks to nobody.
         """
         partner = self._partner(leg)
-        self._talking().part(leg, turn)
+        self._talking().give_away(leg, partner, turn)
         self._maker.let_go(partner)
         leg.announce("CHANNEL_REPLACED", turn, {"Replaced-By": partner.invite.call_id})
         self._feed(_I.GIVE_AWAY, ending_by_us("ATTENDED_TRANSFER", Party.LOCAL), turn)
@@ -157,9 +179,9 @@ class Talking(ABC):
         self._talking().abandon_transfer(ending, turn)
         self._arm_talk(turn)
 
-    def go_on_without_transferor(self, _what: None, _turn: Turn) -> None:
+    def go_on_without_transferor(self, _what: None, turn: Turn) -> None:
         """Action: the one that asked for the transfer has hung up; the target goes on ringing."""
-        self._talking().lose_transferor()
+        self._talking().lose_transferor(turn)
 
     # --- parts ---
 

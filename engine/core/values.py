@@ -28,6 +28,16 @@ class MediaMode(StrEnum):
     BYPASS = "bypass"
 
 
+class BypassFlow(StrEnum):
+    """When the two sides of a bypassed call are told of each other."""
+
+    AFTER_ANSWER = "after_answer"
+    """Both are answered against the engine first; then the media are shifted."""
+    DIRECT = "direct"
+    """The dialled side is offered the rung device's address: one re-INVITE less, but its early
+    media go to that device, and its address is told before the answer."""
+
+
 class Encryption(StrEnum):
     """Whether the media of a leg are encrypted (SRTP, RFC 3711)."""
 
@@ -256,6 +266,8 @@ class OriginateRequest:
     custom_application_vars: Mapping[str, object] = field(default_factory=dict)
     ignore_early_media: IgnoreEarlyMedia = True
     media: MediaMode = MediaMode.PROCESS
+    bypass_flow: BypassFlow = BypassFlow.AFTER_ANSWER
+    """With `media` bypass. Not `direct` while early media are ignored."""
     number_filter: bool | str | None = None
     target_call_id: str | None = None
     timeout: int = 30
@@ -460,3 +472,11 @@ class LegSnapshot:
     auto_answer_honoured: bool | None = None
     """Whether it answered so soon that nobody can have picked it up, None: not asked, or no answer
     yet."""
+    security: str = ""
+    """How its media are encrypted, as of `LegMedia`."""
+    report: MediaReport | None = None
+    """How its media went, None while it lives and when they never started."""
+    one_way: bool = False
+    """For a while nothing was heard of it although the other side was."""
+    recordings: tuple[str, ...] = ()
+    """Files it is or was recorded to."""

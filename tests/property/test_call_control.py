@@ -10,6 +10,7 @@ every guard has run out, at the end.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import settings
@@ -22,7 +23,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from engine.core.commands import HangUp, Join, Reoffer, ResolveDestination, Split
+from engine.core.commands import HangUp, ResolveDestination
 from engine.core.control import CallControl, CallSettings, Effects
 from engine.core.errors import Conflict, WrongState
 from engine.core.events import (
@@ -33,9 +34,13 @@ from engine.core.events import (
     LegDialed,
     LegEnded,
     LegGaveEarlyMedia,
+    LegHeard,
+    LegPlayed,
     LegRang,
+    LegRecorded,
     LegRenegotiated,
     LegReofferFailed,
+    LegSilent,
     OriginateDecided,
     OriginateEnded,
     SipEvent,
@@ -47,11 +52,13 @@ from engine.core.values import (
     DialMethod,
     Endpoint,
     LegId,
+    MediaMode,
     OriginateId,
     Party,
     Refusal,
 )
-from tests.unit.core.rig import START, carrier, device, request
+from tests.property.media_paths import MediaPaths
+from tests.unit.core.rig import START, carrier, device, media, request
 
 BARRED = Refusal("OUTGOING_CALL_BARRED", "emergency numbers are restricted")
 STATUSES = [0, 200, 404, 408, 480, 486, 487, 488, 500, 503, 603, 699]
@@ -104,13 +111,21 @@ class Calls(RuleBasedStateMachine):
         self.outcomes: dict[OriginateId, list[OriginateDecided | OriginateEnded]] = defaultdict(
             list
         )
-        self.joined: list[set[LegId]] = []
-        self.parked: set[LegId] = set()
+        self.paths = MediaPaths()
         self.answers: Counter[LegId] = Counter()
 
     def make(self, redirects: Redirects) -> CallControl:
         """Call control with this policy for 3xx answers."""
-        chosen = CallSettings(host="h", cancel_guard_s=40, redirects=redirects, max_call_s=600)
+        chosen = CallSettings(
+            host="h",
+            cancel_guard_s=40,
+            redirects=redirects,
+            max_call_s=600,
+            transcoding=redirects == "follow",
+            ringback="tone:440/1000",
+            announcements={"USER_BUSY": "busy.wav", "NO_ROUTE_DESTINATION": "no.wav"},
+            hold_music="moh.wav",
+        )
         return CallControl(chosen, self._call_id)
 
     @initialize(redirects=st.sampled_from(["follow", "fork", "refuse"]))
@@ -132,16 +147,8 @@ class Calls(RuleBasedStateMachine):
                     assert command.originate_id not in self.routed, "the router is asked once"
                     self.routed.add(command.originate_id)
                 self.asked.append(command)
-            elif isinstance(command, Join):
-                pair = {command.leg, command.other}
-                assert all(pair.isdisjoint(other) for other in self.joined), "one partner at a time"
-                self.joined.append(pair)
-            elif isinstance(command, Split):
-                pair = {command.leg, command.other}
-                assert pair in self.joined or pair & self.parked, "apart already"
-                self.joined = [other for other in self.joined if other != pair]
-            elif isinstance(command, Reoffer) and command.codec_of is None:
-                (self.parked.add if command.hold else self.parked.discard)(command.leg)
+            else:
+                self.paths.follow(command)
         for notice in effects.notices:
             if isinstance(notice, ChannelNotice):
                 self.hear(notice)
@@ -218,14 +225,18 @@ class Calls(RuleBasedStateMachine):
     ) -> None:
         self.ring(endpoints, early=early, timeout=timeout, **options)
 
-    @rule(endpoints=st.lists(devices, min_size=1, max_size=2).map(tuple), dialled=targets)
-    def talk(self, endpoints: tuple[Endpoint, ...], dialled: Endpoint) -> None:
+    @rule(
+        endpoints=st.lists(devices, min_size=1, max_size=2).map(tuple),
+        dialled=targets,
+        mode=st.sampled_from(MediaMode),
+    )
+    def talk(self, endpoints: tuple[Endpoint, ...], dialled: Endpoint, mode: MediaMode) -> None:
         """Lead a call to where it is hard to come by chance: both sides have answered, if they
         can."""
         before = set(self.owner)
-        call = self.ring(endpoints, early=False, timeout=30)
+        call = self.ring(endpoints, early=False, timeout=30, media=mode)
         for leg in sorted(set(self.owner) - before):
-            self.keep(self.control.handle(LegAnswered(leg, "PCMU", "to", "", ""), self.now))
+            self.answer(leg)
         asked = next((a for a in self.asked if a.originate_id == call), None)
         if asked is None:
             return
@@ -234,7 +245,11 @@ class Calls(RuleBasedStateMachine):
         event = DestinationResolved(call, "2001", (dialled,), "rule", None, asked.for_leg)
         self.keep(self.control.handle(event, self.now))
         for leg in sorted(set(self.owner) - before):
-            self.keep(self.control.handle(LegAnswered(leg, "PCMU", "to", "", ""), self.now))
+            self.answer(leg)
+
+    def answer(self, leg: LegId) -> None:
+        event = LegAnswered(leg, "PCMU/8000", "to", "", "", media(leg % 200))
+        self.keep(self.control.handle(event, self.now))
 
     @rule(endpoints=st.lists(devices, max_size=2).map(tuple))
     def refused(self, endpoints: tuple[Endpoint, ...]) -> None:
@@ -304,9 +319,44 @@ class Calls(RuleBasedStateMachine):
         self.play(data, lambda leg: LegEnded(leg, status, "", party, q850))
 
     @precondition(lambda self: self.owner)
-    @rule(data=st.data(), held=st.booleans(), codec=st.sampled_from(["PCMU/8000", "PCMA/8000"]))
-    def renegotiates(self, data: st.DataObject, held: bool, codec: str) -> None:
-        self.play(data, lambda leg: LegRenegotiated(leg, held, codec, "v=0 new"))
+    @rule(
+        data=st.data(),
+        held=st.booleans(),
+        codec=st.sampled_from(["PCMU/8000", "PCMA/8000"]),
+        port=st.sampled_from([4000, 4000, 5000]),
+    )
+    def renegotiates(self, data: st.DataObject, held: bool, codec: str, port: int) -> None:
+        self.play(
+            data, lambda leg: LegRenegotiated(leg, held, codec, "v=0", media(leg % 200, port))
+        )
+
+    @precondition(lambda self: self.owner)
+    @rule(data=st.data(), port=st.sampled_from([4000, 4000, 4000, 5000]))
+    def takes_offer(self, data: st.DataObject, port: int) -> None:
+        self.play(
+            data,
+            lambda leg: LegRenegotiated(
+                leg, False, "PCMU/8000", "v=0", media(leg % 200, port), by_us=True
+            ),
+        )
+
+    @precondition(lambda self: self.owner)
+    @rule(
+        data=st.data(),
+        make=st.sampled_from(
+            [
+                lambda leg: LegHeard(leg, "10.0.0.1:4000"),
+                lambda leg: LegSilent(leg, 5.0, one_way=True),
+                lambda leg: LegSilent(leg, 60.0, one_way=False),
+                lambda leg: LegPlayed(leg, 0, ""),
+                lambda leg: LegPlayed(leg, 1, ""),
+                lambda leg: LegPlayed(leg, 3, "no such file"),
+                lambda leg: LegRecorded(leg, "a.wav", 1.0, ""),
+            ]
+        ),
+    )
+    def media_plane_says(self, data: st.DataObject, make: object) -> None:
+        self.play(data, make)
 
     @precondition(lambda self: self.owner)
     @rule(data=st.data())
@@ -343,19 +393,31 @@ class Calls(RuleBasedStateMachine):
         self.play(data, lambda leg: TransferRequested(leg, "sip:3001@h", replaces, ""))
 
     @precondition(lambda self: self.owner)
-    @rule(data=st.data(), on=st.booleans(), transfer=st.booleans())
-    def is_ordered(self, data: st.DataObject, on: bool, transfer: bool) -> None:
+    @rule(
+        data=st.data(),
+        on=st.booleans(),
+        order=st.sampled_from(["hold", "hold", "transfer", "play", "record"]),
+    )
+    def is_ordered(self, data: st.DataObject, on: bool, order: str) -> None:
         live = self.control.snapshots()
         if not live:
             return
         call_id = data.draw(st.sampled_from([leg.call_id for leg in live]))
-        try:
-            if transfer:
-                self.keep(self.control.transfer(call_id, "3001", self.now))
-            else:
-                self.keep(self.control.hold(call_id, self.now, on=on))
-        except WrongState:
-            pass
+        with suppress(WrongState):
+            self.keep(self.order(call_id, order, on=on))
+
+    def order(self, call_id: str, order: str, *, on: bool) -> Effects:
+        """What somebody wants of a channel."""
+        control, now = self.control, self.now
+        if order == "transfer":
+            return control.transfer(call_id, "3001", now)
+        if order == "play":
+            begin = control.play(call_id, "a.wav", now) if on else None
+            return begin or control.stop_playing(call_id, now)
+        if order == "record":
+            begin = control.record(call_id, "a.wav", now) if on else None
+            return begin or control.stop_recording(call_id, now)
+        return control.hold(call_id, now, on=on)
 
     @precondition(lambda self: self.asked)
     @rule(
@@ -417,7 +479,7 @@ class Calls(RuleBasedStateMachine):
             self.keep(self.control.expire(self.now))
         control = self.control
         assert (control.legs, control.originates, control.deadlines) == (0, 0, 0)
-        assert self.joined == []
+        assert self.paths.joined == []
         assert all(said[-1] == "DESTROY" for said in self.told.values())
         for notices in self.outcomes.values():
             assert isinstance(notices[-1], OriginateEnded)

@@ -3,16 +3,22 @@ router."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from engine.core.commands import (
     Command,
     Dial,
+    FreeMedia,
     HangUp,
     Join,
+    Play,
+    Record,
     Reoffer,
     ResolveDestination,
     Split,
+    StopPlaying,
     TransferProgress,
 )
 from engine.core.control import CallControl, CallSettings, Effects
@@ -24,6 +30,8 @@ from engine.core.events import (
     LegEnded,
     LegGaveEarlyMedia,
     LegRang,
+    LegRenegotiated,
+    LegReofferFailed,
     Notice,
     OriginateDecided,
     OriginateEnded,
@@ -35,6 +43,8 @@ from engine.core.values import (
     Endpoint,
     EndpointType,
     LegId,
+    LegMedia,
+    MediaReport,
     OriginateId,
     OriginateRequest,
     Outcome,
@@ -72,6 +82,12 @@ def request(**changes: object) -> OriginateRequest:
     """A request to ring device `id-alice` and connect it to 2001."""
     base = OriginateRequest("acct", EndpointType.DEVICE, "id-alice", "2001")
     return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def media(leg: int, port: int = 4000, **changes: object) -> LegMedia:
+    """What the phone at the other end of a leg answers with."""
+    formats = (("PCMU/8000", 0), ("PCMA/8000", 8), ("telephone-event/8000", 101))
+    return replace(LegMedia(f"10.0.0.{leg}:{port}", f"10.0.0.{leg}", formats=formats), **changes)  # type: ignore[arg-type]
 
 
 class Rig:
@@ -131,8 +147,25 @@ class Rig:
         event = LegGaveEarlyMedia(LegId(leg), 183, "Session Progress", "PCMU/8000", "v=0 early")
         return self._keep(self.control.handle(event, self.now))
 
-    def answers(self, leg: int) -> Effects:
-        event = LegAnswered(LegId(leg), "PCMU/8000", f"to-{leg}", "phone/1", "v=0 them")
+    def answers(self, leg: int, at: LegMedia | None = None) -> Effects:
+        codec = next((name for name, _ in at.formats), "PCMU/8000") if at else "PCMU/8000"
+        answer = (codec, f"to-{leg}", "phone/1", "v=0 them", at or media(leg))
+        event = LegAnswered(LegId(leg), *answer)
+        return self._keep(self.control.handle(event, self.now))
+
+    def agrees(self, leg: int, at: LegMedia | None = None) -> Effects:
+        """The peer takes our last offer."""
+        event = LegRenegotiated(LegId(leg), False, "PCMU/8000", "v=0", at or media(leg), by_us=True)
+        return self._keep(self.control.handle(event, self.now))
+
+    def offers(self, leg: int, at: LegMedia | None = None, *, held: bool = False) -> Effects:
+        """The peer offers something new by itself."""
+        event = LegRenegotiated(LegId(leg), held, "PCMU/8000", "v=0", at or media(leg))
+        return self._keep(self.control.handle(event, self.now))
+
+    def refuses(self, leg: int, status: int = 488) -> Effects:
+        """The peer will not have our last offer."""
+        event = LegReofferFailed(LegId(leg), status, "Not Acceptable Here")
         return self._keep(self.control.handle(event, self.now))
 
     def ends(
@@ -142,8 +175,11 @@ class Rig:
         q850: int = 0,
         party: Party = Party.REMOTE,
         contacts: tuple[str, ...] = (),
+        report: MediaReport | None = None,
     ) -> Effects:
-        event = LegEnded(LegId(leg), status, "because", party, q850, contacts=contacts)
+        event = LegEnded(
+            LegId(leg), status, "because", party, q850, contacts=contacts, report=report
+        )
         return self._keep(self.control.handle(event, self.now))
 
     def takes(self, event: SipEvent) -> Effects:
@@ -183,14 +219,14 @@ class Rig:
             effects = self._keep(self.control.expire(self.now))
         return effects
 
-    def rings_and_answers(self) -> None:
+    def rings_and_answers(self, **changes: Any) -> None:
         """Leg 1 (A) answers and the router is asked."""
-        self.originate(device("alice", "10.0.0.1"))
+        self.originate(device("alice", "10.0.0.1"), **changes)
         self.answers(1)
 
-    def talks(self) -> None:
+    def talks(self, **changes: Any) -> None:
         """Leg 1 (A) and leg 2 (B, device bob) are bridged."""
-        self.rings_and_answers()
+        self.rings_and_answers(**changes)
         self.resolves(device("bob", "10.0.0.2"))
         self.answers(2)
 
@@ -247,20 +283,28 @@ def _name(notice: Notice) -> str:
     return f"ended {notice.outcome.cause}"
 
 
+def _reoffer(command: Reoffer) -> str:
+    if command.media_of is not None:
+        return f"send {command.leg} to {command.media_of}"
+    like = f" like {command.codec_of}" if command.codec_of is not None else ""
+    return f"{'hold' if command.hold else 'talk'} {command.leg}{like}"
+
+
+_SHORT: dict[type[Command], Callable[..., str]] = {
+    Dial: lambda command: f"dial {command.leg}",
+    HangUp: lambda command: f"hangup {command.leg}",
+    Join: lambda command: f"join {command.leg} {command.other}",
+    Split: lambda command: f"split {command.leg} {command.other}",
+    FreeMedia: lambda command: f"free {command.leg} {command.other}",
+    ResolveDestination: lambda command: f"resolve {command.number}",
+    Reoffer: _reoffer,
+    TransferProgress: lambda command: f"progress {command.leg} {command.sip_status}",
+    Play: lambda play: f"play {play.leg} {play.sound}{' again' if play.repeat else ''}",
+    StopPlaying: lambda command: f"quiet {command.leg}",
+    Record: lambda command: f"record {command.leg} {command.path}",
+}
+
+
 def _order(command: Command) -> str:
-    if isinstance(command, Dial):
-        return f"dial {command.leg}"
-    if isinstance(command, HangUp):
-        return f"hangup {command.leg}"
-    if isinstance(command, Join):
-        return f"join {command.leg} {command.other}"
-    if isinstance(command, Split):
-        return f"split {command.leg} {command.other}"
-    if isinstance(command, ResolveDestination):
-        return f"resolve {command.number}"
-    if isinstance(command, Reoffer):
-        like = f" like {command.codec_of}" if command.codec_of is not None else ""
-        return f"{'hold' if command.hold else 'talk'} {command.leg}{like}"
-    if isinstance(command, TransferProgress):
-        return f"progress {command.leg} {command.sip_status}"
-    return type(command).__name__
+    short = _SHORT.get(type(command))
+    return short(command) if short is not None else type(command).__name__

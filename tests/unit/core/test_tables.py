@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from engine.core.bridge import BRIDGE_TABLE, Bridge
+from engine.core.bypass import Bypass
+from engine.core.bypass_table import BYPASS_TABLE
 from engine.core.leg import Leg
 from engine.core.leg_table import LEG_TABLE
 from engine.core.machine import Ignore, MachineError, Refuse, Table, Transition, ignore
@@ -19,6 +21,7 @@ from engine.core.originate_table import ORIGINATE_TABLE
 TABLES: list[tuple[Table[Any, Any], type[object]]] = [
     (LEG_TABLE, Leg),
     (BRIDGE_TABLE, Bridge),
+    (BYPASS_TABLE, Bypass),
     (ORIGINATE_TABLE, Originate),
 ]
 CELLS = [
@@ -79,7 +82,7 @@ def test_every_action_is_a_method_that_says_so(table: Table[Any, Any], owner: ty
 
 
 @pytest.mark.parametrize(("table", "owner"), TABLES)
-def test_every_state_is_reached_and_one_is_the_end(
+def test_every_state_is_reached_and_the_last_is_the_end(
     table: Table[Any, Any], owner: type[object]
 ) -> None:
     reached = {table.states[0]}
@@ -95,7 +98,8 @@ def test_every_state_is_reached_and_one_is_the_end(
         for state in table.states
         if not any(isinstance(table.cell(state, given), Transition) for given in table.inputs)
     ]
-    assert ends == [table.states[-1]]
+    # Media go to and fro for as long as the two talk; everything else comes to an end.
+    assert ends == ([] if table is BYPASS_TABLE else [table.states[-1]])
 
 
 def test_a_missing_pair_does_not_construct() -> None:
