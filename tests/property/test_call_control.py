@@ -486,5 +486,5 @@ class Calls(RuleBasedStateMachine):
         assert len(self.outcomes) == self.calls
 
 
-Calls.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+Calls.TestCase.settings = settings(max_examples=150, stateful_step_count=50)
 TestCalls = Calls.TestCase

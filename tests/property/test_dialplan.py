@@ -28,8 +28,7 @@ from tests.kit.numbers_oracle import Answer, Hop, PlanOracle
 from tests.kit.route_oracle import consistent
 
 # A busy machine must not fail a test; costs are measured in benchmarks/.
-UNTIMED = settings(deadline=None)
-MANY = settings(UNTIMED, max_examples=500)
+MANY = settings(max_examples=500)
 
 # Few characters, so that rules clash, and texts that look like numbers of the North American plan.
 DIGITS = st.text("012", min_size=1, max_size=5)
@@ -213,7 +212,6 @@ def test_a_plan_answers_like_the_oracle(oracle: PlanOracle, numbers: list[str]) 
         assert said(plan.match(number)) == oracle.match(number), number
 
 
-@UNTIMED
 @given(ORACLES, NUMBERS)
 def test_an_explanation_agrees_with_the_route(oracle: PlanOracle, number: str) -> None:
     plan = compiled(oracle)

@@ -7,7 +7,7 @@ from itertools import dropwhile
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.numbers.number_filter import NumberFilter, NumberFilterError
@@ -20,7 +20,6 @@ ANY_TEXT = st.text(max_size=128)
 NUMBERS = TYPED | ANY_TEXT
 DIGITS = st.text(alphabet="0123", max_size=6)
 # A busy machine must not fail a test; costs are measured in benchmarks/.
-UNTIMED = settings(deadline=None)
 
 
 # What the documentation lists, by Unicode name, beyond the general categories below.
@@ -154,7 +153,6 @@ URIS = st.builds(
 )
 
 
-@UNTIMED
 @given(
     NUMBERS | URIS,
     st.sampled_from([(None, obvious_default), (True, obvious_alphanumeric), (False, str)]),
@@ -169,7 +167,6 @@ def test_boolean_filters_equal_obvious_python(
     assert outcome(lambda text: chosen.apply_many([text])[0], number) == expected
 
 
-@UNTIMED
 @given(URIS)
 def test_no_control_character_comes_out_of_a_uri(number: str) -> None:
     number = outcome(lambda text: NumberFilter().apply(text).number, number) or ""
@@ -177,7 +174,6 @@ def test_no_control_character_comes_out_of_a_uri(number: str) -> None:
         assert not has_control(number)
 
 
-@UNTIMED
 @given(NUMBERS, st.sampled_from([None, True, False]))
 def test_filtering_twice_changes_nothing_more(number: str, spec: bool | None) -> None:
     once = NumberFilter.compile(spec).apply(number).number
@@ -201,7 +197,6 @@ def patterns(draw: st.DrawFn) -> str:
     return "|".join(branches) + draw(st.sampled_from(["", "$"]))
 
 
-@UNTIMED
 @given(patterns(), DIGITS)
 def test_regex_filter_equals_obvious_python(pattern: str, number: str) -> None:
     result = NumberFilter.compile(pattern).apply(number)
@@ -213,7 +208,6 @@ def test_regex_filter_equals_obvious_python(pattern: str, number: str) -> None:
         assert (result.number, result.note) == (found[1], None)
 
 
-@UNTIMED
 @given(st.text(alphabet=r"()[]{}*+?|\^$.-,:=!<>#PQECpdnik019é", max_size=24), NUMBERS)
 def test_any_pattern_is_either_applied_or_refused_with_its_place(pattern: str, number: str) -> None:
     fault = find_fault(pattern)

@@ -18,8 +18,7 @@ from tests.kit import asterisk_oracle
 from tests.kit.route_oracle import Answer, Hop, RouteOracle, consistent, forbidden, same_text
 
 # A busy machine must not fail a test; costs are measured in benchmarks/.
-UNTIMED = settings(deadline=None)
-MANY = settings(UNTIMED, max_examples=400)
+MANY = settings(max_examples=400)
 
 # Few characters, so that rows clash, nest and match.
 DIGITS = st.text("012", min_size=1, max_size=5)
@@ -113,7 +112,6 @@ def test_prefixes_are_hunted_longest_first(rows: list[RouteRow], number: str) ->
     assert answered(table, table.match(number)) == RouteOracle(rows).match(number)
 
 
-@UNTIMED
 @given(rows=TABLES, number=NUMBERS)
 def test_every_row_that_takes_a_number_is_explained(rows: list[RouteRow], number: str) -> None:
     table, oracle = RouteTable.compile(rows), RouteOracle(rows)
@@ -123,7 +121,6 @@ def test_every_row_that_takes_a_number_is_explained(rows: list[RouteRow], number
     ]
 
 
-@UNTIMED
 @given(rows=TABLES)
 def test_every_row_comes_back_as_it_was_given(rows: list[RouteRow]) -> None:
     table = RouteTable.compile(rows)
@@ -134,7 +131,6 @@ def test_every_row_comes_back_as_it_was_given(rows: list[RouteRow]) -> None:
         assert replace(back[line], match=row.match) == row
 
 
-@UNTIMED
 @given(rows=TABLES, number=NUMBERS)
 def test_a_hop_says_what_its_row_says(rows: list[RouteRow], number: str) -> None:
     table = RouteTable.compile(rows)
@@ -149,7 +145,6 @@ def test_a_hop_says_what_its_row_says(rows: list[RouteRow], number: str) -> None
         )
 
 
-@UNTIMED
 @given(rows=TABLES)
 def test_targets_are_told_with_their_first_line(rows: list[RouteRow]) -> None:
     first: dict[tuple[str, str], int] = {}
@@ -229,7 +224,6 @@ BROKEN = st.sampled_from(
 )
 
 
-@UNTIMED
 @given(rows=TABLES, row=ROWS, broken=BROKEN, place=st.integers(0, 16))
 def test_a_broken_row_is_named(
     rows: list[RouteRow], row: RouteRow, broken: tuple[str, str | int], place: int
@@ -244,7 +238,6 @@ def test_a_broken_row_is_named(
     assert error.reason in str(error)
 
 
-@UNTIMED
 @given(rows=TABLES, row=ROWS, place=st.integers(0, 16))
 def test_a_row_beside_an_endpoint_is_named(rows: list[RouteRow], row: RouteRow, place: int) -> None:
     place = min(place, len(rows))
