@@ -24,6 +24,10 @@ struct Format {
     unsigned ptime_ms = 20;      // what the peer wants a packet to hold
 
     bool is_event() const { return name == "TELEPHONE-EVENT"; }
+    // What one side sends in it, the other side takes undecoded.
+    bool is_same(const Format &other) const {
+        return name == other.name && rate == other.rate && channels == other.channels;
+    }
 };
 
 // One direction of SDES (RFC 4568).
@@ -54,6 +58,7 @@ struct IceTerms {
 
 struct MediaTerms {
     sockaddr_storage rtp{}, rtcp{};      // where the peer wants them; ss_family 0: nowhere
+    sockaddr_storage signalling{};       // where its SIP came from; ss_family 0: not known
     bool rtcp_mux = false;               // RTCP on the port of RTP (RFC 5761)
     bool sends = true;                   // we may send
     bool receives = true;                // the peer may send

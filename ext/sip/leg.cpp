@@ -156,14 +156,14 @@ void Leg::prepare_dialog(pjsip_dialog *dialog) {
 void Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
     if (dialog_ == nullptr) prepare_dialog(pjsua_var.calls[getId()].async_call.dlg);
     auto *base = static_cast<pjmedia_transport *>(prm.mediaTp);
-    media_ = create_media_transport(owner_.relay(), base, *this, command_.codecs);
+    media_ = create_media_transport(owner_.media(), command_.leg, base, *this, command_.codecs);
     prm.mediaTp = media_;
 }
 
-void Leg::on_media_started(const MediaTerms &terms, const pjmedia_sdp_session *remote) {
+void Leg::on_media_started(const Agreement &agreement, const pjmedia_sdp_session *remote) {
     const bool first = !std::exchange(agreed_, true);
-    const bool changed = terms != terms_;
-    terms_ = terms;
+    const bool changed = agreement != agreement_;
+    agreement_ = agreement;
     remote_sdp_ = sdp_text(remote);
     offers_.on_agreed();
     if (hanging_up_) return;
@@ -181,8 +181,8 @@ void Leg::report_media(EventKind kind) {
         media.reason = text_of(invite->status_text);
     }
     media.talk = talk_;
-    media.held = terms_.held;
-    media.codec = terms_.codec;
+    media.held = agreement_.held;
+    media.codec = agreement_.codec;
     media.text = remote_sdp_;
     if (owner_.mailbox().congested()) {
         owner_.mailbox().post_droppable(std::move(media));  // a peer may offer as often as it likes
@@ -191,7 +191,7 @@ void Leg::report_media(EventKind kind) {
     }
 }
 
-bool Leg::is_joined() const { return media_ != nullptr && owner_.relay().joined(media_->port); }
+bool Leg::is_joined() const { return owner_.media().joined(command_.leg); }
 
 void Leg::reoffer(bool hold, const std::string &codec) {
     if (hanging_up_ || dialing_) return;
@@ -273,8 +273,9 @@ void Leg::on_provisional(pjsip_msg *message) {
 
 void Leg::on_answer(const pjsip_inv_session *session) {
     answered_ = true;
+    owner_.media().answered(command_.leg);
     Event up = event(EventKind::leg_answered);
-    up.codec = terms_.codec;
+    up.codec = agreement_.codec;
     up.reason = text_of(session->dlg->remote.info->tag);
     up.detail = user_agent_;
     up.text = remote_sdp_;

@@ -9,7 +9,6 @@
 #include "mailbox.hpp"
 #include "media_transport.hpp"
 #include "offers.hpp"
-#include "relay.hpp"
 #include "wire.hpp"
 
 namespace quickcall {
@@ -20,7 +19,7 @@ class Leg;
 class LegOwner {
 public:
     virtual Mailbox &mailbox() = 0;
-    virtual Relay &relay() = 0;
+    virtual Media &media() = 0;
     // Slot in a dialog's module data that points back to its leg.
     virtual int module_id() const = 0;
     // Adds a Reason header (RFC 3326) to the CANCEL or BYE of the dialog with this From tag; empty: no more.
@@ -51,17 +50,16 @@ public:
     void force_end();
     InDialog &in_dialog() { return in_dialog_; }
 
-    const std::string &codec() const { return terms_.codec; }
+    const std::string &codec() const { return agreement_.codec; }
     Offers &offers() { return offers_; }
-    MediaPort *port() const { return media_ != nullptr ? media_->port : nullptr; }
 
     void onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) override;
-    void on_media_started(const MediaTerms &terms, const pjmedia_sdp_session *remote) override;
+    void on_media_started(const Agreement &agreement, const pjmedia_sdp_session *remote) override;
     void on_media_closed() override { media_ = nullptr; }
 
 private:
     MediaTransport *media() override { return media_; }
-    const MediaTerms &terms() const override { return terms_; }
+    const Agreement &agreement() const override { return agreement_; }
     bool is_joined() const override;
     void on_reoffer_failed(int status, const std::string &reason) override;
 
@@ -87,10 +85,10 @@ private:
     bool dialing_ = false;
     bool hanging_up_ = false;
     bool answered_ = false;
-    bool agreed_ = false;             // an offer and its answer: `terms_` says on what
+    bool agreed_ = false;             // an offer and its answer: `agreement_` says on what
     bool ended_ = false;
     int provisionals_ = 0;
-    MediaTerms terms_;
+    Agreement agreement_;
     Offers offers_;
     bool talk_ = false;  // what Allow-Events of the last 18x says
     std::string remote_sdp_;

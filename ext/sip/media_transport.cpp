@@ -3,6 +3,7 @@
 #include <pjlib.h>
 #include <utility>
 
+#include "media_terms.hpp"
 #include "sdp.hpp"
 
 namespace quickcall {
@@ -11,15 +12,13 @@ namespace {
 MediaTransport &self(pjmedia_transport *tp) { return *reinterpret_cast<MediaTransport *>(tp); }
 
 pj_status_t get_info(pjmedia_transport *tp, pjmedia_transport_info *info) {
-    const auto &relay = *self(tp).relay;
-    const auto port = self(tp).port->port;
+    const auto port = self(tp).port;
     const auto set = [&](pj_sockaddr &address, int number) {
-        pj_sockaddr_cp(&address, reinterpret_cast<const pj_sockaddr *>(&relay.local()));
+        pj_sockaddr_cp(&address, reinterpret_cast<const pj_sockaddr *>(&self(tp).media->local()));
         pj_sockaddr_set_port(&address, static_cast<pj_uint16_t>(number));
     };
     // pjsua prints the addresses and never touches the sockets, but refuses PJ_INVALID_SOCKET.
-    info->sock_info.rtp_sock = self(tp).port->fd[0];
-    info->sock_info.rtcp_sock = self(tp).port->fd[1];
+    info->sock_info.rtp_sock = info->sock_info.rtcp_sock = 0;
     set(info->sock_info.rtp_addr_name, port);
     set(info->sock_info.rtcp_addr_name, port + 1);
     return PJ_SUCCESS;
@@ -44,56 +43,24 @@ pj_status_t encode_sdp(pjmedia_transport *tp, pj_pool_t *, pjmedia_sdp_session *
     return PJ_SUCCESS;
 }
 
-// Numeric addresses only: looking a name up would block the SIP thread at a peer's wish.
-bool set_address(pj_sockaddr &address, int family, const pj_str_t &host, unsigned port) {
-    pj_bzero(&address, sizeof address);
-    address.addr.sa_family = static_cast<pj_uint16_t>(family);
-    if (pj_inet_pton(family, &host, pj_sockaddr_get_addr(&address)) != PJ_SUCCESS) return false;
-    pj_sockaddr_set_port(&address, static_cast<pj_uint16_t>(port));
-    return true;
-}
-
 int family_of(const MediaTransport &transport) {
-    return transport.relay->local().ss_family == AF_INET6 ? pj_AF_INET6() : pj_AF_INET();
+    return transport.media->local().ss_family == AF_INET6 ? pj_AF_INET6() : pj_AF_INET();
 }
 
-bool rtp_address(const MediaTransport &transport, const pjmedia_sdp_session *sdp, unsigned index, pj_sockaddr &rtp) {
-    const auto *media = sdp->media[index];
-    const auto *connection = media->conn != nullptr ? media->conn : sdp->conn;
-    return connection != nullptr && set_address(rtp, family_of(transport), connection->addr, media->desc.port);
-}
-
-// RTCP goes to the port after RTP unless `a=rtcp` says otherwise (RFC 3605).
 pj_status_t media_start(pjmedia_transport *tp, pj_pool_t *, const pjmedia_sdp_session *local,
                         const pjmedia_sdp_session *remote, unsigned index) {
     auto &transport = self(tp);
-    const auto *media = remote->media[index];
-    const int family = family_of(transport);
     pj_sockaddr rtp;
-    if (!rtp_address(transport, remote, index, rtp)) {
+    if (!rtp_address(remote, index, family_of(transport), rtp)) {
         // Whoever talks already goes on as before: pjsua would close the transport.
         return transport.started ? PJ_SUCCESS : PJMEDIA_SDP_EINCONN;
     }
-    pj_sockaddr rtcp = rtp;
-    pj_sockaddr_set_port(&rtcp, static_cast<pj_uint16_t>(media->desc.port + 1));
-    if (const auto *attribute = pjmedia_sdp_media_find_attr2(media, "rtcp", nullptr)) {
-        pjmedia_sdp_rtcp_attr where;
-        if (pjmedia_sdp_attr_get_rtcp(attribute, &where) == PJ_SUCCESS) {
-            if (where.addr.slen == 0 || !set_address(rtcp, family, where.addr, where.port)) {
-                pj_sockaddr_set_port(&rtcp, static_cast<pj_uint16_t>(where.port));
-            }
-        }
-    }
-    const auto *ours = local->media[index];
-    transport.relay->set_direction(transport.port, sends(ours), receives(ours));
-    transport.relay->set_remote(transport.port, reinterpret_cast<const sockaddr *>(&rtp),
-                                reinterpret_cast<const sockaddr *>(&rtcp),
-                                static_cast<socklen_t>(pj_sockaddr_get_len(&rtp)));
+    transport.media->agree(transport.leg, media_terms(local, remote, index, rtp));
     transport.started = true;
     char address[PJ_INET6_ADDRSTRLEN + 10];
-    const MediaTerms terms{first_codec(ours), !receives(media),
-                           pj_sockaddr_print(&rtp, address, sizeof address, 3)};
-    if (transport.observer != nullptr) transport.observer->on_media_started(terms, remote);
+    const Agreement agreement{first_codec(local->media[index]), !receives(remote->media[index]),
+                              pj_sockaddr_print(&rtp, address, sizeof address, 3)};
+    if (transport.observer != nullptr) transport.observer->on_media_started(agreement, remote);
     return PJ_SUCCESS;
 }
 
@@ -104,7 +71,7 @@ pj_status_t destroy(pjmedia_transport *tp) {
     auto &transport = self(tp);
     if (transport.observer != nullptr) transport.observer->on_media_closed();
     transport.observer = nullptr;
-    transport.relay->release(transport.port);
+    transport.media->close(transport.leg);
     auto *lifetime = transport.lifetime;
     auto *lock = transport.base.grp_lock;
     pjmedia_transport_close(lifetime);
@@ -121,25 +88,26 @@ pjmedia_transport_op operations{
 
 bool can_reach(const MediaTransport &transport, const pjmedia_sdp_session *sdp, unsigned index) {
     pj_sockaddr rtp;
-    return rtp_address(transport, sdp, index, rtp);
+    return rtp_address(sdp, index, family_of(transport), rtp);
 }
 
-MediaTransport *create_media_transport(Relay &relay, pjmedia_transport *base, MediaObserver &observer,
+MediaTransport *create_media_transport(Media &media, LegId leg, pjmedia_transport *base, MediaObserver &observer,
                                        std::vector<std::string> codecs) {
-    auto *port = relay.acquire();
-    if (port == nullptr) {
+    const auto port = media.open(leg);
+    if (port == 0) {
         pjmedia_transport_close(base);
         return nullptr;
     }
     auto *transport = new MediaTransport;
-    pj_ansi_strxcpy(transport->base.name, "relay", sizeof transport->base.name);
+    pj_ansi_strxcpy(transport->base.name, "quickcall", sizeof transport->base.name);
     transport->base.type = PJMEDIA_TRANSPORT_TYPE_USER;
     transport->base.op = &operations;
     transport->base.grp_lock = base->grp_lock;
     pj_grp_lock_add_ref(base->grp_lock);
     pj_grp_lock_add_handler(base->grp_lock, nullptr, transport, &on_last_reference);
     transport->lifetime = base;
-    transport->relay = &relay;
+    transport->media = &media;
+    transport->leg = leg;
     transport->port = port;
     transport->observer = &observer;
     transport->codecs = std::move(codecs);

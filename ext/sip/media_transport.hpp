@@ -1,4 +1,4 @@
-// A pjmedia transport over a port of the relay: pjsua asks it for the address to offer, lets it choose the
+// A pjmedia transport over a stream of the media plane: pjsua asks it for the address to offer, lets it choose the
 // codecs of the offer and tells it where the peer wants its media. It never passes a packet to pjmedia.
 #pragma once
 
@@ -7,22 +7,22 @@
 #include <string>
 #include <vector>
 
-#include "relay.hpp"
+#include "media.hpp"
 
 namespace quickcall {
 
-// What an offer and its answer settled.
-struct MediaTerms {
+// What an offer and its answer settled, as a leg tells it.
+struct Agreement {
     std::string codec;    // `PCMU/8000`, empty when it cannot be told
     bool held = false;    // the peer takes no media: it sends only, or nothing (RFC 3264 8.4)
     std::string address;  // `ip:port` of the peer's RTP
-    bool operator==(const MediaTerms &) const = default;
+    bool operator==(const Agreement &) const = default;
 };
 
 // What a leg learns from its media transport. Called on the SIP thread.
 class MediaObserver {
 public:
-    virtual void on_media_started(const MediaTerms &terms, const pjmedia_sdp_session *remote) = 0;
+    virtual void on_media_started(const Agreement &agreement, const pjmedia_sdp_session *remote) = 0;
     virtual void on_media_closed() = 0;
 
 protected:
@@ -32,8 +32,9 @@ protected:
 struct MediaTransport {
     pjmedia_transport base{};
     pjmedia_transport *lifetime = nullptr;  // pjsua's own transport: carries the group lock
-    Relay *relay = nullptr;
-    MediaPort *port = nullptr;
+    Media *media = nullptr;
+    LegId leg = 0;
+    std::uint16_t port = 0;                 // of our RTP
     MediaObserver *observer = nullptr;      // reset to nullptr when the leg goes first
     bool started = false;                   // an offer and an answer have been agreed on
     std::vector<std::string> codecs;        // `NAME/RATE` in the order to offer, empty: as pjsua made it
@@ -41,7 +42,7 @@ struct MediaTransport {
 };
 
 // Wraps `base` (taken over, closed with the result). Returns nullptr when no port is left; `base` is closed then.
-MediaTransport *create_media_transport(Relay &relay, pjmedia_transport *base, MediaObserver &observer,
+MediaTransport *create_media_transport(Media &media, LegId leg, pjmedia_transport *base, MediaObserver &observer,
                                        std::vector<std::string> codecs);
 
 // True when the description names an address that packets can be sent to from here, or none to hold.

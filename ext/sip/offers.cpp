@@ -69,7 +69,7 @@ pj_status_t Offers::send(pjsip_inv_session *session) {
     auto *call = call_of(session);
     auto *media = owner_.media();
     if (media == nullptr) return PJ_EGONE;
-    media->codecs = {current_->codec.empty() ? owner_.terms().codec : current_->codec};
+    media->codecs = {current_->codec.empty() ? owner_.agreement().codec : current_->codec};
     media->other_codecs = false;
     auto status = pjsua_media_channel_init(call->index, PJSIP_ROLE_UAC, call->secure_level, session->pool_prov,
                                            nullptr, nullptr, PJ_FALSE, nullptr);
@@ -78,7 +78,7 @@ pj_status_t Offers::send(pjsip_inv_session *session) {
     if (offer == nullptr) return PJ_EINVALIDOP;
     if (current_->hold) {
         // A stream on which we only receive becomes inactive (RFC 3264 8.4).
-        set_direction(session->pool_prov, offer->media[audio], owner_.terms().held ? "inactive" : "sendonly");
+        set_direction(session->pool_prov, offer->media[audio], owner_.agreement().held ? "inactive" : "sendonly");
     }
     agreed_ = false;
     pjsip_tx_data *invite = nullptr;
@@ -109,7 +109,7 @@ void Offers::answer(pjsip_inv_session *session) {
                                            offer, nullptr, PJ_FALSE, nullptr);
     if (status != PJ_SUCCESS) return;
     // What is in use stays in use when it is offered: the joined leg, or one that is being dialled, has it too.
-    media->codecs = {owner_.terms().codec};
+    media->codecs = {owner_.agreement().codec};
     media->other_codecs = false;
     auto *answer = make(session, offer);
     if (answer == nullptr) return;
@@ -126,7 +126,7 @@ void Offers::answer(pjsip_inv_session *session) {
 pjmedia_sdp_session *Offers::offer_all(pjsip_inv_session *session) {
     auto *media = owner_.media();
     if (call_of(session)->hanging_up || media == nullptr) return nullptr;
-    media->codecs = {owner_.terms().codec};
+    media->codecs = {owner_.agreement().codec};
     media->other_codecs = true;
     auto *offer = make(session, nullptr);
     if (offer != nullptr && holding_) set_direction(session->pool_prov, offer->media[audio], "sendonly");

@@ -16,7 +16,7 @@ public:
     // nullptr when its media are gone.
     virtual MediaTransport *media() = 0;
     // What was agreed on last.
-    virtual const MediaTerms &terms() const = 0;
+    virtual const Agreement &agreement() const = 0;
     // True while the packets of the leg go to another leg, which cannot follow a change of codec.
     virtual bool is_joined() const = 0;
     // A `Reoffer` came to nothing; `status` is 0 when nothing came from the wire.

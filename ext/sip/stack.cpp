@@ -18,9 +18,9 @@
 #include "incoming.hpp"
 #include "leg.hpp"
 #include "mailbox.hpp"
+#include "media.hpp"
 #include "names.hpp"
 #include "pjsua_hooks.hpp"
-#include "relay.hpp"
 #include "requests.hpp"
 #include "sdp.hpp"
 #include "setup.hpp"
@@ -55,6 +55,7 @@ public:
     // Below: SIP thread only.
     void run(std::promise<void> started);
     void open();
+    MediaConfig media_config() const;
     void start_endpoint();
     void add_account();
     void execute();
@@ -63,7 +64,7 @@ public:
     void refuse(LegId leg, const std::string &warning);
     void take_stock();
     Mailbox &mailbox() override { return mailbox_; }
-    Relay &relay() override { return *relay_; }
+    Media &media() override { return *media_; }
     int module_id() const override { return leg_module_.id; }
     void set_reason(const std::string &from_tag, const std::string &reason) override;
     void forget(LegId leg) override;
@@ -79,7 +80,7 @@ public:
 
     std::unique_ptr<pj::Endpoint> endpoint_;
     std::unique_ptr<pj::Account> account_;
-    std::unique_ptr<Relay> relay_;
+    std::unique_ptr<Media> media_;
     std::unique_ptr<Requests> requests_;
     std::unique_ptr<Names> names_;
     std::unordered_map<LegId, std::unique_ptr<Leg>> legs_;
@@ -164,7 +165,7 @@ void Stack::Impl::open() {
     start_endpoint();
     const auto t1 = static_cast<unsigned>(config_.t1_ms);
     pjsip_tsx_set_timers(t1, 8 * t1, 10 * t1, 64 * t1);
-    relay_ = std::make_unique<Relay>(config_.media_host, config_.rtp_first, config_.rtp_last);
+    media_ = std::make_unique<Media>(media_config(), mailbox_);
     for (const auto &listener : config_.listeners) listeners_.push_back(listen(config_, listener));
     endpoint_->audDevManager().setNoDev();
     choose_codecs(config_.codecs);
@@ -185,6 +186,15 @@ void Stack::Impl::open() {
     add_account();
     names_ = std::make_unique<Names>(pjsua_get_pjsip_endpt(), mailbox_);
     wake_up_.attach(pjsua_get_pjsip_endpt(), [this] { execute(); });
+}
+
+MediaConfig Stack::Impl::media_config() const {
+    MediaConfig made;
+    made.host = config_.media_host;
+    made.first_port = config_.rtp_first;
+    made.last_port = config_.rtp_last;
+    made.latching = config_.latching;
+    return made;
 }
 
 void Stack::Impl::start_endpoint() {
@@ -249,12 +259,10 @@ void Stack::Impl::execute(Command &command) {
         if (leg != legs_.end()) leg->second->hang_up(command.reason);
         return;
     case CommandKind::join:
-        if (leg != legs_.end() && other != legs_.end() && leg->second->port() && other->second->port()) {
-            relay_->join(leg->second->port(), other->second->port());
-        }
+        media_->join(command.leg, command.other);
         return;
     case CommandKind::split:
-        if (leg != legs_.end() && leg->second->port()) relay_->split(leg->second->port());
+        media_->split(command.leg);
         return;
     case CommandKind::reoffer:
         if (leg != legs_.end()) {
@@ -313,7 +321,7 @@ void Stack::Impl::take_stock() {
     stock.kind = EventKind::stock_taken;
     stock.legs.reserve(legs_.size());
     for (const auto &entry : legs_) stock.legs.push_back(entry.first);
-    stock.media_ports = relay_->in_use();
+    stock.media_ports = media_->ports_in_use();
     stock.dialogs = pjsip_ua_get_dlg_set_count();
     stock.transactions = pjsip_tsx_layer_get_tsx_count();
     mailbox_.post(std::move(stock));
@@ -391,8 +399,8 @@ pj_status_t Stack::Impl::on_leg_request(pjsip_tx_data *tdata) {
 void Stack::Impl::update_gauges() {
     transactions_.store(pjsip_tsx_layer_get_tsx_count(), std::memory_order_relaxed);
     dialogs_.store(pjsip_ua_get_dlg_set_count(), std::memory_order_relaxed);
-    ports_.store(relay_->in_use(), std::memory_order_relaxed);
-    relayed_.store(relay_->packets(), std::memory_order_relaxed);
+    ports_.store(media_->ports_in_use(), std::memory_order_relaxed);
+    relayed_.store(media_->packets(), std::memory_order_relaxed);
 }
 
 // Also undoes an `open` that failed half way.
@@ -401,6 +409,7 @@ void Stack::Impl::shut_down() {
     wake_up_.detach();
     names_.reset();
     account_.reset();
+    if (media_ != nullptr) media_->stop();
     if (endpoint_ != nullptr) {
         try {
             endpoint_->libDestroy(PJSUA_DESTROY_NO_NETWORK);
@@ -410,7 +419,7 @@ void Stack::Impl::shut_down() {
     }
     endpoint_.reset();
     requests_.reset();
-    relay_.reset();
+    media_.reset();
     instance_ = nullptr;
 }
 

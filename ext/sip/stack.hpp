@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "latching.hpp"
 #include "wire.hpp"
 
 namespace quickcall {
@@ -26,6 +27,7 @@ struct StackConfig {
     std::string media_host;
     int rtp_first = 0;
     int rtp_last = 0;
+    Latching latching = Latching::nat;
     int max_legs = 0;
     std::vector<std::string> codecs;
     std::string user_agent;

@@ -6,6 +6,7 @@ import asyncio
 import re
 import socket
 import struct
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, cast
 
@@ -29,11 +30,32 @@ def audio_address(sdp: str) -> tuple[str, int]:
     return connection[1], int(audio[1])
 
 
+@dataclass(frozen=True, slots=True)
+class RtpPacket:
+    """What a peer received."""
+
+    marker: bool
+    payload_type: int
+    sequence: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+
+
+def read_packet(datagram: bytes) -> RtpPacket | None:
+    """Take an RTP packet apart; None for RTCP (RFC 5761 4) and anything else."""
+    if len(datagram) < _HEADER.size or datagram[0] != 0x80 or 192 <= datagram[1] < 224:
+        return None
+    _, second, sequence, timestamp, ssrc = _HEADER.unpack_from(datagram)
+    payload = datagram[_HEADER.size :]
+    return RtpPacket(bool(second & 0x80), second & 0x7F, sequence, timestamp, ssrc, payload)
+
+
 class RtpPeer(asyncio.DatagramProtocol):
     """Sends and receives RTP (RFC 3550 5.1) at a loopback address of its own.
 
     Args:
-        ssrc: synchronisation source of the packets sent; tells two peers apart.
+        ssrc: synchronisation source of the packets sent. What comes through an engine has its own.
         host: address to bind, None for a fresh one.
     """
 
@@ -73,18 +95,52 @@ class RtpPeer(asyncio.DatagramProtocol):
         self.source = (address[0], address[1])
         self._received.put_nowait(data)
 
-    def send(self, destination: tuple[str, int], payload: bytes) -> bytes:
-        """Send one PCMU packet with the next sequence number; return the payload sent."""
-        self._sequence += 1
-        header = _HEADER.pack(0x80, 0, self._sequence, self._sequence * 160, self.ssrc)
-        assert self._transport is not None
-        self._transport.sendto(header + payload, destination)
+    def send(
+        self,
+        destination: tuple[str, int],
+        payload: bytes,
+        *,
+        payload_type: int = 0,
+        marker: bool = False,
+        sequence: int | None = None,
+        step: int = 160,
+    ) -> bytes:
+        """Send one packet, PCMU unless told otherwise; return the payload sent.
+
+        `sequence` None: the next number. The timestamp is the number times `step`.
+        """
+        self._sequence = self._sequence + 1 if sequence is None else sequence
+        header = _HEADER.pack(
+            0x80,
+            payload_type | marker << 7,
+            self._sequence & 0xFFFF,
+            self._sequence * step & 0xFFFFFFFF,
+            self.ssrc,
+        )
+        self.send_raw(destination, header + payload)
         return payload
 
-    async def payload_from(self, ssrc: int) -> bytes:
-        """Wait for the next RTP packet of `ssrc` and return its payload; others are passed over."""
+    def send_raw(self, destination: tuple[str, int], datagram: bytes) -> None:
+        """Send any bytes."""
+        assert self._transport is not None
+        self._transport.sendto(datagram, destination)
+
+    async def packet(self) -> RtpPacket:
+        """Wait for the next RTP packet; other datagrams are passed over."""
         async with asyncio.timeout(GUARD_S):
             while True:
-                packet = await self._received.get()
-                if len(packet) >= _HEADER.size and _HEADER.unpack_from(packet)[4] == ssrc:
-                    return packet[_HEADER.size :]
+                datagram = await self._received.get()
+                packet = read_packet(datagram)
+                if packet is not None:
+                    return packet
+
+    async def payload(self) -> bytes:
+        """Wait for the next RTP packet and return its payload."""
+        return (await self.packet()).payload
+
+    def waiting(self) -> list[RtpPacket]:
+        """Return the RTP packets that have come and were not awaited, and forget them."""
+        packets = []
+        while not self._received.empty():
+            packets.append(read_packet(self._received.get_nowait()))
+        return [packet for packet in packets if packet is not None]

@@ -12,11 +12,19 @@ NATIVE = sorted(
     path for kind in ("*.pyx", "*.pxd", "*.hpp", "*.h", "*.cpp") for path in EXT.rglob(kind)
 )
 CPP = [path for path in NATIVE if path.suffix in {".hpp", ".cpp"}]
+MEDIA = [path for path in CPP if path.parent.name == "media"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 EXTERN = re.compile(r'cdef extern from "([^"]+)"')
-# The facade's own headers: what may be built on without seeing pjproject.
-FACADE = ("stack.hpp", "wire.hpp", "mailbox.hpp")
+# The facades' own headers: what may be built on without seeing pjproject.
+FACADE = (
+    "sip/stack.hpp",
+    "sip/wire.hpp",
+    "sip/mailbox.hpp",
+    "media/media.hpp",
+    "media/terms.hpp",
+    "media/report.hpp",
+)
 
 
 def code(path: Path) -> str:
@@ -38,9 +46,8 @@ def reachable(header: Path) -> set[str]:
     waiting = [header]
     while waiting:
         for name in INCLUDE.findall(code(waiting.pop())):
-            own = header.parent / name
-            if name not in seen and own.exists():
-                waiting.append(own)
+            if name not in seen:
+                waiting += [own for own in CPP if own.name == name]
             seen.add(name)
     return seen
 
@@ -81,7 +88,7 @@ def test_cpp_does_not_know_python(path: Path) -> None:
 
 @pytest.mark.parametrize("name", FACADE)
 def test_the_facade_shows_no_pjproject(name: str) -> None:
-    assert [header for header in reachable(EXT / "sip" / name) if is_pj(header)] == []
+    assert [header for header in reachable(EXT / name) if is_pj(header)] == []
 
 
 def test_cython_sees_the_facade_only() -> None:
@@ -102,6 +109,16 @@ def test_the_leg_and_the_sip_thread_alone_use_pjsua2() -> None:
         if any("pjsua2" in header for header in INCLUDE.findall(code(path)))
     }
     assert users == {"leg.hpp", "stack.cpp"}
+
+
+@pytest.mark.parametrize("path", MEDIA, ids=lambda path: path.name)
+def test_the_media_plane_knows_no_sip(path: Path) -> None:
+    included = reachable(path) | set(INCLUDE.findall(code(path)))
+    assert [header for header in included if re.match(r"pj(sip|sua)", header)] == []
+
+
+def test_media_headers_are_seen_through() -> None:
+    assert {"terms.hpp", "mailbox.hpp"} <= reachable(EXT / "media" / "stream.hpp")
 
 
 def test_one_module_imports_the_compiled_stack() -> None:

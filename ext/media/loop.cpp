@@ -1,0 +1,154 @@
+#include "loop.hpp"
+
+#include <pjlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace quickcall {
+namespace {
+
+// RTP over Ethernet is below 1500 bytes; SRTP adds its tag behind a packet that was taken.
+constexpr std::size_t max_datagram = 2048, room_behind = 64;
+constexpr int max_events = 256;
+
+static_assert(alignof(PortPair) >= 2, "the lowest bit of a pointer tells which socket of the pair");
+
+std::uint64_t key_of(const PortPair &pair, unsigned which) { return reinterpret_cast<std::uintptr_t>(&pair) | which; }
+
+}  // namespace
+
+Loop::Loop(const MediaConfig &config, Mailbox &mailbox)
+    : config_(config), context_{config_, mailbox, timers_, relayed_} {
+    epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+    wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = 0;
+    if (epoll_ < 0 || wake_ < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) != 0) {
+        ::close(epoll_);
+        ::close(wake_);
+        throw std::runtime_error("media: no descriptors left");
+    }
+    thread_ = std::thread([this] { run(); });
+}
+
+Loop::~Loop() {
+    post(StopLoop{});
+    thread_.join();
+    ::close(epoll_);
+    ::close(wake_);
+}
+
+void Loop::post(Order &&order) {
+    if (!orders_.push(std::move(order))) return;
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
+}
+
+void Loop::run() {
+    // pjlib wants to know every thread that calls it: pjmedia's codecs do.
+    pj_thread_desc description{};
+    pj_thread_t *self = nullptr;
+    pj_thread_register("media", description, &self);
+    epoll_event events[max_events];
+    while (!stopping_) {
+        const int count = ::epoll_wait(epoll_, events, max_events, patience(now_));
+        now_ = std::chrono::steady_clock::now();
+        for (int i = 0; i < count; ++i) {
+            const auto key = events[i].data.u64;
+            if (key == 0) {
+                execute();
+            } else {
+                read(*reinterpret_cast<PortPair *>(key & ~std::uint64_t{1}), static_cast<int>(key & 1));
+            }
+        }
+        timers_.run(now_);
+    }
+    streams_.clear();
+}
+
+// Milliseconds until the next timer, rounded up: none fires early.
+int Loop::patience(Time now) const {
+    if (timers_.empty()) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(timers_.next() - now).count();
+    return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
+}
+
+// One packet, the usual case: to ask for a second would be a system call in vain. epoll says when there are more.
+void Loop::read(PortPair &pair, int which) {
+    std::uint8_t bytes[max_datagram + room_behind];
+    sockaddr_storage from;
+    socklen_t length = sizeof from;
+    const auto size = ::recvfrom(pair.fd[which], bytes, max_datagram, 0, reinterpret_cast<sockaddr *>(&from), &length);
+    if (size <= 0 || pair.stream == nullptr) return;
+    Datagram datagram{bytes, static_cast<std::size_t>(size), sizeof bytes};
+    pair.stream->receive(datagram, from, which, now_);
+}
+
+void Loop::execute() {
+    std::uint64_t count;
+    [[maybe_unused]] const auto taken = ::read(wake_, &count, sizeof count);
+    batch_.clear();
+    orders_.take(batch_);
+    for (auto &order : batch_) {
+        std::visit([this](auto &which) { execute(which); }, order);
+    }
+}
+
+Stream *Loop::find(LegId leg) const {
+    const auto found = streams_.find(leg);
+    return found != streams_.end() ? found->second.stream.get() : nullptr;
+}
+
+void Loop::watch(PortPair &pair) {
+    if (pair.watched) return;
+    pair.watched = true;
+    for (unsigned which = 0; which < 2; ++which) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.u64 = key_of(pair, which);
+        ::epoll_ctl(epoll_, EPOLL_CTL_ADD, pair.fd[which], &event);
+    }
+}
+
+void Loop::execute(OpenStream &order) {
+    watch(*order.pair);
+    streams_.erase(order.leg);  // it may still wait for stragglers on its former ports
+    streams_[order.leg].stream =
+        std::make_unique<Stream>(order.leg, *order.pair, std::move(order.counters), context_);
+}
+
+void Loop::execute(CloseStream &order) { streams_.erase(order.leg); }
+
+void Loop::execute(CloseStreamAt &order) {
+    const auto found = streams_.find(order.leg);
+    if (found == streams_.end()) return;
+    found->second.end.emplace(timers_, [this, leg = order.leg](Time) { streams_.erase(leg); });
+    found->second.end->set(order.at);
+}
+
+void Loop::execute(AgreeOn &order) {
+    if (auto *stream = find(order.leg)) stream->agree(std::move(order.terms), now_);
+}
+
+void Loop::execute(NoteAnswer &order) {
+    if (auto *stream = find(order.leg)) stream->answered(now_);
+}
+
+void Loop::execute(JoinStreams &order) {
+    auto *one = find(order.one);
+    auto *other = find(order.other);
+    if (one != nullptr && other != nullptr && one != other) one->join(*other);
+}
+
+void Loop::execute(SplitStream &order) {
+    if (auto *stream = find(order.leg)) stream->split();
+}
+
+void Loop::execute(StopLoop &) { stopping_ = true; }
+
+}  // namespace quickcall

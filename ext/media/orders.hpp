@@ -1,0 +1,66 @@
+// What the SIP thread tells the media thread, in order.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "media.hpp"
+#include "ports.hpp"
+#include "receiver.hpp"
+
+namespace quickcall {
+
+struct OpenStream {
+    LegId leg;
+    PortPair *pair;
+    std::shared_ptr<Counters> counters;
+};
+struct CloseStream {
+    LegId leg;
+};
+struct CloseStreamAt {
+    LegId leg;
+    Time at;
+};
+struct AgreeOn {
+    LegId leg;
+    MediaTerms terms;
+};
+struct NoteAnswer {
+    LegId leg;
+};
+struct JoinStreams {
+    LegId one, other;
+};
+struct SplitStream {
+    LegId leg;
+};
+
+struct StopLoop {};
+
+using Order = std::variant<OpenStream, CloseStream, CloseStreamAt, AgreeOn, NoteAnswer, JoinStreams, SplitStream, StopLoop>;
+
+// Held for the length of a move by one side, of a swap of two vectors by the other.
+class OrderQueue {
+public:
+    // True: it was empty, the media thread must be woken.
+    bool push(Order &&order) {
+        std::lock_guard lock(mutex_);
+        orders_.push_back(std::move(order));
+        return orders_.size() == 1;
+    }
+
+    void take(std::vector<Order> &into) {
+        std::lock_guard lock(mutex_);
+        into.swap(orders_);
+    }
+
+private:
+    std::mutex mutex_;
+    std::vector<Order> orders_;
+};
+
+}  // namespace quickcall

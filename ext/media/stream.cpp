@@ -1,0 +1,135 @@
+#include "stream.hpp"
+
+#include <sys/socket.h>
+
+#include <utility>
+
+#include "address.hpp"
+
+namespace quickcall {
+
+Stream::Stream(LegId leg, PortPair &pair, std::shared_ptr<Counters> counters, const MediaContext &context)
+    : leg_(leg),
+      pair_(pair),
+      counters_(std::move(counters)),
+      context_(context),
+      latch_(context.config.latching),
+      receiver_(*counters_) {
+    format_of_.fill(none);
+    type_onward_.fill(none);
+    if (pair_.stream != nullptr) pair_.stream->pair_.stream = nullptr;
+    pair_.stream = this;
+}
+
+Stream::~Stream() {
+    split();
+    if (pair_.stream == this) pair_.stream = nullptr;
+}
+
+void Stream::agree(MediaTerms &&terms, Time now) {
+    terms_ = std::move(terms);
+    if (terms_.formats.size() > max_formats) terms_.formats.resize(max_formats);
+    if (is_unspecified(terms_.rtp)) terms_.rtp.ss_family = terms_.rtcp.ss_family = 0;
+    latch_.agree(terms_.rtp, terms_.signalling, now);
+    format_of_.fill(none);
+    // A peer may number its formats as it likes to receive them (RFC 3264 5.1), but not all keep to our numbers.
+    add_types(&Format::ours);
+    add_types(&Format::theirs);
+    translate_formats();
+    if (other_ != nullptr) other_->translate_formats();
+}
+
+void Stream::add_types(int Format::*type) {
+    for (std::size_t i = 0; i < terms_.formats.size(); ++i) {
+        const int number = terms_.formats[i].*type;
+        if (number < 0 || number > 127) continue;
+        auto &place = format_of_[static_cast<std::size_t>(number)];
+        if (place == none) place = static_cast<std::int8_t>(i);
+    }
+}
+
+void Stream::answered(Time now) { latch_.answered(now); }
+
+void Stream::join(Stream &other) {
+    split();
+    other.split();
+    other_ = &other;
+    other.other_ = this;
+    translate_formats();
+    other.translate_formats();
+}
+
+void Stream::split() {
+    if (other_ != nullptr) other_->other_ = nullptr;
+    other_ = nullptr;
+}
+
+void Stream::translate_formats() {
+    type_onward_.fill(none);
+    if (other_ == nullptr) return;
+    for (std::size_t i = 0; i < terms_.formats.size(); ++i) {
+        for (const auto &theirs : other_->terms_.formats) {
+            if (!theirs.is_same(terms_.formats[i])) continue;
+            type_onward_[i] = static_cast<std::int8_t>(theirs.theirs);
+            break;
+        }
+    }
+}
+
+void Stream::receive(Datagram &datagram, const sockaddr_storage &from, int which, Time now) {
+    switch (kind_of(datagram)) {
+    case Kind::rtp:
+        if (which == 0) return receive_rtp(datagram, from, now);
+        break;
+    case Kind::rtcp:
+        return receive_rtcp(datagram, from, which, now);
+    default:
+        break;
+    }
+    counters_->refused.add(1);
+}
+
+void Stream::receive_rtp(Datagram &datagram, const sockaddr_storage &from, Time now) {
+    RtpHeader rtp;
+    const bool is_rtp = parse_rtp(datagram.data, datagram.size, rtp);
+    const auto place = is_rtp ? format_of_[rtp.payload_type] : none;
+    if (!is_rtp || latch_.judge(from, rtp, place != none, now) == Latch::Verdict::refused) {
+        return counters_->refused.add(1);
+    }
+    const auto *format = place != none ? &terms_.formats[static_cast<std::size_t>(place)] : nullptr;
+    receiver_.count(rtp, format != nullptr && !format->is_event() ? format->rate : 0, now);
+    if (other_ == nullptr || !terms_.receives) return;
+    if (format == nullptr) return counters_->not_passed_on.add(1);
+    other_->pass_on(*this, datagram, rtp, static_cast<std::size_t>(place), now);
+}
+
+// RTCP is each leg's own: what it says of the other side of a relay would be about another stream.
+void Stream::receive_rtcp(Datagram &, const sockaddr_storage &from, int which, Time) {
+    if (which == 0 && !terms_.rtcp_mux) return counters_->refused.add(1);
+    if (!same_host(from, latch_.target())) return counters_->refused.add(1);
+}
+
+void Stream::pass_on(const Stream &from, Datagram &datagram, RtpHeader rtp, std::size_t format, Time now) {
+    const auto type = from.type_onward_[format];
+    if (type == none) return from.counters_->not_passed_on.add(1);
+    const Origin origin{from.leg_, rtp.ssrc};
+    rtp.payload_type = static_cast<std::uint8_t>(type);
+    send_rtp(datagram, rtp, origin, from.terms_.formats[format].rate, now);
+}
+
+void Stream::send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, unsigned rate, Time now) {
+    const auto &target = latch_.target();
+    if (!terms_.sends || target.ss_family == 0) return;
+    if (!sender_.stamp(rtp, origin, rate, now)) return;
+    rewrite_rtp(datagram.data, rtp);
+    const auto size = static_cast<ssize_t>(datagram.size);
+    if (::sendto(pair_.fd[0], datagram.data, datagram.size, 0, reinterpret_cast<const sockaddr *>(&target),
+                 length_of(target)) != size) {
+        return;
+    }
+    counters_->packets_sent.add(1);
+    counters_->bytes_sent.add(rtp.payload_size);
+    context_.relayed.add(1);
+}
+
+}  // namespace quickcall

@@ -1,0 +1,70 @@
+// The media of one leg: what comes in, what goes out. Media thread only.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "latch.hpp"
+#include "mailbox.hpp"
+#include "media.hpp"
+#include "ports.hpp"
+#include "receiver.hpp"
+#include "rtp.hpp"
+#include "sender.hpp"
+#include "timers.hpp"
+
+namespace quickcall {
+
+// What a stream needs of its thread.
+struct MediaContext {
+    const MediaConfig &config;
+    Mailbox &mailbox;
+    Timers &timers;
+    Gauge<std::uint64_t> &relayed;
+};
+
+class Stream {
+public:
+    Stream(LegId leg, PortPair &pair, std::shared_ptr<Counters> counters, const MediaContext &context);
+    ~Stream();
+    Stream(const Stream &) = delete;
+    Stream &operator=(const Stream &) = delete;
+
+    void agree(MediaTerms &&terms, Time now);
+    void answered(Time now);
+    // What either receives is sent by the other; an earlier other is let go of.
+    void join(Stream &other);
+    void split();
+
+    // A datagram that came to the port of RTP (0) or of RTCP (1); its bytes may be changed.
+    void receive(Datagram &datagram, const sockaddr_storage &from, int which, Time now);
+
+private:
+    static constexpr int none = -1;
+    static constexpr std::size_t max_formats = 32;  // PJMEDIA_MAX_SDP_FMT
+
+    void receive_rtp(Datagram &datagram, const sockaddr_storage &from, Time now);
+    void receive_rtcp(Datagram &datagram, const sockaddr_storage &from, int which, Time now);
+    // Sends what `from` received in its format of that place.
+    void pass_on(const Stream &from, Datagram &datagram, RtpHeader rtp, std::size_t format, Time now);
+    // Sends a packet whose header is set but for what the Sender decides.
+    void send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, unsigned rate, Time now);
+    void translate_formats();
+    void add_types(int Format::*type);
+
+    const LegId leg_;
+    PortPair &pair_;
+    const std::shared_ptr<Counters> counters_;
+    MediaContext context_;
+
+    MediaTerms terms_;
+    std::array<std::int8_t, 128> format_of_;          // payload type of the peer's packets -> place in `terms_.formats`
+    std::array<std::int8_t, max_formats> type_onward_;  // place -> payload type on the joined leg
+    Latch latch_;
+    Receiver receiver_;
+    Sender sender_;
+    Stream *other_ = nullptr;
+};
+
+}  // namespace quickcall
