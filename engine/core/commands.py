@@ -221,12 +221,10 @@ SipCommand = (
     | NotifyTalk
     | SendDigits
     | TransferProgress
-    | FreeMedia
     | Play
     | StopPlaying
     | Record
     | StopRecording
-    | SendDigits
     | UseHops
     | TakeStock
     | Respond

@@ -30,10 +30,14 @@ from engine.core.commands import (
     FreeMedia,
     HangUp,
     Join,
+    Play,
+    Record,
     Reoffer,
     Respond,
     SipCommand,
     Split,
+    StopPlaying,
+    StopRecording,
     TakeStock,
 )
 from engine.core.events import (
@@ -52,6 +56,7 @@ from engine.core.events import (
 )
 from engine.core.values import LegId, LegMedia, Party
 from engine.sip.loopback_peer import Peer
+from engine.sip.loopback_sounds import LoopbackSounds
 from engine.sip.loopback_steps import (
     Answer,
     AnswerOffers,
@@ -59,6 +64,7 @@ from engine.sip.loopback_steps import (
     Digit,
     Early,
     GiveAnswers,
+    HearOut,
     HoldAnswers,
     Refer,
     Refuse,
@@ -77,6 +83,7 @@ __all__ = [
     "Digit",
     "Early",
     "GiveAnswers",
+    "HearOut",
     "HoldAnswers",
     "LoopbackSip",
     "Refer",
@@ -98,6 +105,8 @@ class LoopbackSip:
         """Every command taken, oldest first, for assertions."""
         self.joined: dict[LegId, LegId] = {}
         """Legs that are joined now, each with its other."""
+        self.sounds = LoopbackSounds()
+        """What is played to the legs, and recorded of them."""
         self.responses: dict[int, Respond] = {}
         """Answers to REGISTERs by their transaction."""
         self.busy = False
@@ -303,6 +312,12 @@ class LoopbackSip:
         for peer in peers:
             if peer is not None:
                 peer.has_ports = False
+                self._post_all(self.sounds.end(peer.leg))
+
+    def _sound(self, command: Play | StopPlaying | Record | StopRecording) -> None:
+        peer = self._legs.get(command.leg)
+        has_media = peer is not None and peer.has_ports
+        self._post_all(self.sounds.carry_out(command, has_media=has_media))
 
     def _step(self, leg: LegId, step: Step) -> None:
         if isinstance(step, Ring):
@@ -323,6 +338,8 @@ class LoopbackSip:
         elif isinstance(step, Digit):
             digit, length = step.digit, step.duration_ms
             self._post(LegSentDigit(leg, digit, length, step.method, step.carried))
+        elif isinstance(step, HearOut):
+            self._post_all(self.sounds.hear_out(leg))
         else:
             self._end(leg, 0, "", Party.TIMEOUT)
 
@@ -369,6 +386,7 @@ class LoopbackSip:
         peer = self._legs.pop(leg)
         del self._by_call_id[peer.dial.call_id]
         self._part(leg)
+        self._post_all(self.sounds.end(leg))
         self._post(LegEnded(leg, status, reason, party, q850, "", contacts, sip_cause))
 
     def _split(self, command: Split) -> None:
@@ -378,6 +396,10 @@ class LoopbackSip:
         other = self.joined.pop(leg, None)
         if other is not None:
             del self.joined[other]
+
+    def _post_all(self, events: Iterable[StackEvent]) -> None:
+        for event in events:
+            self._post(event)
 
     def _post(self, event: StackEvent) -> None:
         if not self._mailbox:
@@ -392,6 +414,10 @@ _DO: Mapping[type[SipCommand], Callable[[LoopbackSip, Any], None]] = {
     Split: LoopbackSip._split,
     Reoffer: LoopbackSip._reoffer,
     FreeMedia: LoopbackSip._free,
+    Play: LoopbackSip._sound,
+    StopPlaying: LoopbackSip._sound,
+    Record: LoopbackSip._sound,
+    StopRecording: LoopbackSip._sound,
     TakeStock: LoopbackSip._take_stock,
     Respond: LoopbackSip._respond,
 }

@@ -128,6 +128,11 @@ class GiveAnswers:
 
 
 @dataclass(frozen=True, slots=True)
+class HearOut:
+    """What is played to the peer comes to its end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Vanish:
     """Nothing comes back any more: the stack gives the leg up by its timers."""
 
@@ -145,5 +150,6 @@ Step = (
     | Bye
     | Refer
     | Digit
+    | HearOut
     | Vanish
 )

@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t max_datagram = 2048, room_behind = 64;
 constexpr int max_events = 256;
 
+constexpr char no_media[] = "the leg has no media";
+
 static_assert(alignof(PortPair) >= 2, "the lowest bit of a pointer tells which socket of the pair");
 
 std::uint64_t key_of(const PortPair &pair, unsigned which) { return reinterpret_cast<std::uintptr_t>(&pair) | which; }
@@ -22,7 +24,14 @@ std::uint64_t key_of(const PortPair &pair, unsigned which) { return reinterpret_
 }  // namespace
 
 Loop::Loop(const MediaConfig &config, Mailbox &mailbox)
-    : config_(config), context_{config_, mailbox, timers_, relayed_} {
+    : config_(config),
+      mailbox_(mailbox),
+      sounds_(std::make_unique<SoundLoader>(
+          [this](SoundWanted &&wanted, std::shared_ptr<const Packets> packets, std::string error) {
+              post(UseSound{std::move(wanted), std::move(packets), std::move(error)});
+          })),
+      recorder_(std::make_unique<Recorder>(mailbox)),
+      context_{config_, mailbox, timers_, relayed_, *sounds_, *recorder_} {
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     epoll_event event{};
@@ -39,6 +48,8 @@ Loop::Loop(const MediaConfig &config, Mailbox &mailbox)
 Loop::~Loop() {
     post(StopLoop{});
     thread_.join();
+    sounds_.reset();    // posts orders, which write to `wake_`
+    recorder_.reset();  // completes what the streams gave back
     ::close(epoll_);
     ::close(wake_);
 }
@@ -147,6 +158,30 @@ void Loop::execute(JoinStreams &order) {
 
 void Loop::execute(SplitStream &order) {
     if (auto *stream = find(order.leg)) stream->split();
+}
+
+void Loop::execute(PlaySound &order) {
+    if (auto *stream = find(order.leg)) return stream->play(order.play, std::move(order.sound), order.repeat);
+    post_played(mailbox_, order.leg, order.play, no_media);
+}
+
+void Loop::execute(StopSound &order) {
+    if (auto *stream = find(order.leg)) stream->stop_playing();
+}
+
+void Loop::execute(UseSound &order) {
+    if (auto *stream = find(order.wanted.leg)) {
+        stream->use_sound(order.wanted, std::move(order.packets), order.error, now_);
+    }
+}
+
+void Loop::execute(RecordStream &order) {
+    if (auto *stream = find(order.leg)) return stream->record(std::move(order.path), order.max_s, now_);
+    post_recorded(mailbox_, order.leg, std::move(order.path), 0, no_media);
+}
+
+void Loop::execute(StopRecordingStream &order) {
+    if (auto *stream = find(order.leg)) stream->stop_recording(now_);
 }
 
 void Loop::execute(StopLoop &) { stopping_ = true; }

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "orders.hpp"
+#include "recorder.hpp"
+#include "sounds.hpp"
 #include "stream.hpp"
 #include "timers.hpp"
 
@@ -43,14 +45,23 @@ private:
     void execute(NoteAnswer &order);
     void execute(JoinStreams &order);
     void execute(SplitStream &order);
+    void execute(PlaySound &order);
+    void execute(StopSound &order);
+    void execute(UseSound &order);
+    void execute(RecordStream &order);
+    void execute(StopRecordingStream &order);
     void execute(StopLoop &order);
     void watch(PortPair &pair);
     Stream *find(LegId leg) const;
 
     const MediaConfig config_;
+    Mailbox &mailbox_;
     OrderQueue orders_;
     Gauge<std::uint64_t> relayed_;
     int epoll_ = -1, wake_ = -1;
+
+    std::unique_ptr<SoundLoader> sounds_;
+    std::unique_ptr<Recorder> recorder_;
 
     // Below: media thread only.
     Time now_{};  // when the epoll of this turn returned: one reading of the clock for all its packets

@@ -118,6 +118,18 @@ bool Media::joined(LegId leg) const {
     return held != nullptr && held->other != 0;
 }
 
+void Media::play(LegId leg, std::uint64_t play, std::string &&sound, bool repeat) {
+    impl_->post(PlaySound{leg, play, std::move(sound), repeat});
+}
+
+void Media::stop_playing(LegId leg) { impl_->post(StopSound{leg}); }
+
+void Media::record(LegId leg, std::string &&path, double max_s) {
+    impl_->post(RecordStream{leg, std::move(path), max_s});
+}
+
+void Media::stop_recording(LegId leg) { impl_->post(StopRecordingStream{leg}); }
+
 std::optional<MediaReport> Media::report(LegId leg) const {
     const auto *held = impl_->find(leg);
     if (held == nullptr) return std::nullopt;

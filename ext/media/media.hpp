@@ -52,6 +52,13 @@ public:
     void split(LegId leg);
     bool joined(LegId leg) const;
 
+    // Each `play` is answered by one `leg_played`, each `record` by one `leg_recorded`, for unknown legs too. A sound
+    // is the path of a WAV file or `tone:...`; it wins over what the joined leg says.
+    void play(LegId leg, std::uint64_t play, std::string &&sound, bool repeat);
+    void stop_playing(LegId leg);
+    void record(LegId leg, std::string &&path, double max_s);
+    void stop_recording(LegId leg);
+
     // How it went until now, nothing for a leg without a stream.
     std::optional<MediaReport> report(LegId leg) const;
     const sockaddr_storage &local() const;

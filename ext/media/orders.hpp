@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "media.hpp"
 #include "ports.hpp"
 #include "receiver.hpp"
+#include "sounds.hpp"
 
 namespace quickcall {
 
@@ -39,9 +41,33 @@ struct SplitStream {
     LegId leg;
 };
 
+struct PlaySound {
+    LegId leg;
+    std::uint64_t play;
+    std::string sound;
+    bool repeat;
+};
+struct StopSound {
+    LegId leg;
+};
+// From the loader's thread.
+struct UseSound {
+    SoundWanted wanted;
+    std::shared_ptr<const Packets> packets;
+    std::string error;
+};
+struct RecordStream {
+    LegId leg;
+    std::string path;
+    double max_s;
+};
+struct StopRecordingStream {
+    LegId leg;
+};
 struct StopLoop {};
 
-using Order = std::variant<OpenStream, CloseStream, CloseStreamAt, AgreeOn, NoteAnswer, JoinStreams, SplitStream, StopLoop>;
+using Order = std::variant<OpenStream, CloseStream, CloseStreamAt, AgreeOn, NoteAnswer, JoinStreams, SplitStream,
+                           PlaySound, StopSound, UseSound, RecordStream, StopRecordingStream, StopLoop>;
 
 // Held for the length of a move by one side, of a swap of two vectors by the other.
 class OrderQueue {

@@ -23,6 +23,7 @@ Stream::Stream(LegId leg, PortPair &pair, std::shared_ptr<Counters> counters, co
 
 Stream::~Stream() {
     split();
+    stop_recording(std::chrono::steady_clock::now());
     if (pair_.stream == this) pair_.stream = nullptr;
 }
 
@@ -37,6 +38,7 @@ void Stream::agree(MediaTerms &&terms, Time now) {
     add_types(&Format::theirs);
     translate_formats();
     if (other_ != nullptr) other_->translate_formats();
+    if (player_ != nullptr) player_->agreed(own_choice(), terms_.sends);
 }
 
 void Stream::add_types(int Format::*type) {
@@ -98,6 +100,7 @@ void Stream::receive_rtp(Datagram &datagram, const sockaddr_storage &from, Time 
     }
     const auto *format = place != none ? &terms_.formats[static_cast<std::size_t>(place)] : nullptr;
     receiver_.count(rtp, format != nullptr && !format->is_event() ? format->rate : 0, now);
+    if (recording_ != nullptr) tap(Side::says, format, datagram, rtp, now);
     if (other_ == nullptr || !terms_.receives) return;
     if (format == nullptr) return counters_->not_passed_on.add(1);
     other_->pass_on(*this, datagram, rtp, static_cast<std::size_t>(place), now);
@@ -110,6 +113,7 @@ void Stream::receive_rtcp(Datagram &, const sockaddr_storage &from, int which, T
 }
 
 void Stream::pass_on(const Stream &from, Datagram &datagram, RtpHeader rtp, std::size_t format, Time now) {
+    if (player_ != nullptr && player_->playing()) return;  // the sound wins
     const auto type = from.type_onward_[format];
     if (type == none) return from.counters_->not_passed_on.add(1);
     const Origin origin{from.leg_, rtp.ssrc};
@@ -121,6 +125,7 @@ void Stream::send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, u
     const auto &target = latch_.target();
     if (!terms_.sends || target.ss_family == 0) return;
     if (!sender_.stamp(rtp, origin, rate, now)) return;
+    if (recording_ != nullptr) tap(Side::hears, sent_format(rtp.payload_type), datagram, rtp, now);
     rewrite_rtp(datagram.data, rtp);
     const auto size = static_cast<ssize_t>(datagram.size);
     if (::sendto(pair_.fd[0], datagram.data, datagram.size, 0, reinterpret_cast<const sockaddr *>(&target),

@@ -8,8 +8,10 @@
 #include "latch.hpp"
 #include "mailbox.hpp"
 #include "media.hpp"
+#include "player.hpp"
 #include "ports.hpp"
 #include "receiver.hpp"
+#include "recorder.hpp"
 #include "rtp.hpp"
 #include "sender.hpp"
 #include "timers.hpp"
@@ -22,6 +24,8 @@ struct MediaContext {
     Mailbox &mailbox;
     Timers &timers;
     Gauge<std::uint64_t> &relayed;
+    SoundLoader &sounds;
+    Recorder &recorder;
 };
 
 class Stream {
@@ -40,6 +44,14 @@ public:
     // A datagram that came to the port of RTP (0) or of RTCP (1); its bytes may be changed.
     void receive(Datagram &datagram, const sockaddr_storage &from, int which, Time now);
 
+    // stream_sounds.cpp
+    void play(std::uint64_t id, std::string &&sound, bool repeat);
+    void stop_playing();
+    void use_sound(const SoundWanted &wanted, std::shared_ptr<const Packets> &&packets, const std::string &error,
+                   Time now);
+    void record(std::string &&path, double max_s, Time now);
+    void stop_recording(Time now);
+
 private:
     static constexpr int none = -1;
     static constexpr std::size_t max_formats = 32;  // PJMEDIA_MAX_SDP_FMT
@@ -51,6 +63,11 @@ private:
     // Sends a packet whose header is set but for what the Sender decides.
     void send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, unsigned rate, Time now);
     void translate_formats();
+    // The codec the peer is sent when we choose, nullptr: nothing is agreed on.
+    const Format *own_choice() const;
+    void send_played(RtpHeader &rtp, std::span<const std::uint8_t> payload, unsigned rate, Time now);
+    void tap(Side side, const Format *format, const Datagram &datagram, const RtpHeader &rtp, Time now);
+    const Format *sent_format(std::uint8_t type) const;
     void add_types(int Format::*type);
 
     const LegId leg_;
@@ -65,6 +82,8 @@ private:
     Receiver receiver_;
     Sender sender_;
     Stream *other_ = nullptr;
+    std::unique_ptr<Player> player_;   // once something was played
+    Recording *recording_ = nullptr;
 };
 
 }  // namespace quickcall

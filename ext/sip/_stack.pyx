@@ -14,10 +14,14 @@ from engine.core.commands import (
     HangUp,
     Join,
     NotifyTalk,
+    Play,
+    Record,
     Reoffer,
     Respond,
     SendDigits,
     Split,
+    StopPlaying,
+    StopRecording,
     TakeStock,
     TransferProgress,
     UseHops,
@@ -28,7 +32,9 @@ from engine.core.events import (
     LegDialed,
     LegEnded,
     LegGaveEarlyMedia,
+    LegPlayed,
     LegRang,
+    LegRecorded,
     LegRenegotiated,
     LegReofferFailed,
     LegSentDigit,
@@ -45,11 +51,12 @@ from engine.sip.port import Listener, SipStats, StackBusy
 cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef enum class CommandKind(uint8_t):
         dial, hang_up, join, split, reoffer, notify_talk, transfer_progress, send_digits, respond, use_hops, take_stock
+        play, stop_playing, record, stop_recording
 
     cdef enum class EventKind(uint8_t):
         leg_dialed, leg_rang, leg_gave_early_media, leg_answered
         leg_renegotiated, leg_reoffer_failed, leg_ended, hops_needed
-        transfer_requested, leg_sent_digit
+        transfer_requested, leg_sent_digit, leg_played, leg_recorded
         register_received, message_seen, logged, stock_taken
 
     cdef enum class WireParty "quickcall::Party"(uint8_t):
@@ -60,7 +67,10 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
 
     cdef cppclass Command:
         CommandKind kind
-        cbool hold
+        cbool hold, repeat
+        double max_s
+        uint64_t play
+        string text
         uint64_t leg, other
         cbool more_hops
         int status
@@ -78,7 +88,7 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
         int status, q850, sip_cause
         int64_t cseq
         double at
-        uint64_t leg
+        uint64_t leg, play
         string reason, detail, codec, text
         # "from" is a Python keyword
         string sender "from"
@@ -176,6 +186,10 @@ cdef object to_python(const Event &event):
         return LegSentDigit(
             event.leg, text(event.text), event.status, DTMF_METHODS[<uint8_t>event.method], event.carried
         )
+    if event.kind == EventKind.leg_played:
+        return LegPlayed(event.leg, event.play, text(event.reason))
+    if event.kind == EventKind.leg_recorded:
+        return LegRecorded(event.leg, text(event.text), event.at, text(event.reason))
     if event.kind == EventKind.register_received:
         return RegisterReceived(
             transaction=event.leg,
@@ -259,6 +273,18 @@ cdef int to_native(object command, Command &native) except -1:
         native.reason = raw(command.reason)
         for name, value in command.headers:
             native.headers.push_back(pair[string, string](raw(name), raw(value)))
+    elif kind is Play:
+        native.kind = CommandKind.play
+        native.leg, native.play = command.leg, command.play
+        native.text = raw(command.sound)
+        native.repeat = command.repeat
+    elif kind is StopPlaying or kind is StopRecording:
+        native.kind = CommandKind.stop_playing if kind is StopPlaying else CommandKind.stop_recording
+        native.leg = command.leg
+    elif kind is Record:
+        native.kind = CommandKind.record
+        native.leg, native.max_s = command.leg, command.max_s
+        native.text = raw(command.path)
     elif kind is TakeStock:
         native.kind = CommandKind.take_stock
     elif kind is UseHops:

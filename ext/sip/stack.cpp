@@ -287,6 +287,18 @@ void Stack::Impl::execute(Command &command) {
     case CommandKind::take_stock:
         take_stock();
         return;
+    case CommandKind::play:
+        media_->play(command.leg, command.play, std::move(command.text), command.repeat);
+        return;
+    case CommandKind::stop_playing:
+        media_->stop_playing(command.leg);
+        return;
+    case CommandKind::record:
+        media_->record(command.leg, std::move(command.text), command.max_s);
+        return;
+    case CommandKind::stop_recording:
+        media_->stop_recording(command.leg);
+        return;
     }
 }
 

@@ -26,11 +26,19 @@ enum class CommandKind : std::uint8_t {
     respond,
     use_hops,
     take_stock,
+    play,
+    stop_playing,
+    record,
+    stop_recording,
 };
 
 struct Command {
     CommandKind kind{};
     bool hold = false;              // reoffer
+    bool repeat = false;            // play
+    double max_s = 0;               // record
+    std::uint64_t play = 0;         // play
+    std::string text;               // play: the sound; record: the path
     LegId leg = 0;                  // of most; the transaction in respond, the query in use_hops
     LegId other = 0;                // join, split: the other leg; dial, reoffer: leg whose codec is offered, 0 none
     bool more_hops = false;         // dial
@@ -62,6 +70,8 @@ enum class EventKind : std::uint8_t {
     hops_needed,
     transfer_requested,
     leg_sent_digit,
+    leg_played,
+    leg_recorded,
     register_received,
     message_seen,
     logged,
@@ -84,12 +94,13 @@ struct Event {
     int q850 = 0;                   // leg_ended
     int sip_cause = 0;              // leg_ended
     std::int64_t cseq = 0;          // register_received
-    double at = 0;                  // message_seen: seconds since the Unix epoch
+    double at = 0;                  // message_seen: seconds since the Unix epoch; leg_recorded: seconds
+    std::uint64_t play = 0;         // leg_played
     LegId leg = 0;                  // leg events; the transaction of register_received, the query of hops_needed
-    std::string reason;             // reason phrase; leg_answered: the peer's To tag
+    std::string reason;             // reason phrase; leg_answered: the peer's To tag; leg_played, leg_recorded: error
     std::string detail;             // leg_ended: warning; leg_answered, register_received: User-Agent
     std::string codec;              // leg_gave_early_media, leg_answered, leg_renegotiated
-    std::string text;               // SDP of leg events; the digit; Replaces; message or log text
+    std::string text;               // SDP of leg events; the digit; Replaces; message or log text; path
     std::string from;               // leg_dialed: our From tag; From URI; Referred-By; message_seen: source
     std::string to;                 // To URI; message_seen: destination
     std::string uri;                // register_received: Request-URI; transfer_requested: Refer-To; hops_needed: where to

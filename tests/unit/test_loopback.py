@@ -7,7 +7,19 @@ from itertools import count
 
 import pytest
 
-from engine.core.commands import Dial, HangUp, Join, Reoffer, Respond, SipCommand, Split
+from engine.core.commands import (
+    Dial,
+    HangUp,
+    Join,
+    Play,
+    Record,
+    Reoffer,
+    Respond,
+    SipCommand,
+    Split,
+    StopPlaying,
+    StopRecording,
+)
 from engine.core.control import CallControl, CallSettings, Effects
 from engine.core.events import (
     DestinationResolved,
@@ -15,7 +27,9 @@ from engine.core.events import (
     LegDialed,
     LegEnded,
     LegGaveEarlyMedia,
+    LegPlayed,
     LegRang,
+    LegRecorded,
     LegRenegotiated,
     LegReofferFailed,
     Notice,
@@ -28,6 +42,7 @@ from engine.sip.loopback import (
     Answer,
     Bye,
     Early,
+    HearOut,
     LoopbackSip,
     Refuse,
     RefuseOffers,
@@ -250,3 +265,28 @@ def test_a_call_over_the_loopback(sip: LoopbackSip) -> None:
     assert isinstance(last, OriginateEnded)
     assert last.outcome.cause == "NORMAL_CLEARING"
     assert sip.stats().legs == loop.control.legs == 0
+
+
+def test_sounds_and_recordings_end_once(sip: LoopbackSip) -> None:
+    sip.script("sip:bob@192.0.2.1", Answer())
+    leg = LegId(1)
+    sip.submit([dial(1), Play(leg, 1, "tone:425/100"), Play(leg, 2, "tone:425/100", repeat=True)])
+    sip.submit([Record(leg, "/r/one.wav"), Record(leg, "/r/two.wav")])
+    assert sip.sounds.playing[leg].play == 2
+    told = [event for event in sip.drain() if isinstance(event, LegPlayed | LegRecorded)]
+    assert told == [
+        LegPlayed(leg, 1, ""),
+        LegRecorded(leg, "/r/two.wav", 0.0, "the leg is recorded already"),
+    ]
+    sip.play("c1", HearOut())
+    sip.submit([StopPlaying(leg), StopRecording(leg), Play(leg, 3, "tone:425/100")])
+    assert sip.drain() == [LegPlayed(leg, 2, ""), LegRecorded(leg, "/r/one.wav", 0.0, "")]
+    sip.submit([Record(leg, "/r/three.wav", max_s=2.0)])
+    sip.play("c1", Bye())
+    *last, ended = sip.drain()
+    assert last == [LegPlayed(leg, 3, ""), LegRecorded(leg, "/r/three.wav", 2.0, "")]
+    assert isinstance(ended, LegEnded)
+    sip.submit([Play(leg, 4, "tone:425/100"), Record(leg, "/r/four.wav")])
+    assert [event.error for event in sip.drain() if isinstance(event, LegPlayed | LegRecorded)] == [
+        "the leg has no media"
+    ] * 2
