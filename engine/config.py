@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from engine.core.errors import EngineError, RequestInvalid
+from engine.core.sound_names import EngineSounds, engine_sounds
 from engine.core.uri import proxy_uri
 
 ENVIRONMENT_PREFIX = "QUICKCALL_"
@@ -132,6 +133,22 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Seconds the two may talk before the call is ended with ALLOTTED_TIMEOUT, 0: no limit. The
     last guard against a call that nobody ends and everybody pays for; a request may ask for
     another with its `max_duration`."""
+    ringback: _Text = "us"
+    """What the answered device hears while the other side rings and sends no early media: a
+    country code (`de`), a tone (`tone:425/1000,0/4000`) or a WAV file below `sounds_dir`
+    (docs/sounds.md). Empty: nothing. The default is Kazoo's."""
+    hold_music: _Text = ""
+    """What a party on hold hears, as `ringback`. Empty: nothing."""
+    announcements: Annotated[dict[str, str], Meta(max_length=100)] = {}
+    """What the answered device hears before it is hung up because the other side was not reached:
+    the cause (`USER_BUSY`) to a sound, as `ringback`. In the environment: `CAUSE=SOUND`, separated
+    by semicolons."""
+    sounds_dir: _Text = ""
+    """Folder of the WAV files that can be played; sounds are named by their place in it. Empty:
+    tones alone can be played."""
+    recordings_dir: _Text = ""
+    """Folder that recordings are written to, in a folder for each account. Empty: nothing can be
+    recorded."""
     honour_remote_reason: Literal["both", "q850", "sip", "none"] = "both"
     """Which Reason headers (RFC 3326) of phones and carriers decide the cause of an ending: `both`,
     Q.850 before SIP before the SIP status; one of them; or `none`, the SIP status alone."""
@@ -191,6 +208,10 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 proxy_uri("outbound_proxy", self.outbound_proxy)
             except RequestInvalid as error:
                 raise ConfigError("outbound_proxy", error.value, error.allowed) from error
+        try:
+            _ = self.sounds
+        except RequestInvalid as error:
+            raise ConfigError(error.field, error.value, error.allowed) from error
         first, last = self.rtp_ports
         if last <= first:
             raise ConfigError("rtp_ports", list(self.rtp_ports), "a first port below the last one")
@@ -206,6 +227,13 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 self.register_default_s,
                 f"register_min_s ({self.register_min_s}) to register_max_s ({self.register_max_s})",
             )
+
+    @property
+    def sounds(self) -> EngineSounds:
+        """What the engine plays by itself."""
+        return engine_sounds(
+            self.ringback, self.hold_music, self.announcements, self.sounds_dir.rstrip("/")
+        )
 
     def __repr__(self) -> str:
         """Show the fields that differ from the defaults, secrets hidden."""
@@ -354,13 +382,17 @@ def _from_text(name: str, text: str) -> object:
     if name == "rtp_ports":
         return text.split("-")
     if name == "tokens":
-        pairs = [part.strip().rpartition("=") for part in text.split(",") if part.strip()]
-        if not all(token and account for token, _, account in pairs):
-            raise ConfigError(
-                name, text, "TOKEN=ACCOUNT pairs separated by commas", "the environment"
-            )
-        return {token: account for token, _, account in pairs}
+        return _pairs(name, text, ",", "TOKEN=ACCOUNT pairs separated by commas")
+    if name == "announcements":
+        return _pairs(name, text, ";", "CAUSE=SOUND pairs separated by semicolons")
     return text
+
+
+def _pairs(name: str, text: str, separator: str, allowed: str) -> dict[str, str]:
+    pairs = [part.strip().rpartition("=") for part in text.split(separator) if part.strip()]
+    if not all(key and value for key, _, value in pairs):
+        raise ConfigError(name, text, allowed, "the environment")
+    return {key: value for key, _, value in pairs}
 
 
 def _convert(values: dict[str, object], sources: dict[str, str]) -> EngineConfig:

@@ -108,6 +108,37 @@ class EngineFace(Protocol):
         """
         ...
 
+    def play(
+        self, name: str, sound: object, account_id: str | None = None, *, repeat: bool = False
+    ) -> None:
+        """Play a sound to a channel, named as in docs/sounds.md.
+
+        Raises `NotFound`, `WrongState`, `RequestInvalid` naming `sound`.
+        """
+        ...
+
+    def stop_playing(self, name: str, account_id: str | None = None) -> None:
+        """Stop what is played to a channel. Raises `NotFound`."""
+        ...
+
+    def record(
+        self,
+        name: str,
+        account_id: str | None = None,
+        *,
+        media_name: object = None,
+        max_s: float = 0.0,
+    ) -> str:
+        """Record a channel; returns the path of the file.
+
+        Raises `NotFound`, `WrongState`, `Conflict`, `RequestInvalid` naming `media_name`.
+        """
+        ...
+
+    def stop_recording(self, name: str, account_id: str | None = None) -> None:
+        """Stop recording a channel. Raises `NotFound`."""
+        ...
+
     def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
         """Return the live legs of one request."""
         ...

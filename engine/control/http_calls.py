@@ -11,6 +11,7 @@ from collections.abc import Callable
 from litestar import Response, delete, get, post
 from litestar.params import FromPath
 
+from engine.control import http_media
 from engine.control.face import CallHandle
 from engine.control.http_context import Call, HttpRequest, open_call, segment_in
 from engine.control.kazoo_channels import channel_document
@@ -117,8 +118,8 @@ async def show_cdr(
     return call.succeed(found)
 
 
-Action = Callable[[Call, str, str], None]
-"""Does something to the call of an account and an id."""
+Action = Callable[[Call, str, str], dict[str, object] | None]
+"""Does something to the call of an account and an id; returns what the answer says of it."""
 
 
 def _acted(call: Call, account_id: str, name: str, act: Action, message: str) -> Response[bytes]:
@@ -130,7 +131,7 @@ def _acted(call: Call, account_id: str, name: str, act: Action, message: str) ->
         # A request, or an INVITE that waits for its turn and has no channel yet.
         document = {"msg_id": handle.originate_id}
         document |= {} if name == handle.originate_id else {"call_id": name}
-    act(call, account_id, name)
+    document |= act(call, account_id, name) or {}
     return call.succeed(document, 202, message=message)
 
 
@@ -169,6 +170,10 @@ _ACTIONS: dict[str, Action] = {
     "unhold": _unhold,
     "transfer": _transfer,
     "dtmf": _send_digits,
+    "play": http_media.play,
+    "stop_playing": http_media.stop_playing,
+    "record_start": http_media.record_start,
+    "record_stop": http_media.record_stop,
 }
 
 

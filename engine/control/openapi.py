@@ -17,8 +17,9 @@ from litestar.openapi.spec import Components, Operation, Responses, SecuritySche
 
 from engine.control.envelope import API_VERSION
 from engine.control.option_schemas import Schema
-from engine.control.request_bounds import MAX_NUMBER
+from engine.control.request_bounds import MAX_DURATION, MAX_NUMBER
 from engine.core.digits import MAX_MS, MIN_MS, USUAL_MS
+from engine.core.sound_names import FILE_NAME, MAX_NAME
 from engine.core.uri import MAX_TEXT
 from engine.store.documents import STRUCTS
 
@@ -31,7 +32,13 @@ channel_body: Schema = {
     "type": "object",
     "required": ["action"],
     "properties": {
-        "action": {"type": "string", "enum": ["hangup", "hold", "unhold", "transfer", "dtmf"]},
+        "action": {
+            "type": "string",
+            "enum": [
+                *("hangup", "hold", "unhold", "transfer", "dtmf"),
+                *("play", "stop_playing", "record_start", "record_stop"),
+            ],
+        },
         "target": {
             "type": "string",
             "minLength": 1,
@@ -48,6 +55,31 @@ channel_body: Schema = {
             "minimum": MIN_MS,
             "maximum": MAX_MS,
             "description": f"Milliseconds each digit lasts, {USUAL_MS} unless given; for dtmf",
+        },
+        "sound": {
+            "type": "string",
+            "minLength": 1,
+            "description": "A country's ringback (de) or other tone (de/busy), a tone as text "
+            "(tone:425/1000,0/4000), or a WAV file below sounds_dir; for play",
+        },
+        "repeat": {
+            "type": "boolean",
+            "default": False,
+            "description": "Begin anew at the end, until it is stopped; for play",
+        },
+        "media_name": {
+            "type": "string",
+            "pattern": f"^{FILE_NAME}$",
+            "maxLength": MAX_NAME,
+            "description": "Name of the file, in the account's folder; for record_start",
+        },
+        "time_limit": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": MAX_DURATION,
+            "default": 0,
+            "description": "Seconds to record, 0: until it is stopped or the channel ends; for "
+            "record_start",
         },
     },
 }

@@ -18,13 +18,11 @@ from engine.control.kazoo import Switch
 from engine.control.request_bounds import check_bounds
 from engine.control.route_report import RouteReport
 from engine.core.control import CallControl
-from engine.core.digits import USUAL_MS
 from engine.core.errors import EngineUnavailable, RequestInvalid
 from engine.core.events import SipMessageSeen
 from engine.core.values import (
     Encryption,
     EndpointType,
-    LegId,
     LegSnapshot,
     OriginateId,
     OriginateRequest,
@@ -33,11 +31,13 @@ from engine.core.values import (
 from engine.numbers.number_filter import FilterResult, NumberFilter, NumberFilterError
 from engine.numbers.text import NumberError
 from engine.runtime.calls import Call
+from engine.runtime.channel_actions import ChannelActions
 from engine.runtime.clock import Clock
 from engine.runtime.driver import Driver
 from engine.runtime.explain import Explainer
 from engine.runtime.ids import new_call_id, new_interaction_id, new_request_id
 from engine.runtime.live import LiveCalls
+from engine.runtime.media_files import MediaFiles
 from engine.runtime.plans import Plans
 from engine.runtime.publisher import Publisher
 from engine.runtime.reaper import Reaped, Reaper
@@ -72,7 +72,7 @@ _CLOSED = "the engine is closed"
 _log = logging.getLogger(__name__)
 
 
-class Engine:
+class Engine(ChannelActions):
     """A quickcall engine inside this process and event loop.
 
     `async with Engine(config) as engine:` opens and closes it; `open` and `close` do the same. One
@@ -115,7 +115,6 @@ class Engine:
         self._sip: SipPort
         self._control: CallControl
         self._driver: Driver
-        self._live: LiveCalls
         self._resolver: Resolver
         self._publisher: Publisher
         self._reaper: Reaper
@@ -217,7 +216,10 @@ class Engine:
             config.reaper_s,
             locator,
         )
-        self._live = LiveCalls(self._control, self._driver, self._calls, self._clock)
+        self._live = LiveCalls(
+            *(self._control, self._driver, self._calls, self._clock),
+            MediaFiles(config.sounds_dir, config.recordings_dir),
+        )
         self._driver.attach(asyncio.get_running_loop())
         self._exit.callback(self._driver.detach)
         self._keep_house()
@@ -340,56 +342,6 @@ class Engine:
         if self._control.legs >= self.config.max_legs:
             return f"all {self.config.max_legs} legs are in use"
         return ""
-
-    def call(self, name: str | LegId, account_id: str | None = None) -> Call:
-        """Return the call that has this id and is not over, in whatever state it is.
-
-        `name` is a Call-ID (also of an INVITE that is still to be sent, or whose leg has gone), a
-        request id, or the id of a leg that lives. `account_id`: only a call of this account. Raises
-        `NotFound`.
-        """
-        return self._live.find(name, account_id)
-
-    def hangup(self, name: str | LegId, account_id: str | None = None) -> None:
-        """End the call that has this id: ringing, waiting for its turn, talking, whatever it does.
-
-        Ids as of `call`. Returns at once; hanging up what is ending already has no effect. Raises
-        `NotFound` for what is not there, or is over.
-        """
-        self.call(name, account_id).hang_up()
-
-    def hold(self, name: str | LegId, account_id: str | None = None, *, on: bool = True) -> None:
-        """Put a channel on hold by re-INVITE, or talk to it again (`on` False). Idempotent.
-
-        Ids as of `call`; that of a request is the channel that answered. Raises `NotFound`, and
-        `WrongState` for a channel that talks to nobody.
-        """
-        self._live.hold(name, account_id, on=on)
-
-    def transfer(self, name: str | LegId, number: str, account_id: str | None = None) -> None:
-        """Connect a channel to a number; the one it talks to leaves when that answers.
-
-        The number goes through the dial plan; when nobody answers there, the two are connected
-        again. Ids as of `hold`. Raises `NotFound`, `RequestInvalid` for the number (`target`), and
-        `WrongState` for a channel that talks to nobody, or is transferred already.
-        """
-        self._live.transfer(name, number, account_id)
-
-    def send_digits(
-        self,
-        name: str | LegId,
-        digits: str,
-        account_id: str | None = None,
-        *,
-        duration_ms: int = USUAL_MS,
-    ) -> None:
-        """Send DTMF digits to the peer of a channel that has answered, by its endpoint's method.
-
-        1 to 64 of `0`-`9`, `*`, `#`, `A`-`D`; `duration_ms` of each: 40 to 2000. They follow those
-        that are still being sent. Ids as of `hold`. Raises `NotFound`, `RequestInvalid` for
-        `digits` and `duration`, and `WrongState` before the answer.
-        """
-        self._live.send_digits(name, digits, duration_ms, account_id)
 
     # --- questions --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The calls that are not over: found by any of their ids, ended, held, transferred."""
+"""The calls that are not over: found by any of their ids, and what can be done to them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from engine.core.values import LegId, OriginateId
 from engine.runtime.calls import Call
 from engine.runtime.clock import Clock
 from engine.runtime.driver import Driver
+from engine.runtime.media_files import MediaFiles
 
 
 class LiveCalls:
@@ -23,8 +24,10 @@ class LiveCalls:
         driver: Driver,
         calls: Mapping[OriginateId, Call],
         clock: Clock,
+        files: MediaFiles,
     ) -> None:
-        """Take call control, what carries out its effects, and the accepted requests."""
+        """Take call control, what carries out its effects, the accepted requests and the files."""
+        self._files = files
         self._control = control
         self._driver = driver
         self._calls = calls
@@ -74,6 +77,34 @@ class LiveCalls:
         check_digits(digits, duration_ms)
         channel, now = self._channel(name, account_id), self._clock.now()
         self._carry_out(self._control.send_digits(channel, digits, now, duration_ms), now)
+
+    def play(
+        self, name: str | LegId, sound: object, account_id: str | None, *, repeat: bool
+    ) -> None:
+        """Play a sound to a channel, as `Engine.play`."""
+        channel, now = self._channel(name, account_id), self._clock.now()
+        what = self._files.sound(sound)
+        self._carry_out(self._control.play(channel, what, now, repeat=repeat), now)
+
+    def stop_playing(self, name: str | LegId, account_id: str | None) -> None:
+        """Stop what is played to a channel, as `Engine.stop_playing`."""
+        channel, now = self._channel(name, account_id), self._clock.now()
+        self._carry_out(self._control.stop_playing(channel, now), now)
+
+    def record(
+        self, name: str | LegId, account_id: str | None, media_name: object, max_s: float
+    ) -> str:
+        """Record a channel, as `Engine.record`."""
+        channel, now = self._channel(name, account_id), self._clock.now()
+        owner = self.find(name, account_id).request.account_id
+        path = str(self._files.recording(owner, media_name))
+        self._carry_out(self._control.record(channel, path, now, max_s=max_s), now)
+        return path
+
+    def stop_recording(self, name: str | LegId, account_id: str | None) -> None:
+        """Stop the recording of a channel, as `Engine.stop_recording`."""
+        channel, now = self._channel(name, account_id), self._clock.now()
+        self._carry_out(self._control.stop_recording(channel, now), now)
 
     def _channel(self, name: str | LegId, account_id: str | None) -> str:
         """Return the Call-ID of the leg that is meant: of a request id, the one that answered."""

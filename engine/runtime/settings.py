@@ -55,6 +55,7 @@ async def call_settings(config: EngineConfig, listeners: tuple[Listener, ...]) -
     host = await _found(config.public_host, config) or listeners[0].host
     if _is_wildcard(host):
         host = await _found(AUTO, config)
+    sounds = config.sounds
     return CallSettings(
         host=host,
         b_ring_s=config.b_timeout,
@@ -64,6 +65,9 @@ async def call_settings(config: EngineConfig, listeners: tuple[Listener, ...]) -
         redirects=config.redirects,
         max_redirects=config.max_redirects,
         honour_remote_reason=RemoteReason(config.honour_remote_reason),
+        ringback=sounds.ringback,
+        announcements=sounds.announcements,
+        hold_music=sounds.hold_music,
     )
 
 

@@ -165,6 +165,38 @@ class ScriptedEngine:
         self.call(name, account_id)
         self.asked.append(("dtmf", f"{check_digits(digits, duration_ms)} for {duration_ms}"))
 
+    def play(
+        self, name: str, sound: object, account_id: str | None = None, *, repeat: bool = False
+    ) -> None:
+        """Note it."""
+        self.call(name, account_id)
+        if sound != "de":
+            raise RequestInvalid("sound", sound, "de")
+        self.asked.append(("play", f"{sound} {'again and again' if repeat else 'once'}"))
+
+    def stop_playing(self, name: str, account_id: str | None = None) -> None:
+        """Note it."""
+        self.call(name, account_id)
+        self.asked.append(("stop_playing", name))
+
+    def record(
+        self,
+        name: str,
+        account_id: str | None = None,
+        *,
+        media_name: object = None,
+        max_s: float = 0.0,
+    ) -> str:
+        """Note it."""
+        self.call(name, account_id)
+        self.asked.append(("record", f"{media_name} for {max_s:g} s"))
+        return f"/recordings/{media_name}"
+
+    def stop_recording(self, name: str, account_id: str | None = None) -> None:
+        """Note it."""
+        self.call(name, account_id)
+        self.asked.append(("stop_recording", name))
+
     def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
         """Return the legs the test put there."""
         return tuple(leg for leg in self.legs if leg.originate_id == originate_id)

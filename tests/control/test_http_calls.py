@@ -103,6 +103,42 @@ async def test_digits_are_sent_to_a_channel(
         assert (response.status_code, list(response.json()["data"])) == (400, ["duration"])
 
 
+async def test_a_channel_is_played_to_and_recorded(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    await root.get(tenant.quickcall(), headers={"X-Request-ID": "mine"})
+
+    async def act(action: str, **data: object) -> httpx.Response:
+        body = {"data": {"action": action, **data}}
+        return await root.post(f"{tenant.url}/channels/mine", json=body)
+
+    assert (await act("play", sound="de")).status_code == 202
+    assert (await act("play", sound="de", repeat=True)).json()["message"] == "play initiated"
+    assert (await act("stop_playing")).status_code == 202
+    started = await act("record_start", media_name="a.wav", time_limit=2.5)
+    assert started.status_code == 202
+    assert started.json()["data"]["media_name"] == "/recordings/a.wav"
+    assert (await act("record_stop")).status_code == 202
+    assert engine.asked == [
+        ("play", "de once"),
+        ("play", "de again and again"),
+        ("stop_playing", "mine"),
+        ("record", "a.wav for 2.5 s"),
+        ("stop_recording", "mine"),
+    ]
+    wrong: list[tuple[str, str, object]] = [
+        ("play", "sound", "xx"),
+        ("play", "repeat", "yes"),
+        ("record_start", "time_limit", -1),
+        ("record_start", "time_limit", "long"),
+        ("record_start", "time_limit", 604_801),
+    ]
+    for action, field, value in wrong:
+        response = await act(action, **{"sound": "de", field: value})
+        assert response.status_code == 400
+        assert list(response.json()["data"]) == [field]
+
+
 async def test_a_call_without_a_channel_is_hung_up_by_either_of_its_ids(
     root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
 ) -> None:

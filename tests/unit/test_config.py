@@ -45,6 +45,7 @@ def test_every_type_can_come_from_the_environment() -> None:
             "QUICKCALL_B_TIMEOUT": "7.5",
             "QUICKCALL_TOKENS": "abc==*,def=acc",
             "QUICKCALL_CODECS": "PCMU/8000,PCMA/8000",
+            "QUICKCALL_ANNOUNCEMENTS": "USER_BUSY=de/busy; NO_ANSWER=tone:425/100,0/100",
         },
     )
     assert config.sip_listeners == ("udp:127.0.0.1:0", "udp:[::1]:0")
@@ -53,6 +54,10 @@ def test_every_type_can_come_from_the_environment() -> None:
     assert config.b_timeout == 7.5
     assert config.tokens == {"abc=": "*", "def": "acc"}
     assert config.codecs == ("PCMU/8000", "PCMA/8000")
+    assert config.sounds.announcements == {
+        "USER_BUSY": "tone:425/480,0/480",
+        "NO_ANSWER": "tone:425/100,0/100",
+    }
 
 
 def test_variables_of_the_client_commands_are_no_fields() -> None:
@@ -75,6 +80,11 @@ def test_variables_of_the_client_commands_are_no_fields() -> None:
         ({"QUICKCALL_NODE": "a\r\nb"}, "node", ("control",)),
         ({"QUICKCALL_REGISTER_MIN_S": "700"}, "register_default_s", ("600", "700")),
         ({"QUICKCALL_OUTBOUND_PROXY": "sip:a b"}, "outbound_proxy", ("host[:port]",)),
+        ({"QUICKCALL_RINGBACK": "xx"}, "ringback", ("'xx'", "country code")),
+        ({"QUICKCALL_RINGBACK": "hello.wav"}, "ringback", ("sounds_dir",)),
+        ({"QUICKCALL_HOLD_MUSIC": "tone:5/1"}, "hold_music", ("3900 Hz",)),
+        ({"QUICKCALL_ANNOUNCEMENTS": "SUN=de"}, "announcements", ("'SUN'", "USER_BUSY")),
+        ({"QUICKCALL_ANNOUNCEMENTS": "de"}, "announcements", ("CAUSE=SOUND",)),
         ({"QUICKCALL_MAX_LEG": "7"}, "max_leg", ("max_legs",)),
     ],
 )
