@@ -102,6 +102,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     session_expires_s: Annotated[int, Meta(ge=0, le=86400)] = 1800
     """Session interval of RFC 4028, seconds: a peer is asked for a sign of life after half of it,
     and the call ends when none comes; 90 or more, 0: never."""
+    transcoding: bool = True
+    """Whether a side that takes none of the other's codecs is offered all its own, and the engine
+    translates; false: both use one codec, or there is no call."""
     allow_transfer: bool = True
     """Whether a party of an answered call may transfer it by REFER; false: REFER is answered
     603."""

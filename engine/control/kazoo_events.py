@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from engine.control.kazoo_keys import address, gregorian, microseconds, snake_case
+from engine.control.kazoo_media import media_fields, media_record
 from engine.core.events import ChannelNotice
 from engine.core.values import Attempt, LegSnapshot, LegState, OriginateRequest, Outcome
 
@@ -34,6 +35,11 @@ _CHANNEL_STATES = {
     "CHANNEL_TRANSFEROR": "EXCHANGE_MEDIA",
     "CHANNEL_TRANSFEREE": "EXCHANGE_MEDIA",
     "CHANNEL_REPLACED": "EXCHANGE_MEDIA",
+    "CHANNEL_EXECUTE_COMPLETE": "EXCHANGE_MEDIA",
+    "CALL_UPDATE": "EXCHANGE_MEDIA",
+    "RECORD_START": "EXCHANGE_MEDIA",
+    "RECORD_STOP": "EXCHANGE_MEDIA",
+    "MEDIA_ONE_WAY": "EXCHANGE_MEDIA",
     "DTMF": "EXCHANGE_MEDIA",
     "CHANNEL_DESTROY": "REPORTING",
 }
@@ -150,8 +156,9 @@ def _add_auto_answer(payload: dict[str, object], leg: LegSnapshot) -> None:
         payload["Auto-Answer-Honoured"] = leg.auto_answer_honoured
 
 
-def _add_answer(payload: dict[str, object], _leg: LegSnapshot) -> None:
+def _add_answer(payload: dict[str, object], leg: LegSnapshot) -> None:
     payload["Disposition"] = "ANSWER"
+    payload.update(media_fields(leg))
 
 
 def _add_unbridge(payload: dict[str, object], _leg: LegSnapshot) -> None:
@@ -170,6 +177,7 @@ def _add_destroy(payload: dict[str, object], leg: LegSnapshot) -> None:
     payload["Disposition"] = disposition(leg)
     payload["Remote-SDP"] = leg.remote_sdp
     payload["Local-SDP"] = leg.local_sdp
+    payload.update(media_fields(leg))
 
 
 _EXTRAS = {
@@ -305,6 +313,7 @@ def cdr(leg: LegSnapshot, switch: Switch) -> dict[str, object]:
         "owner_id": leg.owner_id,
         "custom_channel_vars": snake_case({**leg.channel_vars, "Ecallmgr-Node": switch.node}),
         "custom_application_vars": leg.application_vars,
+        **media_record(leg),
     }
     if leg.other_leg_call_id:
         document["other_leg_call_id"] = leg.other_leg_call_id

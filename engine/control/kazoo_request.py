@@ -17,7 +17,13 @@ import msgspec
 from engine.control import option_values as values
 from engine.control.request_bounds import number_text
 from engine.core.errors import RequestInvalid
-from engine.core.values import DialMethod, EndpointType, MediaMode, OriginateRequest
+from engine.core.values import (
+    BypassFlow,
+    DialMethod,
+    EndpointType,
+    MediaMode,
+    OriginateRequest,
+)
 
 MAX_CAVS = 64
 """Most custom application variables of one request."""
@@ -76,7 +82,7 @@ _ALIASES = {
 _NAMES = {
     option: _spellings(*_ALIASES.get(option, (option,)))
     for option in (
-        *("answer_after", "auto_answer", "call_id", "cid_name", "cid_number"),
+        *("answer_after", "auto_answer", "bypass_flow", "call_id", "cid_name", "cid_number"),
         *("custom_application_vars", "custom_sip_headers"),
         *("dial_method", "endpoint_delay", "endpoint_timeout", "fail_on_single_reject"),
         *("ignore_completed_elsewhere", "ignore_early_media", "max_duration", "media"),
@@ -119,6 +125,7 @@ def parse_quickcall(
         custom_application_vars=_application_vars(options),
         ignore_early_media=get("ignore_early_media", values.early_media, True),
         media=get("media", values.media, MediaMode.PROCESS),
+        bypass_flow=get("bypass_flow", values.bypass_flow, BypassFlow.AFTER_ANSWER),
         number_filter=get("number_filter", values.number_filter, None),
         target_call_id=get("target_call_id", values.text, None),
         timeout=get("timeout", values.timeout, 30),

@@ -29,6 +29,11 @@ OPTIONS: dict[str, tuple[Schema, str]] = {
         {"anyOf": [_FLAG, {"type": "string", "enum": ["force"]}]},
         "Ask the phone to answer by itself, when one contact is rung; force: each of several",
     ),
+    "bypass_flow": (
+        {"type": "string", "enum": ["after_answer", "direct"]},
+        "With media bypass: tell the two of each other when both have answered, or offer the "
+        "dialled side the device's address (not while early media are ignored); after_answer",
+    ),
     "call_id": (
         {"type": "string", "minLength": 1, "maxLength": MAX_CALL_ID},
         "Call-ID of the first leg, one that no live call has; the engine makes one",

@@ -17,7 +17,7 @@ from engine.core.auto_answer import check_delay
 from engine.core.errors import RequestInvalid
 from engine.core.headers import Headers, check_request_headers
 from engine.core.uri import call_id_text, header_text
-from engine.core.values import DialMethod, IgnoreEarlyMedia, MediaMode
+from engine.core.values import BypassFlow, DialMethod, IgnoreEarlyMedia, MediaMode
 
 _DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 
@@ -79,6 +79,13 @@ def media(field: str, value: object) -> MediaMode:
     if value in ("process", "bypass"):
         return MediaMode(value)
     raise RequestInvalid(field, value, "process or bypass", "enum")
+
+
+def bypass_flow(field: str, value: object) -> BypassFlow:
+    """Return when the two sides of a bypassed call are told of each other."""
+    if value in ("after_answer", "direct"):
+        return BypassFlow(value)
+    raise RequestInvalid(field, value, "after_answer or direct", "enum")
 
 
 def dial_method(field: str, value: object) -> DialMethod:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from engine.core.causes import CAUSES
 from engine.core.errors import RequestInvalid
 from engine.core.uri import call_id_text, header_text
-from engine.core.values import OriginateRequest
+from engine.core.values import BypassFlow, OriginateRequest
 
 MIN_TIMEOUT = 3
 """Shortest time to ring, seconds (the quickcall document: integer(3..))."""
@@ -78,6 +78,10 @@ def check_bounds(request: OriginateRequest) -> None:
     seconds("endpoint_timeout", request.endpoint_timeout)
     seconds("progress_timeout", request.progress_timeout)
     seconds("max_duration", request.max_duration, MAX_DURATION)
+    if request.bypass_flow is BypassFlow.DIRECT and request.ignore_early_media:
+        # The early media of the dialled side go straight to the device: nobody could ignore them.
+        allowed = "after_answer; or direct with ignore-early-media false"
+        raise RequestInvalid("bypass_flow", request.bypass_flow.value, allowed, "enum")
     if not isinstance(request.fail_on_single_reject, bool):
         cause_names("fail_on_single_reject", request.fail_on_single_reject)
     if request.call_id:

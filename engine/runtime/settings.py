@@ -62,6 +62,7 @@ async def call_settings(config: EngineConfig, listeners: tuple[Listener, ...]) -
         phones=await asyncio.to_thread(read_phone_profiles, config.phone_profiles),
         cancel_guard_s=64 * config.sip_t1_ms / 1000 + _STACK_SLACK_S,
         max_call_s=config.max_call_s,
+        transcoding=config.transcoding,
         redirects=config.redirects,
         max_redirects=config.max_redirects,
         honour_remote_reason=RemoteReason(config.honour_remote_reason),
