@@ -21,7 +21,7 @@ int event_of_digit(char digit) {
 }
 
 std::vector<HeardDigit> EventReceiver::take(std::span<const std::uint8_t> payload, std::uint32_t timestamp,
-                                            unsigned rate, std::int64_t now_ms) {
+                                            unsigned rate, bool carried, std::int64_t now_ms) {
     std::vector<HeardDigit> heard;
     if (payload.size() < 4 || payload[0] >= digits.size() || rate == 0) return heard;
     const std::uint8_t code = payload[0];
@@ -39,10 +39,11 @@ std::vector<HeardDigit> EventReceiver::take(std::span<const std::uint8_t> payloa
             current_.reset();
         }
     }
-    if (!current_) current_ = Current{code, timestamp, 0, 0, rate, now_ms, false};
+    if (!current_) current_ = Current{code, timestamp, 0, 0, rate, now_ms, false, false};
     if (current_->code != code) return heard;
     current_->length = std::max(current_->length, length);
     current_->last_ms = now_ms;
+    current_->carried = current_->carried || carried;
     if (end) tell(heard, now_ms);
     return heard;
 }
@@ -74,7 +75,8 @@ void EventReceiver::tell(std::vector<HeardDigit> &into, std::int64_t now_ms) {
     }
     if (++told_in_second_ > most_per_s) return;
     const auto ms = (current_->before + current_->length) * 1000 / current_->rate;
-    into.push_back({digits[current_->code], static_cast<unsigned>(std::min<std::uint64_t>(ms, max_digit_ms))});
+    const auto told_ms = static_cast<unsigned>(std::min<std::uint64_t>(ms, max_digit_ms));
+    into.push_back({digits[current_->code], told_ms, current_->carried});
 }
 
 }  // namespace quickcall

@@ -16,6 +16,7 @@ int event_of_digit(char digit);
 struct HeardDigit {
     char digit;
     unsigned duration_ms;
+    bool carried = false;  // the joined leg has been sent some of it
 };
 
 // Tells each event once. It is sent as a growing duration under one timestamp, its end three times, and each of
@@ -28,9 +29,10 @@ public:
     static constexpr std::int64_t silence_ms = 200;  // four of the longest usual interval
     static constexpr unsigned most_per_s = 25;
 
-    // A packet. `rate` is the clock of its format, `now_ms` of any clock that does not go backwards.
+    // A packet, and whether the joined leg is sent it. `rate` is the clock of its format, `now_ms` of any clock that
+    // does not go backwards.
     std::vector<HeardDigit> take(std::span<const std::uint8_t> payload, std::uint32_t timestamp, unsigned rate,
-                                 std::int64_t now_ms);
+                                 bool carried, std::int64_t now_ms);
     // True while the end of an event has not come: then `expire` is worth calling.
     bool open() const { return current_.has_value() && !current_->told; }
     std::vector<HeardDigit> expire(std::int64_t now_ms);
@@ -46,6 +48,7 @@ private:
         unsigned rate = 8000;
         std::int64_t last_ms = 0;     // when its last packet came
         bool told = false;
+        bool carried = false;
     };
 
     bool continues(std::uint8_t code, std::uint32_t timestamp) const;

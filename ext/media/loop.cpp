@@ -184,6 +184,13 @@ void Loop::execute(StopRecordingStream &order) {
     if (auto *stream = find(order.leg)) stream->stop_recording(now_);
 }
 
+void Loop::execute(SendDigitsOn &order) {
+    auto *stream = find(order.leg);
+    if (stream == nullptr || !stream->send_digits(order.digits, order.duration_ms, now_)) {
+        context_.mailbox.count_dropped();
+    }
+}
+
 void Loop::execute(StopLoop &) { stopping_ = true; }
 
 }  // namespace quickcall

@@ -50,6 +50,7 @@ private:
     void execute(UseSound &order);
     void execute(RecordStream &order);
     void execute(StopRecordingStream &order);
+    void execute(SendDigitsOn &order);
     void execute(StopLoop &order);
     void watch(PortPair &pair);
     Stream *find(LegId leg) const;

@@ -113,6 +113,15 @@ void Media::split(LegId leg) {
     impl_->post(SplitStream{leg});
 }
 
+void Media::send_digits(LegId leg, std::string digits, unsigned duration_ms) {
+    if (impl_->find(leg) != nullptr) impl_->post(SendDigitsOn{leg, std::move(digits), duration_ms});
+}
+
+bool Media::has_ports(LegId leg) const {
+    const auto *held = impl_->find(leg);
+    return held != nullptr && held->pair != nullptr;
+}
+
 bool Media::joined(LegId leg) const {
     const auto *held = impl_->find(leg);
     return held != nullptr && held->other != 0;

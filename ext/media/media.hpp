@@ -51,6 +51,10 @@ public:
     void join(LegId one, LegId other);
     void split(LegId leg);
     bool joined(LegId leg) const;
+    // DTMF digits, as telephone-event or as tones, by what was agreed on.
+    void send_digits(LegId leg, std::string digits, unsigned duration_ms);
+    // False for a leg whose ports were given back: its media go past us.
+    bool has_ports(LegId leg) const;
 
     // Each `play` is answered by one `leg_played`, each `record` by one `leg_recorded`, for unknown legs too. A sound
     // is the path of a WAV file or `tone:...`; it wins over what the joined leg says.

@@ -64,10 +64,15 @@ struct RecordStream {
 struct StopRecordingStream {
     LegId leg;
 };
+struct SendDigitsOn {
+    LegId leg;
+    std::string digits;
+    unsigned duration_ms;
+};
 struct StopLoop {};
 
 using Order = std::variant<OpenStream, CloseStream, CloseStreamAt, AgreeOn, NoteAnswer, JoinStreams, SplitStream,
-                           PlaySound, StopSound, UseSound, RecordStream, StopRecordingStream, StopLoop>;
+                           PlaySound, StopSound, UseSound, RecordStream, StopRecordingStream, SendDigitsOn, StopLoop>;
 
 // Held for the length of a move by one side, of a swap of two vectors by the other.
 class OrderQueue {

@@ -2,11 +2,17 @@
 
 #include <sys/socket.h>
 
+#include <cstring>
 #include <utility>
 
 #include "address.hpp"
 
 namespace quickcall {
+namespace {
+
+constexpr std::size_t room_for_srtp = 64;
+
+}  // namespace
 
 Stream::Stream(LegId leg, PortPair &pair, std::shared_ptr<Counters> counters, const MediaContext &context)
     : leg_(leg),
@@ -39,6 +45,9 @@ void Stream::agree(MediaTerms &&terms, Time now) {
     translate_formats();
     if (other_ != nullptr) other_->translate_formats();
     if (player_ != nullptr) player_->agreed(own_choice(), terms_.sends);
+    sound_ = none;
+    listen_to_tones();
+    if (digits_ != nullptr) digits_->agreed(terms_);
 }
 
 void Stream::add_types(int Format::*type) {
@@ -50,7 +59,11 @@ void Stream::add_types(int Format::*type) {
     }
 }
 
-void Stream::answered(Time now) { latch_.answered(now); }
+void Stream::answered(Time now) {
+    latch_.answered(now);
+    answered_ = true;
+    listen_to_tones();
+}
 
 void Stream::join(Stream &other) {
     split();
@@ -59,6 +72,8 @@ void Stream::join(Stream &other) {
     other.other_ = this;
     translate_formats();
     other.translate_formats();
+    listen_to_tones();
+    other.listen_to_tones();
 }
 
 void Stream::split() {
@@ -101,6 +116,7 @@ void Stream::receive_rtp(Datagram &datagram, const sockaddr_storage &from, Time 
     const auto *format = place != none ? &terms_.formats[static_cast<std::size_t>(place)] : nullptr;
     receiver_.count(rtp, format != nullptr && !format->is_event() ? format->rate : 0, now);
     if (recording_ != nullptr) tap(Side::says, format, datagram, rtp, now);
+    if (format != nullptr) hear(*format, static_cast<std::size_t>(place), datagram, rtp, now);
     if (other_ == nullptr || !terms_.receives) return;
     if (format == nullptr) return counters_->not_passed_on.add(1);
     other_->pass_on(*this, datagram, rtp, static_cast<std::size_t>(place), now);
@@ -113,12 +129,12 @@ void Stream::receive_rtcp(Datagram &, const sockaddr_storage &from, int which, T
 }
 
 void Stream::pass_on(const Stream &from, Datagram &datagram, RtpHeader rtp, std::size_t format, Time now) {
-    if (player_ != nullptr && player_->playing()) return;  // the sound wins
+    if (hears_us()) return;
     const auto type = from.type_onward_[format];
     if (type == none) return from.counters_->not_passed_on.add(1);
     const Origin origin{from.leg_, rtp.ssrc};
     rtp.payload_type = static_cast<std::uint8_t>(type);
-    send_rtp(datagram, rtp, origin, from.terms_.formats[format].rate, now);
+    send_rtp(datagram, rtp, origin, from.clock_of(format), now);
 }
 
 void Stream::send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, unsigned rate, Time now) {
@@ -135,6 +151,17 @@ void Stream::send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, u
     counters_->packets_sent.add(1);
     counters_->bytes_sent.add(rtp.payload_size);
     context_.relayed.add(1);
+}
+
+void Stream::send_made(RtpHeader &rtp, std::span<const std::uint8_t> payload, const Origin &origin, unsigned rate,
+                       Time now) {
+    std::uint8_t bytes[rtp_header_size + max_payload + room_for_srtp];
+    rtp.size = rtp_header_size;
+    rtp.payload_size = payload.size();
+    write_rtp(bytes, rtp);
+    std::memcpy(bytes + rtp_header_size, payload.data(), payload.size());
+    Datagram datagram{bytes, rtp_header_size + payload.size(), sizeof bytes};
+    send_rtp(datagram, rtp, origin, rate, now);
 }
 
 }  // namespace quickcall

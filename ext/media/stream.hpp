@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "digit_listener.hpp"
+#include "digit_player.hpp"
 #include "latch.hpp"
 #include "mailbox.hpp"
 #include "media.hpp"
@@ -41,6 +43,9 @@ public:
     void join(Stream &other);
     void split();
 
+    // stream_digits.cpp. False: they are not sent.
+    bool send_digits(std::string_view digits, unsigned duration_ms, Time now);
+
     // A datagram that came to the port of RTP (0) or of RTCP (1); its bytes may be changed.
     void receive(Datagram &datagram, const sockaddr_storage &from, int which, Time now);
 
@@ -68,6 +73,18 @@ private:
     void send_played(RtpHeader &rtp, std::span<const std::uint8_t> payload, unsigned rate, Time now);
     void tap(Side side, const Format *format, const Datagram &datagram, const RtpHeader &rtp, Time now);
     const Format *sent_format(std::uint8_t type) const;
+    // stream_digits.cpp: digits of the peer, and whether the joined leg gets them too.
+    void hear(const Format &format, std::size_t place, const Datagram &datagram, const RtpHeader &rtp, Time now);
+    bool carries(std::size_t place) const;
+    bool carries_tones() const;
+    void listen_to_tones();
+    // The clock of the timestamps of a packet: telephone-events keep to that of the sound they stand in for.
+    unsigned clock_of(std::size_t place) const;
+    bool sends_digits() const { return digits_ != nullptr && digits_->busy(); }
+    // What the leg hears is made here: packets of others are not for it.
+    bool hears_us() const { return (player_ != nullptr && player_->playing()) || sends_digits(); }
+    // Sends a packet of ours that is no one's copy.
+    void send_made(RtpHeader &rtp, std::span<const std::uint8_t> payload, const Origin &origin, unsigned rate, Time now);
     void add_types(int Format::*type);
 
     const LegId leg_;
@@ -84,6 +101,11 @@ private:
     Stream *other_ = nullptr;
     std::unique_ptr<Player> player_;   // once something was played
     Recording *recording_ = nullptr;
+    bool answered_ = false;
+    bool tones_ = false;                      // digits of the peer come as tones
+    std::int8_t sound_ = none;                // place of the format of its last packet of sound
+    std::unique_ptr<DigitListener> listener_;  // once there was something to listen to
+    std::unique_ptr<DigitPlayer> digits_;      // once digits were sent
 };
 
 }  // namespace quickcall

@@ -1,6 +1,5 @@
 // What is played to a leg and recorded of it.
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "codec.hpp"
@@ -36,14 +35,8 @@ void Stream::use_sound(const SoundWanted &wanted, std::shared_ptr<const Packets>
 }
 
 void Stream::send_played(RtpHeader &rtp, std::span<const std::uint8_t> payload, unsigned rate, Time now) {
-    // Room for what SRTP appends.
-    std::uint8_t bytes[rtp_header_size + max_payload + 64];
-    rtp.size = rtp_header_size;
-    rtp.payload_size = payload.size();
-    write_rtp(bytes, rtp);
-    std::memcpy(bytes + rtp_header_size, payload.data(), payload.size());
-    Datagram datagram{bytes, rtp_header_size + payload.size(), sizeof bytes};
-    send_rtp(datagram, rtp, Origin{0, player_->generation()}, rate, now);
+    if (sends_digits()) return;  // the sound goes on behind them, unheard
+    send_made(rtp, payload, Origin{0, player_->generation()}, rate, now);
 }
 
 void Stream::record(std::string &&path, double max_s, Time now) {

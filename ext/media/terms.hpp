@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "dtmf_method.hpp"
+
 namespace quickcall {
 
 // A codec, or telephone-event, that both sides take.
@@ -63,6 +65,7 @@ struct MediaTerms {
     bool sends = true;                   // we may send
     bool receives = true;                // the peer may send
     std::vector<Format> formats;         // the preferred one first
+    DtmfMethod dtmf = DtmfMethod::automatic;
     std::optional<SdesTerms> sdes;
     std::optional<DtlsTerms> dtls;
     std::optional<IceTerms> ice;

@@ -157,6 +157,7 @@ void Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
     if (dialog_ == nullptr) prepare_dialog(pjsua_var.calls[getId()].async_call.dlg);
     auto *base = static_cast<pjmedia_transport *>(prm.mediaTp);
     media_ = create_media_transport(owner_.media(), command_.leg, base, *this, command_.codecs);
+    if (media_ != nullptr) media_->dtmf = command_.dtmf;
     prm.mediaTp = media_;
 }
 
@@ -201,7 +202,11 @@ void Leg::reoffer(bool hold, const std::string &codec) {
 
 void Leg::send_digits(const std::string &digits, int duration_ms) {
     if (hanging_up_) return;
-    in_dialog_.send_digits(digits, duration_ms);
+    if (command_.dtmf == DtmfMethod::info || !owner_.media().has_ports(command_.leg)) {
+        in_dialog_.send_digits(digits, duration_ms);
+    } else {
+        owner_.media().send_digits(command_.leg, digits, static_cast<unsigned>(duration_ms));
+    }
 }
 
 void Leg::on_reoffer_failed(int status, const std::string &reason) {

@@ -43,7 +43,7 @@ public:
     void hang_up(const std::string &reason);
     // `codec` empty: what the leg uses.
     void reoffer(bool hold, const std::string &codec);
-    // By the method of its `Dial`.
+    // By the method of its `Dial`; by INFO too when its media go past us.
     void send_digits(const std::string &digits, int duration_ms);
     void on_state(pjsip_inv_session *session, const pjsip_event *event);
     void on_transaction(pjsip_inv_session *session, const pjsip_event *event);

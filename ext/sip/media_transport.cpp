@@ -40,6 +40,7 @@ pj_status_t encode_sdp(pjmedia_transport *tp, pj_pool_t *, pjmedia_sdp_session *
                        const pjmedia_sdp_session *, unsigned index) {
     const auto &transport = self(tp);
     if (!transport.codecs.empty()) choose_codecs(local->media[index], transport.codecs, transport.other_codecs);
+    if (!takes_events(transport.dtmf)) leave_events_out(local->media[index]);
     return PJ_SUCCESS;
 }
 
@@ -55,7 +56,9 @@ pj_status_t media_start(pjmedia_transport *tp, pj_pool_t *, const pjmedia_sdp_se
         // Whoever talks already goes on as before: pjsua would close the transport.
         return transport.started ? PJ_SUCCESS : PJMEDIA_SDP_EINCONN;
     }
-    transport.media->agree(transport.leg, media_terms(local, remote, index, rtp));
+    auto terms = media_terms(local, remote, index, rtp);
+    terms.dtmf = transport.dtmf;
+    transport.media->agree(transport.leg, std::move(terms));
     transport.started = true;
     char address[PJ_INET6_ADDRSTRLEN + 10];
     const Agreement agreement{first_codec(local->media[index]), !receives(remote->media[index]),

@@ -38,6 +38,7 @@ struct MediaTransport {
     MediaObserver *observer = nullptr;      // reset to nullptr when the leg goes first
     bool started = false;                   // an offer and an answer have been agreed on
     std::vector<std::string> codecs;        // `NAME/RATE` in the order to offer, empty: as pjsua made it
+    DtmfMethod dtmf = DtmfMethod::automatic;
     bool other_codecs = false;              // the codecs not in that list follow
 };
 

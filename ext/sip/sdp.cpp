@@ -136,6 +136,14 @@ void choose_codecs(pjmedia_sdp_media *media, const std::vector<std::string> &wan
     keep_formats(media, kept);
 }
 
+void leave_events_out(pjmedia_sdp_media *media) {
+    std::vector<pj_str_t> kept;
+    for (unsigned i = 0; i < media->desc.fmt_count; ++i) {
+        if (!is_event(codec_name(media, media->desc.fmt[i]))) kept.push_back(media->desc.fmt[i]);
+    }
+    if (!kept.empty()) keep_formats(media, kept);
+}
+
 bool sends(const pjmedia_sdp_media *media) { return !has(media, "recvonly") && !has(media, "inactive"); }
 
 bool receives(const pjmedia_sdp_media *media) { return !has(media, "sendonly") && !has(media, "inactive"); }

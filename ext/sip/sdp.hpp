@@ -24,6 +24,9 @@ bool share_codec(const pjmedia_sdp_media *one, const pjmedia_sdp_media *other);
 // telephone-event. A line that has none of the wanted ones stays as it is.
 void choose_codecs(pjmedia_sdp_media *media, const std::vector<std::string> &wanted, bool others);
 
+// Takes telephone-event out of a line.
+void leave_events_out(pjmedia_sdp_media *media);
+
 // The media direction as the one who wrote the line sees it (RFC 3264 5.1).
 bool sends(const pjmedia_sdp_media *media);
 bool receives(const pjmedia_sdp_media *media);
