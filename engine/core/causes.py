@@ -283,7 +283,8 @@ def ending_by_peer(
     `q850` and `sip_cause` are those of the peer's Reason headers, 0 for none; what `honour` leaves
     of them wins over the SIP status. Without any the party decides: nothing came back
     (RECOVERY_ON_TIMER_EXPIRE), or the stack did not start the leg (SWITCH_CONGESTION). A 200 that
-    ended an unanswered leg had no usable SDP (INCOMPATIBLE_DESTINATION).
+    ended an unanswered leg had no usable SDP (INCOMPATIBLE_DESTINATION); where the stack gave an
+    answered one up, the status says why.
     """
     if 0 < q850 <= 127 and honour in (RemoteReason.BOTH, RemoteReason.Q850):
         name = cause_of_q850(q850)
@@ -291,6 +292,8 @@ def ending_by_peer(
     told = _told_by(sip_cause, answered=answered)
     if told and honour in (RemoteReason.BOTH, RemoteReason.SIP):
         name = told
+    elif answered and party is Party.POLICY and sip_status >= 300:
+        name = cause_of_status(sip_status)
     elif answered:
         name = "RECOVERY_ON_TIMER_EXPIRE" if party is Party.TIMEOUT else "NORMAL_CLEARING"
     elif 200 <= sip_status < 300:

@@ -39,6 +39,8 @@ constexpr unsigned long replay_window = 1024;
 // Two seconds of 20 ms packets: whatever crossed the answer has come by then.
 constexpr unsigned settled_packets = 100;
 constexpr std::size_t max_packet = 2048;
+// The longest tag and the index of SRTCP; no MKI is sent.
+constexpr std::size_t max_growth = 16 + 4;
 constexpr std::size_t rtp_ssrc_at = 8, rtcp_ssrc_at = 4;
 
 const Suite *suite_of(std::string_view name) {
@@ -50,11 +52,6 @@ const Suite *suite_of(std::string_view name) {
 template <srtp_err_status_t (*function)(srtp_t, void *, int *)>
 int call(srtp_ctx_t_ *session, void *packet, int *size) {
     return function(session, packet, size);
-}
-
-std::uint32_t read_ssrc(const std::uint8_t *at) {
-    return static_cast<std::uint32_t>(at[0]) << 24 | static_cast<std::uint32_t>(at[1]) << 16 |
-           static_cast<std::uint32_t>(at[2]) << 8 | at[3];
 }
 
 }  // namespace
@@ -110,15 +107,19 @@ Srtp::Session &Srtp::Session::operator=(Session &&other) noexcept {
     return *this;
 }
 
-bool Srtp::Session::run(Operation operation, std::uint8_t *packet, std::size_t &size) {
-    int length = static_cast<int>(size);
-    if (operation(session_, packet, &length) != srtp_err_status_ok) return false;
-    size = static_cast<std::size_t>(length);
+bool Srtp::Session::run(Operation operation, Datagram &packet) {
+    int length = static_cast<int>(packet.size);
+    if (operation(session_, packet.data, &length) != srtp_err_status_ok) return false;
+    packet.size = static_cast<std::size_t>(length);
     return true;
 }
 
-bool Srtp::Session::take(Operation operation, std::uint8_t *packet, std::size_t &size, std::uint32_t ssrc) {
-    if (!run(operation, packet, size)) return false;
+bool Srtp::Session::protect(Operation operation, Datagram &packet) {
+    return packet.room - packet.size >= max_growth && run(operation, packet);
+}
+
+bool Srtp::Session::unprotect(Operation operation, Datagram &packet, std::uint32_t ssrc) {
+    if (!run(operation, packet)) return false;
     if (source_count_ == 0 || sources_[0] != ssrc) remember(ssrc);
     return true;
 }
@@ -160,34 +161,26 @@ void Srtp::change(const SrtpKey &sent, const SrtpKey &received) {
     present_packets_ = 0;
 }
 
-bool Srtp::protect_rtp(std::uint8_t *packet, std::size_t &size) {
-    return sent_.run(&call<&srtp_protect>, packet, size);
-}
+bool Srtp::protect_rtp(Datagram &packet) { return sent_.protect(&call<&srtp_protect>, packet); }
 
-bool Srtp::protect_rtcp(std::uint8_t *packet, std::size_t &size) {
-    return sent_.run(&call<&srtp_protect_rtcp>, packet, size);
-}
+bool Srtp::protect_rtcp(Datagram &packet) { return sent_.protect(&call<&srtp_protect_rtcp>, packet); }
 
-bool Srtp::unprotect_rtp(std::uint8_t *packet, std::size_t &size) {
-    return take(&call<&srtp_unprotect>, packet, size, rtp_ssrc_at);
-}
+bool Srtp::unprotect_rtp(Datagram &packet) { return unprotect(&call<&srtp_unprotect>, packet, rtp_ssrc_at); }
 
-bool Srtp::unprotect_rtcp(std::uint8_t *packet, std::size_t &size) {
-    return take(&call<&srtp_unprotect_rtcp>, packet, size, rtcp_ssrc_at);
-}
+bool Srtp::unprotect_rtcp(Datagram &packet) { return unprotect(&call<&srtp_unprotect_rtcp>, packet, rtcp_ssrc_at); }
 
-bool Srtp::take(Operation operation, std::uint8_t *packet, std::size_t &size, std::size_t ssrc_at) {
-    if (size < ssrc_at + 4 || size > max_packet) return false;
-    const auto ssrc = read_ssrc(packet + ssrc_at);
-    if (!previous_) return received_.take(operation, packet, size, ssrc);
+bool Srtp::unprotect(Operation operation, Datagram &packet, std::size_t ssrc_at) {
+    if (packet.size < ssrc_at + 4 || packet.size > max_packet) return false;
+    const auto ssrc = read32(packet.data + ssrc_at);
+    if (!previous_) return received_.unprotect(operation, packet, ssrc);
     std::uint8_t copy[max_packet];  // AES-GCM decrypts before it knows that the tag is wrong
-    std::memcpy(copy, packet, size);
-    if (received_.take(operation, packet, size, ssrc)) {
+    std::memcpy(copy, packet.data, packet.size);
+    if (received_.unprotect(operation, packet, ssrc)) {
         if (++present_packets_ == settled_packets) previous_.reset();
         return true;
     }
-    std::memcpy(packet, copy, size);
-    return previous_->take(operation, packet, size, ssrc);
+    std::memcpy(packet.data, copy, packet.size);
+    return previous_->unprotect(operation, packet, ssrc);
 }
 
 }  // namespace quickcall

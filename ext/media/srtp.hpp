@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rtp.hpp"
 #include "terms.hpp"
 
 struct srtp_ctx_t_;
@@ -25,9 +26,6 @@ std::size_t srtp_secret_size(std::string_view suite);
 // its end it is closed, when no leg is left. Media thread only. Nothing here allocates but a source never heard before.
 class Srtp {
 public:
-    // Bytes a packet may grow when it is protected.
-    static constexpr std::size_t room = 32;
-
     // Throws std::runtime_error when a key does not fit its suite.
     Srtp(const SrtpKey &sent, const SrtpKey &received);
     ~Srtp();
@@ -39,12 +37,11 @@ public:
     // has been heard for a while, for they may cross the answer. Throws as the constructor does, and changes nothing.
     void change(const SrtpKey &sent, const SrtpKey &received);
 
-    // In place; `size` becomes the new size. False: the packet must not be sent, or is not the peer's, or is one that
-    // was there before.
-    bool protect_rtp(std::uint8_t *packet, std::size_t &size);
-    bool protect_rtcp(std::uint8_t *packet, std::size_t &size);
-    bool unprotect_rtp(std::uint8_t *packet, std::size_t &size);
-    bool unprotect_rtcp(std::uint8_t *packet, std::size_t &size);
+    // In place. False: the packet must not be sent, or is not the peer's, or is one that was there before.
+    bool protect_rtp(Datagram &packet);
+    bool protect_rtcp(Datagram &packet);
+    bool unprotect_rtp(Datagram &packet);
+    bool unprotect_rtcp(Datagram &packet);
 
 private:
     using Operation = int (*)(srtp_ctx_t_ *session, void *packet, int *size);
@@ -57,13 +54,14 @@ private:
         Session(Session &&other) noexcept;
         Session &operator=(Session &&other) noexcept;
 
-        bool run(Operation operation, std::uint8_t *packet, std::size_t &size);
-        bool take(Operation operation, std::uint8_t *packet, std::size_t &size, std::uint32_t ssrc);
+        bool protect(Operation operation, Datagram &packet);
+        bool unprotect(Operation operation, Datagram &packet, std::uint32_t ssrc);
         const SrtpKey &key() const { return key_; }
 
     private:
         static constexpr std::size_t max_sources = 16;
 
+        bool run(Operation operation, Datagram &packet);
         void remember(std::uint32_t ssrc);
 
         SrtpKey key_;
@@ -72,7 +70,7 @@ private:
         std::size_t source_count_ = 0;
     };
 
-    bool take(Operation operation, std::uint8_t *packet, std::size_t &size, std::size_t ssrc_at);
+    bool unprotect(Operation operation, Datagram &packet, std::size_t ssrc_at);
 
     Session sent_, received_;
     std::optional<Session> previous_;  // under the peer's key before its present one

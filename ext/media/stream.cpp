@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cstring>
+#include <exception>
 #include <utility>
 
 #include "address.hpp"
@@ -37,6 +38,7 @@ void Stream::agree(MediaTerms &&terms, Time now) {
     terms_ = std::move(terms);
     if (terms_.formats.size() > max_formats) terms_.formats.resize(max_formats);
     if (is_unspecified(terms_.rtp)) terms_.rtp.ss_family = terms_.rtcp.ss_family = 0;
+    use_keys();
     latch_.agree(terms_.rtp, terms_.signalling, now);
     format_of_.fill(none);
     // A peer may number its formats as it likes to receive them (RFC 3264 5.1), but not all keep to our numbers.
@@ -48,6 +50,21 @@ void Stream::agree(MediaTerms &&terms, Time now) {
     sound_ = none;
     listen_to_tones();
     if (digits_ != nullptr) digits_->agreed(terms_);
+}
+
+void Stream::use_keys() {
+    if (!terms_.sdes) return srtp_.reset();
+    const auto &[sent, received] = *terms_.sdes;
+    try {
+        if (srtp_ != nullptr) {
+            srtp_->change(sent, received);
+        } else {
+            srtp_ = std::make_unique<Srtp>(sent, received);
+        }
+    } catch (const std::exception &) {
+        // The keys fit their suites, so it is memory that lacks: rather nothing than something in the clear.
+        terms_.sends = terms_.receives = false;
+    }
 }
 
 void Stream::add_types(int Format::*type) {
@@ -107,6 +124,8 @@ void Stream::receive(Datagram &datagram, const sockaddr_storage &from, int which
 }
 
 void Stream::receive_rtp(Datagram &datagram, const sockaddr_storage &from, Time now) {
+    // Before the latch: whoever does not have the key takes nothing over.
+    if (srtp_ != nullptr && !srtp_->unprotect_rtp(datagram)) return counters_->refused.add(1);
     RtpHeader rtp;
     const bool is_rtp = parse_rtp(datagram.data, datagram.size, rtp);
     const auto place = is_rtp ? format_of_[rtp.payload_type] : none;
@@ -123,8 +142,9 @@ void Stream::receive_rtp(Datagram &datagram, const sockaddr_storage &from, Time 
 }
 
 // RTCP is each leg's own: what it says of the other side of a relay would be about another stream.
-void Stream::receive_rtcp(Datagram &, const sockaddr_storage &from, int which, Time) {
+void Stream::receive_rtcp(Datagram &datagram, const sockaddr_storage &from, int which, Time) {
     if (which == 0 && !terms_.rtcp_mux) return counters_->refused.add(1);
+    if (srtp_ != nullptr && !srtp_->unprotect_rtcp(datagram)) return counters_->refused.add(1);
     if (!same_host(from, latch_.target())) return counters_->refused.add(1);
 }
 
@@ -143,6 +163,7 @@ void Stream::send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, u
     if (!sender_.stamp(rtp, origin, rate, now)) return;
     if (recording_ != nullptr) tap(Side::hears, sent_format(rtp.payload_type), datagram, rtp, now);
     rewrite_rtp(datagram.data, rtp);
+    if (srtp_ != nullptr && !srtp_->protect_rtp(datagram)) return counters_->not_passed_on.add(1);
     const auto size = static_cast<ssize_t>(datagram.size);
     if (::sendto(pair_.fd[0], datagram.data, datagram.size, 0, reinterpret_cast<const sockaddr *>(&target),
                  length_of(target)) != size) {

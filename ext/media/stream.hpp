@@ -16,6 +16,7 @@
 #include "recorder.hpp"
 #include "rtp.hpp"
 #include "sender.hpp"
+#include "srtp.hpp"
 #include "timers.hpp"
 
 namespace quickcall {
@@ -67,6 +68,7 @@ private:
     void pass_on(const Stream &from, Datagram &datagram, RtpHeader rtp, std::size_t format, Time now);
     // Sends a packet whose header is set but for what the Sender decides.
     void send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, unsigned rate, Time now);
+    void use_keys();
     void translate_formats();
     // The codec the peer is sent when we choose, nullptr: nothing is agreed on.
     const Format *own_choice() const;
@@ -98,6 +100,7 @@ private:
     Latch latch_;
     Receiver receiver_;
     Sender sender_;
+    std::unique_ptr<Srtp> srtp_;  // nullptr: in the clear
     Stream *other_ = nullptr;
     std::unique_ptr<Player> player_;   // once something was played
     Recording *recording_ = nullptr;

@@ -44,7 +44,7 @@ from engine.core.events import (
     StockTaken,
     TransferRequested,
 )
-from engine.core.values import DtmfMethod, Party
+from engine.core.values import NO_MEDIA, DtmfMethod, Encryption, LegMedia, Party
 from engine.sip.port import Listener, SipStats, StackBusy
 
 
@@ -65,6 +65,9 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef enum class WireDtmf "quickcall::DtmfMethod"(uint8_t):
         automatic, rfc4733, info, inband
 
+    cdef enum class WireEncryption "quickcall::Encryption"(uint8_t):
+        off, optional, mandatory
+
     cdef cppclass Command:
         CommandKind kind
         cbool hold, repeat
@@ -73,11 +76,12 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
         string text
         uint64_t leg, other
         cbool more_hops
+        WireEncryption encryption
         int status
         WireDtmf dtmf
         string call_id, request_uri, to_uri, from_uri, next_hop
         string username, password, realm, reason, digits
-        vector[string] routes, codecs
+        vector[string] routes, codecs, suites
         vector[pair[string, string]] headers
 
     cdef cppclass Event:
@@ -89,7 +93,7 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
         int64_t cseq
         double at
         uint64_t leg, play
-        string reason, detail, codec, text
+        string reason, detail, codec, security, text
         # "from" is a Python keyword
         string sender "from"
         string to, uri, call_id, source, transport
@@ -133,6 +137,7 @@ cdef extern from "stack.hpp" namespace "quickcall" nogil:
 
 
 cdef tuple DTMF_METHODS = (DtmfMethod.AUTO, DtmfMethod.RFC4733, DtmfMethod.INFO, DtmfMethod.INBAND)
+cdef tuple ENCRYPTIONS = (Encryption.OFF, Encryption.OPTIONAL, Encryption.MANDATORY)
 cdef tuple PARTIES = (Party.REMOTE, Party.LOCAL, Party.TIMEOUT, Party.POLICY)
 
 
@@ -158,6 +163,10 @@ cdef inline string raw(str value):
     return value.encode("utf-8", "replace")
 
 
+cdef object media_of(const Event &event):
+    return NO_MEDIA if event.security.empty() else LegMedia(security=text(event.security))
+
+
 cdef object to_python(const Event &event):
     if event.kind == EventKind.leg_dialed:
         return LegDialed(event.leg, text(event.sender), text(event.text))
@@ -165,12 +174,16 @@ cdef object to_python(const Event &event):
         return LegRang(event.leg, event.status, text(event.reason), event.talk)
     if event.kind == EventKind.leg_gave_early_media:
         return LegGaveEarlyMedia(
-            event.leg, event.status, text(event.reason), text(event.codec), text(event.text), event.talk
+            event.leg, event.status, text(event.reason), text(event.codec), text(event.text), event.talk,
+            media_of(event),
         )
     if event.kind == EventKind.leg_answered:
-        return LegAnswered(event.leg, text(event.codec), text(event.reason), text(event.detail), text(event.text))
+        return LegAnswered(
+            event.leg, text(event.codec), text(event.reason), text(event.detail), text(event.text),
+            media_of(event),
+        )
     if event.kind == EventKind.leg_renegotiated:
-        return LegRenegotiated(event.leg, event.held, text(event.codec), text(event.text))
+        return LegRenegotiated(event.leg, event.held, text(event.codec), text(event.text), media_of(event))
     if event.kind == EventKind.leg_reoffer_failed:
         return LegReofferFailed(event.leg, event.status, text(event.reason))
     if event.kind == EventKind.leg_ended:
@@ -236,6 +249,9 @@ cdef int to_native(object command, Command &native) except -1:
             native.headers.push_back(pair[string, string](raw(name), raw(value)))
         for codec in command.codecs:
             native.codecs.push_back(raw(codec))
+        native.encryption = <WireEncryption><uint8_t>ENCRYPTIONS.index(command.media.encryption)
+        for suite in command.media.suites:
+            native.suites.push_back(raw(suite))
         if command.credentials is not None:
             native.username = raw(command.credentials.username)
             native.password = raw(command.credentials.password)

@@ -8,12 +8,14 @@
 #include "challenges.hpp"
 #include "headers.hpp"
 #include "sdp.hpp"
+#include "srtp.hpp"
 
 namespace quickcall {
 namespace {
 
 constexpr unsigned silent_hop_t1 = 8;  // times T1, until a hop that says nothing is given up for the next one
 constexpr int max_provisionals = 32;  // 18x reported per leg: a peer that repeats them cannot fill the mailbox
+constexpr char unacceptable[] = "SIP;cause=488;text=\"Not Acceptable Here\"";
 constexpr std::size_t max_contacts = 8;  // of a 3xx: more are not tried one after the other while somebody waits
 
 // The message that caused a change of state, nullptr when a timer, the transport or we ourselves did.
@@ -57,7 +59,9 @@ Leg::Leg(LegOwner &owner, pj::Account &account, Command &&command)
       acc_id_(account.getId()),
       command_(std::move(command)),
       in_dialog_(command_.leg, owner.mailbox()),
-      offers_(*this) {}
+      offers_(*this) {
+    pj_timer_entry_init(&refused_inside_, 0, this, &Leg::on_refused_inside);
+}
 
 Leg::~Leg() {
     if (media_ != nullptr) media_->observer = nullptr;
@@ -73,6 +77,11 @@ Event Leg::event(EventKind kind) const {
 void Leg::dial() {
     if (command_.request_uri.empty() || command_.to_uri.empty() || command_.from_uri.empty()) {
         return finish(Party::policy, 0, {}, nullptr, "request_uri, to_uri and from_uri must not be empty");
+    }
+    for (const auto &suite : command_.suites) {
+        if (srtp_secret_size(suite) == 0) {
+            return finish(Party::policy, 0, {}, nullptr, "there is no SRTP suite '" + suite + "'");
+        }
     }
     pj::CallOpParam prm(true);
     prm.opt.audioCount = 1;
@@ -157,7 +166,10 @@ void Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
     if (dialog_ == nullptr) prepare_dialog(pjsua_var.calls[getId()].async_call.dlg);
     auto *base = static_cast<pjmedia_transport *>(prm.mediaTp);
     media_ = create_media_transport(owner_.media(), command_.leg, base, *this, command_.codecs);
-    if (media_ != nullptr) media_->dtmf = command_.dtmf;
+    if (media_ != nullptr) {
+        media_->dtmf = command_.dtmf;
+        media_->sdes = Sdes(command_.encryption, command_.suites);
+    }
     prm.mediaTp = media_;
 }
 
@@ -175,6 +187,22 @@ void Leg::on_media_started(const Agreement &agreement, const pjmedia_sdp_session
     }
 }
 
+// pjsua refuses a first answer that we do not take, and says BYE. Inside the dialog it would keep the call: the leg
+// is hung up as soon as pjsip has sent its ACK.
+void Leg::on_media_refused(const std::string &reason) {
+    if (hanging_up_ || !refusal_.empty()) return;
+    refusal_ = reason;
+    if (!answered_) return;
+    const pj_time_val now{0, 0};
+    refused_inside_.id = 1;
+    pjsip_endpt_schedule_timer(pjsua_get_pjsip_endpt(), &refused_inside_, &now);
+}
+
+void Leg::on_refused_inside(pj_timer_heap_t *, pj_timer_entry *entry) {
+    entry->id = 0;
+    static_cast<Leg *>(entry->user_data)->hang_up(unacceptable);
+}
+
 void Leg::report_media(EventKind kind) {
     Event media = event(kind);
     if (const auto *invite = pjsip_dlg_get_inv_session(dialog_)->invite_tsx; invite != nullptr) {
@@ -184,6 +212,7 @@ void Leg::report_media(EventKind kind) {
     media.talk = talk_;
     media.held = agreement_.held;
     media.codec = agreement_.codec;
+    media.security = agreement_.security;
     media.text = remote_sdp_;
     if (owner_.mailbox().congested()) {
         owner_.mailbox().post_droppable(std::move(media));  // a peer may offer as often as it likes
@@ -281,6 +310,7 @@ void Leg::on_answer(const pjsip_inv_session *session) {
     owner_.media().answered(command_.leg);
     Event up = event(EventKind::leg_answered);
     up.codec = agreement_.codec;
+    up.security = agreement_.security;
     up.reason = text_of(session->dlg->remote.info->tag);
     up.detail = user_agent_;
     up.text = remote_sdp_;
@@ -292,6 +322,7 @@ void Leg::on_end(const pjsip_inv_session *session, const pjsip_event *event) {
     int status = session->cause;
     std::string text = text_of(session->cause_text);
     auto party = Party::remote;
+    if (!refusal_.empty()) return finish(Party::policy, PJSIP_SC_NOT_ACCEPTABLE_HERE, refusal_);
     if (hanging_up_) {
         party = Party::local;
     } else if (message == nullptr) {
@@ -325,6 +356,7 @@ void Leg::finish(Party party, int status, const std::string &text, const pjsip_m
                  const std::string &warning) {
     if (ended_) return;
     ended_ = true;
+    if (refused_inside_.id != 0) pjsip_endpt_cancel_timer(pjsua_get_pjsip_endpt(), &refused_inside_);
     offers_.stop();
     in_dialog_.close();
     if (dialog_ != nullptr) {

@@ -55,6 +55,7 @@ public:
 
     void onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) override;
     void on_media_started(const Agreement &agreement, const pjmedia_sdp_session *remote) override;
+    void on_media_refused(const std::string &reason) override;
     void on_media_closed() override { media_ = nullptr; }
 
 private:
@@ -71,6 +72,7 @@ private:
     void give_up(pjsip_inv_session *session);
     void on_answer(const pjsip_inv_session *session);
     void on_end(const pjsip_inv_session *session, const pjsip_event *event);
+    static void on_refused_inside(pj_timer_heap_t *heap, pj_timer_entry *entry);
     void finish(Party party, int status, const std::string &text, const pjsip_msg *message = nullptr,
                 const std::string &warning = {});
     void leave();
@@ -88,6 +90,8 @@ private:
     bool agreed_ = false;             // an offer and its answer: `agreement_` says on what
     bool ended_ = false;
     int provisionals_ = 0;
+    std::string refusal_;             // why what the peer agreed to must not be used, empty: it may
+    pj_timer_entry refused_inside_{};
     Agreement agreement_;
     Offers offers_;
     bool talk_ = false;  // what Allow-Events of the last 18x says

@@ -36,11 +36,18 @@ pj_status_t media_create(pjmedia_transport *, pj_pool_t *, unsigned, const pjmed
 pj_status_t simulate_lost(pjmedia_transport *, pjmedia_dir, unsigned) { return PJ_SUCCESS; }
 pj_status_t media_stop(pjmedia_transport *) { return PJ_SUCCESS; }
 
-pj_status_t encode_sdp(pjmedia_transport *tp, pj_pool_t *, pjmedia_sdp_session *local,
-                       const pjmedia_sdp_session *, unsigned index) {
-    const auto &transport = self(tp);
-    if (!transport.codecs.empty()) choose_codecs(local->media[index], transport.codecs, transport.other_codecs);
-    if (!takes_events(transport.dtmf)) leave_events_out(local->media[index]);
+// `remote` is the offer that is answered, nullptr: it is ours.
+pj_status_t encode_sdp(pjmedia_transport *tp, pj_pool_t *pool, pjmedia_sdp_session *local,
+                       const pjmedia_sdp_session *remote, unsigned index) {
+    auto &transport = self(tp);
+    auto *line = local->media[index];
+    if (!transport.codecs.empty()) choose_codecs(line, transport.codecs, transport.other_codecs);
+    if (!takes_events(transport.dtmf)) leave_events_out(line);
+    if (remote != nullptr) {
+        transport.sdes.answer(pool, line, remote->media[index]);
+    } else {
+        transport.sdes.offer(pool, line);
+    }
     return PJ_SUCCESS;
 }
 
@@ -58,11 +65,17 @@ pj_status_t media_start(pjmedia_transport *tp, pj_pool_t *, const pjmedia_sdp_se
     }
     auto terms = media_terms(local, remote, index, rtp);
     terms.dtmf = transport.dtmf;
+    const auto refusal = transport.sdes.agree(local->media[index], remote->media[index], terms.sdes);
+    if (!refusal.empty()) {
+        if (transport.observer != nullptr) transport.observer->on_media_refused(refusal);
+        return transport.started ? PJ_SUCCESS : PJMEDIA_SRTP_ESDPREQCRYPTO;
+    }
+    auto security = terms.sdes ? terms.sdes->sent.suite : std::string();
     transport.media->agree(transport.leg, std::move(terms));
     transport.started = true;
     char address[PJ_INET6_ADDRSTRLEN + 10];
     const Agreement agreement{first_codec(local->media[index]), !receives(remote->media[index]),
-                              pj_sockaddr_print(&rtp, address, sizeof address, 3)};
+                              pj_sockaddr_print(&rtp, address, sizeof address, 3), std::move(security)};
     if (transport.observer != nullptr) transport.observer->on_media_started(agreement, remote);
     return PJ_SUCCESS;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "media.hpp"
+#include "sdes.hpp"
 
 namespace quickcall {
 
@@ -16,6 +17,7 @@ struct Agreement {
     std::string codec;    // `PCMU/8000`, empty when it cannot be told
     bool held = false;    // the peer takes no media: it sends only, or nothing (RFC 3264 8.4)
     std::string address;  // `ip:port` of the peer's RTP
+    std::string security;  // SRTP suite, empty: in the clear
     bool operator==(const Agreement &) const = default;
 };
 
@@ -23,6 +25,8 @@ struct Agreement {
 class MediaObserver {
 public:
     virtual void on_media_started(const Agreement &agreement, const pjmedia_sdp_session *remote) = 0;
+    // What was agreed on must not be used; the media stay as they were, if they had started.
+    virtual void on_media_refused(const std::string &reason) = 0;
     virtual void on_media_closed() = 0;
 
 protected:
@@ -40,6 +44,7 @@ struct MediaTransport {
     std::vector<std::string> codecs;        // `NAME/RATE` in the order to offer, empty: as pjsua made it
     DtmfMethod dtmf = DtmfMethod::automatic;
     bool other_codecs = false;              // the codecs not in that list follow
+    Sdes sdes;
 };
 
 // Wraps `base` (taken over, closed with the result). Returns nullptr when no port is left; `base` is closed then.

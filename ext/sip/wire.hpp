@@ -32,6 +32,9 @@ enum class CommandKind : std::uint8_t {
     stop_recording,
 };
 
+// Whether media are encrypted, as engine.core.values.Encryption.
+enum class Encryption : std::uint8_t { off, optional, mandatory };
+
 struct Command {
     CommandKind kind{};
     bool hold = false;              // reoffer
@@ -44,6 +47,7 @@ struct Command {
     bool more_hops = false;         // dial
     int status = 0;                 // transfer_progress, respond; send_digits: duration of each in ms
     DtmfMethod dtmf = DtmfMethod::automatic;  // dial
+    Encryption encryption = Encryption::off;  // dial
     std::string call_id;            // dial
     std::string request_uri;        // dial
     std::string to_uri;             // dial
@@ -56,6 +60,7 @@ struct Command {
     std::string digits;             // send_digits
     std::vector<std::string> routes;  // dial; use_hops: the hops
     std::vector<std::string> codecs;  // dial
+    std::vector<std::string> suites;  // dial: of SRTP, empty: all
     std::vector<Header> headers;      // dial, respond
 };
 
@@ -100,6 +105,7 @@ struct Event {
     std::string reason;             // reason phrase; leg_answered: the peer's To tag; leg_played, leg_recorded: error
     std::string detail;             // leg_ended: warning; leg_answered, register_received: User-Agent
     std::string codec;              // leg_gave_early_media, leg_answered, leg_renegotiated
+    std::string security;           // of the same: SRTP suite, empty: in the clear
     std::string text;               // SDP of leg events; the digit; Replaces; message or log text; path
     std::string from;               // leg_dialed: our From tag; From URI; Referred-By; message_seen: source
     std::string to;                 // To URI; message_seen: destination

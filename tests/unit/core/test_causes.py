@@ -153,6 +153,7 @@ def test_reason_header(name: str, value: str) -> None:
         (True, 200, 0, Party.REMOTE, "NORMAL_CLEARING"),
         (True, 200, 31, Party.REMOTE, "NORMAL_UNSPECIFIED"),
         (True, 0, 0, Party.TIMEOUT, "RECOVERY_ON_TIMER_EXPIRE"),
+        (True, 488, 0, Party.POLICY, "INCOMPATIBLE_DESTINATION"),
     ],
 )
 def test_the_peers_reason_wins_then_the_status_then_the_party(
