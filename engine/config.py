@@ -79,6 +79,19 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Annotated[int, Meta(ge=1024, le=65535)], Annotated[int, Meta(ge=1024, le=65535)]
     ] = (16384, 32767)
     """First and last UDP port for RTP. A leg with media takes two of them."""
+    rtp_latching: Literal["off", "host", "nat"] = "nat"
+    """Who may send a leg's RTP when the address of its SDP does not: `off` nobody, `host` another
+    port of that address, `nat` also the host its SIP came from and, when the SDP names a private
+    address, whoever sends first. Once somebody is heard, strangers are not."""
+    rtp_timeout_s: Annotated[float, Meta(ge=0, le=604800)] = 60.0
+    """Seconds without RTP after which an answered leg is taken for dead and its call ends with
+    MEDIA_TIMEOUT, 0: never. Phones that send nothing while nobody speaks (VAD) send RTCP, and that
+    counts."""
+    rtp_timeout_held_s: Annotated[float, Meta(ge=0, le=604800)] = 1800.0
+    """The same for a leg on hold, which sends RTCP at most."""
+    one_way_s: Annotated[float, Meta(ge=0, le=604800)] = 5.0
+    """Seconds after which a leg that is not heard, while the other one is, is told as one-way audio
+    (event MEDIA_ONE_WAY), 0: never. The call goes on."""
     tls_certificate: _Text = ""
     """PEM file with the certificate chain; needed by tls listeners."""
     tls_private_key: _Text = ""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import get_args
 
 from engine.core.commands import SipCommand
 from engine.core.events import StackEvent
 from engine.sip._stack import Stack, pjproject_version
-from engine.sip.port import Listener, SipConfig, SipStats
+from engine.sip.port import Listener, RtpLatching, SipConfig, SipStats
 
 PJPROJECT = "2.17"
 """The pjproject this engine is built and tested with."""
@@ -95,6 +96,20 @@ def _check(config: SipConfig) -> None:
             config.session_expires_s,
             config.session_expires_s == 0 or 90 <= config.session_expires_s <= 86400,
             "0, or 90..86400 seconds",
+        ),
+        (
+            "rtp_latching",
+            config.rtp_latching,
+            config.rtp_latching in get_args(RtpLatching),
+            ", ".join(get_args(RtpLatching)),
+        ),
+        *(
+            (field, seconds, 0 <= seconds <= 604800, "0..604800 seconds")
+            for field, seconds in (
+                ("rtp_timeout_s", config.rtp_timeout_s),
+                ("rtp_timeout_held_s", config.rtp_timeout_held_s),
+                ("one_way_s", config.one_way_s),
+            )
         ),
         ("shutdown_s", config.shutdown_s, 0 <= config.shutdown_s <= 60, "0..60 seconds"),
     )

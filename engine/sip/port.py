@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from engine.core.commands import SipCommand
 from engine.core.events import StackEvent
+
+RtpLatching = Literal["off", "host", "nat"]
+"""`off`: the address of the SDP. `host`: any port of it. `nat`: also where the peer is seen behind
+a NAT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,14 @@ class SipConfig:
     """Address RTP sockets bind to and SDP names (IPv4 or IPv6)."""
     rtp_ports: tuple[int, int] = (20000, 29999)
     """First and last UDP port for RTP; even ports RTP, odd ports RTCP."""
+    rtp_latching: RtpLatching = "nat"
+    """Who may send a leg's RTP when the address of its SDP does not; see ext/media/latch.hpp."""
+    rtp_timeout_s: float = 60.0
+    """Seconds without RTP of an answered leg that should send, until `LegSilent`; 0: never."""
+    rtp_timeout_held_s: float = 1800.0
+    """The same while either side has it on hold."""
+    one_way_s: float = 5.0
+    """Seconds a joined leg is not heard while the other is, until `LegSilent`; 0: never."""
     max_legs: int = 8000
     """Legs at once; a Dial beyond it ends with party POLICY."""
     codecs: tuple[str, ...] = ("opus/48000", "G722/8000", "PCMU/8000", "PCMA/8000")

@@ -7,8 +7,8 @@
 //   names an address that cannot be reached from outside (RFC 1918, 6598, 4193), from anywhere;
 // * later, when the source has been silent for `silence` and the same SSRC goes on elsewhere with sequence numbers
 //   that follow: a NAT that forgot its binding;
-// and only with `proof` packets in sequence of one SSRC and of payload types that were agreed on. They are not let in
-// themselves. After that the source is locked until an agreement on another address; what the former address still
+// and only with `proof` packets in sequence of one SSRC and of payload types that were agreed on, of which the last is
+// let in. After that the source is locked until an agreement on another address; what the former address still
 // sends then is let in until the new one speaks.
 //
 // What is left: a peer behind a NAT whose proxy did not mend its description can be impersonated by whoever guesses the
@@ -57,7 +57,7 @@ public:
     // Where RTP goes; family 0: nowhere.
     const sockaddr_storage &target() const { return current_; }
     bool heard() const { return heard_; }
-    // When the last packet came that was let in.
+    // When the last packet came that was let in, from whomever.
     Time last() const { return last_; }
 
 private:

@@ -14,6 +14,8 @@ namespace {
 // RTP over Ethernet is below 1500 bytes; SRTP adds its tag behind a packet that was taken.
 constexpr std::size_t max_datagram = 2048, room_behind = 64;
 constexpr int max_events = 256;
+constexpr std::chrono::milliseconds tick_every{100};
+constexpr std::uint64_t listen_ticks = 10, report_ticks = Stream::report_every / tick_every;
 
 constexpr char no_media[] = "the leg has no media";
 
@@ -31,7 +33,8 @@ Loop::Loop(const MediaConfig &config, Mailbox &mailbox)
               post(UseSound{std::move(wanted), std::move(packets), std::move(error)});
           })),
       recorder_(std::make_unique<Recorder>(mailbox)),
-      context_{config_, mailbox, timers_, relayed_, *sounds_, *recorder_} {
+      context_{config_, mailbox, timers_, relayed_, *sounds_, *recorder_},
+      ticking_(timers_, [this](Time) { tick(); }) {
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     epoll_event event{};
@@ -128,17 +131,43 @@ void Loop::watch(PortPair &pair) {
 
 void Loop::execute(OpenStream &order) {
     watch(*order.pair);
-    streams_.erase(order.leg);  // it may still wait for stragglers on its former ports
-    streams_[order.leg].stream =
-        std::make_unique<Stream>(order.leg, *order.pair, std::move(order.counters), context_);
+    end(order.leg);  // it may still wait for stragglers on its former ports
+    auto stream = std::make_unique<Stream>(order.leg, *order.pair, std::move(order.counters), context_);
+    stream->row = row_.size();
+    row_.push_back(stream.get());
+    streams_[order.leg].stream = std::move(stream);
+    if (!ticking_.is_set()) ticking_.set(now_ + tick_every);
 }
 
-void Loop::execute(CloseStream &order) { streams_.erase(order.leg); }
+void Loop::execute(CloseStream &order) { end(order.leg); }
+
+void Loop::end(LegId leg) {
+    const auto found = streams_.find(leg);
+    if (found == streams_.end()) return;
+    const auto place = found->second.stream->row;
+    row_[place] = row_.back();
+    row_[place]->row = place;
+    row_.pop_back();
+    streams_.erase(found);
+}
+
+// Each stream has its turn in one tick of many, so that what is done for all of them never comes at once.
+void Loop::tick() {
+    if (row_.empty()) return;
+    ticking_.set(now_ + tick_every);
+    const auto turn = [&](std::uint64_t ticks, auto &&act) {
+        const auto part = ticks_ % ticks;
+        for (auto i = row_.size() * part / ticks; i < row_.size() * (part + 1) / ticks; ++i) act(*row_[i]);
+    };
+    turn(listen_ticks, [this](Stream &stream) { stream.listen(now_); });
+    turn(report_ticks, [this](Stream &stream) { stream.report(now_); });
+    ++ticks_;
+}
 
 void Loop::execute(CloseStreamAt &order) {
     const auto found = streams_.find(order.leg);
     if (found == streams_.end()) return;
-    found->second.end.emplace(timers_, [this, leg = order.leg](Time) { streams_.erase(leg); });
+    found->second.end.emplace(timers_, [this, leg = order.leg](Time) { end(leg); });
     found->second.end->set(order.at);
 }
 
@@ -153,7 +182,7 @@ void Loop::execute(NoteAnswer &order) {
 void Loop::execute(JoinStreams &order) {
     auto *one = find(order.one);
     auto *other = find(order.other);
-    if (one != nullptr && other != nullptr && one != other) one->join(*other);
+    if (one != nullptr && other != nullptr && one != other) one->join(*other, now_);
 }
 
 void Loop::execute(SplitStream &order) {

@@ -53,6 +53,8 @@ private:
     void execute(SendDigitsOn &order);
     void execute(StopLoop &order);
     void watch(PortPair &pair);
+    void end(LegId leg);
+    void tick();
     Stream *find(LegId leg) const;
 
     const MediaConfig config_;
@@ -70,6 +72,9 @@ private:
     Timers timers_;
     MediaContext context_;
     std::unordered_map<LegId, Entry> streams_;
+    std::vector<Stream *> row_;  // all of them, each knows its place
+    Timer ticking_;              // set while there are any
+    std::uint64_t ticks_ = 0;
     std::vector<Order> batch_;
     std::thread thread_;
 };

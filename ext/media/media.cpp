@@ -1,12 +1,28 @@
 // The SIP thread's side of the media plane: who has which ports, who is joined; the orders to the media thread.
 #include "media.hpp"
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 
 #include "loop.hpp"
+#include "mos.hpp"
 
 namespace quickcall {
+namespace {
+
+// Of what the peer sends, as the other side hears it. A jitter buffer holds about twice the jitter and a packet.
+double mos_of(const Counters &counters, const MediaReport &report) {
+    constexpr double packet_ms = 20;
+    const auto *codec = counters.codec.get();
+    if (codec == nullptr) return 0;
+    const auto expected = static_cast<double>(counters.expected.get());
+    const double loss = expected > 0 ? static_cast<double>(report.lost) / expected : 0;
+    const double way_ms = std::max(0.0, report.round_trip_ms) / 2;
+    return estimate_mos(*codec, loss, way_ms + 2 * report.jitter_ms + packet_ms);
+}
+
+}  // namespace
 
 class Media::Impl {
 public:
@@ -149,7 +165,10 @@ std::optional<MediaReport> Media::report(LegId leg) const {
     report.bytes_received = counters.bytes_received.get();
     report.bytes_sent = counters.bytes_sent.get();
     report.lost = static_cast<std::int64_t>(counters.expected.get() - counters.counted.get());
+    report.lost_by_peer = counters.lost_by_peer.get();
     report.jitter_ms = counters.jitter_ms.get();
+    report.round_trip_ms = counters.round_trip_ms.get();
+    report.mos = mos_of(counters, report);
     return report;
 }
 

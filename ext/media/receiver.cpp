@@ -1,5 +1,6 @@
 #include "receiver.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace quickcall {
@@ -11,6 +12,7 @@ constexpr std::uint16_t max_dropout = 3000, max_misorder = 100;  // RFC 3550 A.1
 
 void Receiver::begin(const RtpHeader &rtp) {
     expected_before_ = counters_.expected.get();
+    counted_before_ = counters_.counted.get();
     started_ = true;
     ssrc_ = rtp.ssrc;
     max_ = rtp.sequence;
@@ -47,6 +49,18 @@ void Receiver::count(const RtpHeader &rtp, unsigned rate, Time now) {
     counters_.counted.add(1);
     counters_.expected.set(expected_before_ + highest() - base_ + 1);
     if (rate != 0) measure(rtp, rate, now);
+}
+
+Receiver::Loss Receiver::report_loss() {
+    const auto expected = counters_.expected.get(), counted = counters_.counted.get();
+    const auto due = static_cast<std::int64_t>(expected - expected_reported_);
+    const auto lost = due - static_cast<std::int64_t>(counted - counted_reported_);
+    expected_reported_ = expected;
+    counted_reported_ = counted;
+    const auto all = static_cast<std::int64_t>(expected - expected_before_) -
+                     static_cast<std::int64_t>(counted - counted_before_);
+    return {static_cast<std::int32_t>(std::clamp<std::int64_t>(all, INT32_MIN, INT32_MAX)),
+            static_cast<std::uint8_t>(due > 0 && lost > 0 ? std::min<std::int64_t>(255, lost * 256 / due) : 0)};
 }
 
 void Receiver::measure(const RtpHeader &rtp, unsigned rate, Time now) {

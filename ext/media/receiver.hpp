@@ -9,16 +9,19 @@
 
 namespace quickcall {
 
+struct Impairment;
+
 // Written by the media thread alone, read by any.
 template <typename T>
 class Gauge {
 public:
+    Gauge(T value = {}) : value_(value) {}
     T get() const { return value_.load(std::memory_order_relaxed); }
     void set(T value) { value_.store(value, std::memory_order_relaxed); }
     void add(T more) { set(get() + more); }
 
 private:
-    std::atomic<T> value_{};
+    std::atomic<T> value_;
 };
 
 // The figures of one stream, alive as long as anybody wants to read them.
@@ -27,6 +30,9 @@ struct Counters {
     Gauge<std::uint64_t> expected;         // packets of the peer, by its sequence numbers
     Gauge<std::uint64_t> counted;          // of these, how many came; duplicates count (RFC 3550 A.3)
     Gauge<double> jitter_ms;
+    Gauge<std::int64_t> lost_by_peer;
+    Gauge<double> round_trip_ms{-1};       // below 0: not known
+    Gauge<const Impairment *> codec;       // of the packets that came last, nullptr: none came
     Gauge<std::uint64_t> refused;          // packets of strangers, and what is no RTP
     Gauge<std::uint64_t> not_passed_on;    // packets that the joined leg cannot take
 };
@@ -38,6 +44,13 @@ public:
 
     // `rate` 0: the packet has no clock of audio (telephone-event), its jitter is not looked at.
     void count(const RtpHeader &rtp, unsigned rate, Time now);
+
+    // What is lost of this source, and which part since the last time, in 1/256 (RFC 3550 A.3).
+    struct Loss {
+        std::int32_t packets;
+        std::uint8_t fraction;
+    };
+    Loss report_loss();
 
     std::uint32_t ssrc() const { return ssrc_; }
     bool started() const { return started_; }
@@ -56,7 +69,8 @@ private:
     std::uint32_t ssrc_ = 0;
     std::uint16_t max_ = 0;
     std::uint32_t cycles_ = 0, base_ = 0;
-    std::uint64_t expected_before_ = 0;  // of sources that are gone
+    std::uint64_t expected_before_ = 0, counted_before_ = 0;      // of sources that are gone
+    std::uint64_t expected_reported_ = 0, counted_reported_ = 0;  // at the last report
     std::uint32_t bad_ = none;           // the number that would prove a jump
     unsigned rate_ = 0;                  // of `transit_`, 0: there is none
     std::uint32_t transit_ = 0;

@@ -2,16 +2,19 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <utility>
 
 #include "address.hpp"
+#include "mos.hpp"
 
 namespace quickcall {
 namespace {
 
 constexpr std::size_t room_for_srtp = 64;
+constexpr std::chrono::seconds heard_lately{2};
 
 }  // namespace
 
@@ -39,7 +42,11 @@ void Stream::agree(MediaTerms &&terms, Time now) {
     if (terms_.formats.size() > max_formats) terms_.formats.resize(max_formats);
     if (is_unspecified(terms_.rtp)) terms_.rtp.ss_family = terms_.rtcp.ss_family = 0;
     use_keys();
+    if (rtcp_target_.ss_family == 0 || !same_address(terms_.rtcp, described_rtcp_)) {
+        described_rtcp_ = rtcp_target_ = terms_.rtcp;
+    }
     latch_.agree(terms_.rtp, terms_.signalling, now);
+    agreed_ = now;
     format_of_.fill(none);
     // A peer may number its formats as it likes to receive them (RFC 3264 5.1), but not all keep to our numbers.
     add_types(&Format::ours);
@@ -77,16 +84,18 @@ void Stream::add_types(int Format::*type) {
 }
 
 void Stream::answered(Time now) {
-    latch_.answered(now);
     answered_ = true;
+    agreed_ = now;
+    latch_.answered(now);
     listen_to_tones();
 }
 
-void Stream::join(Stream &other) {
+void Stream::join(Stream &other, Time now) {
     split();
     other.split();
     other_ = &other;
     other.other_ = this;
+    joined_ = other.joined_ = now;
     translate_formats();
     other.translate_formats();
     listen_to_tones();
@@ -128,24 +137,80 @@ void Stream::receive_rtp(Datagram &datagram, const sockaddr_storage &from, Time 
     if (srtp_ != nullptr && !srtp_->unprotect_rtp(datagram)) return counters_->refused.add(1);
     RtpHeader rtp;
     const bool is_rtp = parse_rtp(datagram.data, datagram.size, rtp);
-    const auto place = is_rtp ? format_of_[rtp.payload_type] : none;
-    if (!is_rtp || latch_.judge(from, rtp, place != none, now) == Latch::Verdict::refused) {
-        return counters_->refused.add(1);
+    const auto format_place = is_rtp ? format_of_[rtp.payload_type] : static_cast<std::int8_t>(none);
+    const auto verdict = is_rtp ? latch_.judge(from, rtp, format_place != none, now) : Latch::Verdict::refused;
+    if (verdict == Latch::Verdict::refused) return counters_->refused.add(1);
+    if (verdict == Latch::Verdict::moved) post_heard();
+    const auto *format = format_place != none ? &terms_.formats[static_cast<std::size_t>(format_place)] : nullptr;
+    if (format_place != format_before_) {
+        format_before_ = format_place;
+        if (format != nullptr && !format->is_event()) counters_->codec.set(impairment_of(format->name));
     }
-    const auto *format = place != none ? &terms_.formats[static_cast<std::size_t>(place)] : nullptr;
     receiver_.count(rtp, format != nullptr && !format->is_event() ? format->rate : 0, now);
     if (recording_ != nullptr) tap(Side::says, format, datagram, rtp, now);
-    if (format != nullptr) hear(*format, static_cast<std::size_t>(place), datagram, rtp, now);
+    if (format != nullptr) hear(*format, static_cast<std::size_t>(format_place), datagram, rtp, now);
     if (other_ == nullptr || !terms_.receives) return;
     if (format == nullptr) return counters_->not_passed_on.add(1);
-    other_->pass_on(*this, datagram, rtp, static_cast<std::size_t>(place), now);
+    other_->pass_on(*this, datagram, rtp, static_cast<std::size_t>(format_place), now);
 }
 
 // RTCP is each leg's own: what it says of the other side of a relay would be about another stream.
-void Stream::receive_rtcp(Datagram &datagram, const sockaddr_storage &from, int which, Time) {
-    if (which == 0 && !terms_.rtcp_mux) return counters_->refused.add(1);
+void Stream::receive_rtcp(Datagram &datagram, const sockaddr_storage &from, int which, Time now) {
+    const bool expected = which == 1 || terms_.rtcp_mux;
     if (srtp_ != nullptr && !srtp_->unprotect_rtcp(datagram)) return counters_->refused.add(1);
-    if (!same_host(from, latch_.target())) return counters_->refused.add(1);
+    if (!expected || !(same_host(from, latch_.target()) || same_host(from, terms_.rtcp)) ||
+        !rtcp_.read(datagram.data, datagram.size, sender_.ssrc(), *counters_, now)) {
+        return counters_->refused.add(1);
+    }
+    if (which == 1) rtcp_target_ = from;  // symmetric (RFC 4961)
+    alive_ = now;
+}
+
+void Stream::report(Time now) {
+    if (!sender_.started() && !receiver_.started()) return;
+    const auto &target = terms_.rtcp_mux ? latch_.target() : rtcp_target_;
+    if (target.ss_family == 0) return;
+    std::uint8_t bytes[Rtcp::max_size + room_for_srtp];
+    Datagram datagram{bytes, rtcp_.write(bytes, sender_, receiver_, *counters_, now), sizeof bytes};
+    if (srtp_ != nullptr && !srtp_->protect_rtcp(datagram)) return;
+    // Lost when it cannot be sent: the next one says it all again.
+    ::sendto(pair_.fd[terms_.rtcp_mux ? 0 : 1], datagram.data, datagram.size, 0,
+             reinterpret_cast<const sockaddr *>(&target), length_of(target));
+}
+
+void Stream::listen(Time now) {
+    if (!answered_ || latch_.target().ss_family == 0) return;
+    const auto &config = context_.config;
+    const auto passed = now - std::max({latch_.last(), alive_, agreed_});
+    const auto longer = [](Time::duration time, double limit_s) {
+        return limit_s > 0 && time >= std::chrono::duration<double>(limit_s);
+    };
+    const bool silent = longer(passed, is_held() ? config.silent_held_s : config.silent_s);
+    if (silent && !silence_told_) post_silent(passed, false);
+    silence_told_ = silent;
+    // Only RTP counts here: a peer whose RTP is lost on the way says by RTCP that it is well.
+    const auto unheard = now - std::max({latch_.last(), joined_, agreed_});
+    const bool one_way = other_ != nullptr && !is_held() && !other_->is_held() && longer(unheard, config.one_way_s) &&
+                         now - other_->latch_.last() < heard_lately;
+    if (one_way && !one_way_told_) post_silent(unheard, true);
+    one_way_told_ = one_way;
+}
+
+void Stream::post_heard() const {
+    Event heard;
+    heard.kind = EventKind::leg_heard;
+    heard.leg = leg_;
+    heard.source = text_of_address(latch_.target());
+    context_.mailbox.post(std::move(heard));
+}
+
+void Stream::post_silent(Time::duration passed, bool one_way) const {
+    Event silent;
+    silent.kind = EventKind::leg_silent;
+    silent.leg = leg_;
+    silent.at = std::chrono::duration<double>(passed).count();
+    silent.one_way = one_way;
+    context_.mailbox.post(std::move(silent));
 }
 
 void Stream::pass_on(const Stream &from, Datagram &datagram, RtpHeader rtp, std::size_t format, Time now) {

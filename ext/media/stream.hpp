@@ -14,6 +14,7 @@
 #include "ports.hpp"
 #include "receiver.hpp"
 #include "recorder.hpp"
+#include "rtcp.hpp"
 #include "rtp.hpp"
 #include "sender.hpp"
 #include "srtp.hpp"
@@ -41,11 +42,19 @@ public:
     void agree(MediaTerms &&terms, Time now);
     void answered(Time now);
     // What either receives is sent by the other; an earlier other is let go of.
-    void join(Stream &other);
+    void join(Stream &other, Time now);
     void split();
 
     // stream_digits.cpp. False: they are not sent.
     bool send_digits(std::string_view digits, unsigned duration_ms, Time now);
+    // Once in `report_every`: tells the peer by RTCP how it goes.
+    void report(Time now);
+    // About once a second: whether a leg that should send does.
+    void listen(Time now);
+    static constexpr std::chrono::seconds report_every{5};  // RFC 3550 6.2
+
+    // Its place among the streams of the thread.
+    std::size_t row = 0;
 
     // A datagram that came to the port of RTP (0) or of RTCP (1); its bytes may be changed.
     void receive(Datagram &datagram, const sockaddr_storage &from, int which, Time now);
@@ -69,6 +78,9 @@ private:
     // Sends a packet whose header is set but for what the Sender decides.
     void send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, unsigned rate, Time now);
     void use_keys();
+    void post_heard() const;
+    void post_silent(Time::duration passed, bool one_way) const;
+    bool is_held() const { return !terms_.sends || !terms_.receives; }
     void translate_formats();
     // The codec the peer is sent when we choose, nullptr: nothing is agreed on.
     const Format *own_choice() const;
@@ -101,10 +113,15 @@ private:
     Receiver receiver_;
     Sender sender_;
     std::unique_ptr<Srtp> srtp_;  // nullptr: in the clear
+    Rtcp rtcp_;
+    sockaddr_storage described_rtcp_{}, rtcp_target_{};  // without mux
+    Time alive_{}, agreed_{}, joined_{};                 // the last RTCP; agreement or answer; join
+    bool answered_ = false;
+    bool silence_told_ = false, one_way_told_ = false;
+    std::int8_t format_before_ = none;                   // place of the format that came last
     Stream *other_ = nullptr;
     std::unique_ptr<Player> player_;   // once something was played
     Recording *recording_ = nullptr;
-    bool answered_ = false;
     bool tones_ = false;                      // digits of the peer come as tones
     std::int8_t sound_ = none;                // place of the format of its last packet of sound
     std::unique_ptr<DigitListener> listener_;  // once there was something to listen to

@@ -32,20 +32,34 @@ from engine.core.events import (
     LegDialed,
     LegEnded,
     LegGaveEarlyMedia,
+    LegHeard,
     LegPlayed,
     LegRang,
     LegRecorded,
     LegRenegotiated,
     LegReofferFailed,
     LegSentDigit,
+    LegSilent,
     RegisterReceived,
     SipMessageSeen,
     StackLogged,
     StockTaken,
     TransferRequested,
 )
-from engine.core.values import NO_MEDIA, DtmfMethod, Encryption, LegMedia, Party
+from engine.core.values import DtmfMethod, Encryption, LegMedia, MediaReport, Party
 from engine.sip.port import Listener, SipStats, StackBusy
+
+
+cdef extern from "latching.hpp" namespace "quickcall" nogil:
+    cdef enum class Latching(uint8_t):
+        off, host, nat
+
+
+cdef extern from "report.hpp" namespace "quickcall" nogil:
+    cdef cppclass WireReport "quickcall::MediaReport":
+        uint64_t packets_received, packets_sent, bytes_received, bytes_sent
+        int64_t lost, lost_by_peer
+        double jitter_ms, round_trip_ms, mos
 
 
 cdef extern from "wire.hpp" namespace "quickcall" nogil:
@@ -56,7 +70,7 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef enum class EventKind(uint8_t):
         leg_dialed, leg_rang, leg_gave_early_media, leg_answered
         leg_renegotiated, leg_reoffer_failed, leg_ended, hops_needed
-        transfer_requested, leg_sent_digit, leg_played, leg_recorded
+        transfer_requested, leg_sent_digit, leg_heard, leg_silent, leg_played, leg_recorded
         register_received, message_seen, logged, stock_taken
 
     cdef enum class WireParty "quickcall::Party"(uint8_t):
@@ -84,21 +98,28 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
         vector[string] routes, codecs, suites
         vector[pair[string, string]] headers
 
+    cdef cppclass WireMedia "quickcall::LegMedia":
+        string address, source, security
+        cbool ice
+        vector[pair[string, int]] formats
+
     cdef cppclass Event:
         EventKind kind
         WireParty party
-        cbool sent, talk, held, carried
+        cbool sent, talk, held, carried, one_way, has_report
         WireDtmf method
         int status, q850, sip_cause
         int64_t cseq
         double at
         uint64_t leg, play
-        string reason, detail, codec, security, text
+        string reason, detail, codec, text
         # "from" is a Python keyword
         string sender "from"
         string to, uri, call_id, source, transport
         vector[string] contacts, authorization, path, supported
         vector[uint64_t] legs
+        WireMedia media
+        WireReport report
         uint32_t media_ports, dialogs, transactions
 
     cdef cppclass Stats:
@@ -121,6 +142,8 @@ cdef extern from "stack.hpp" namespace "quickcall" nogil:
         int log_level
         cbool accept_register, transfers
         int t1_ms, session_expires_s
+        Latching latching
+        double silent_s, silent_held_s, one_way_s
         double shutdown_s
 
     cdef cppclass CppStack "quickcall::Stack":
@@ -138,6 +161,7 @@ cdef extern from "stack.hpp" namespace "quickcall" nogil:
 
 cdef tuple DTMF_METHODS = (DtmfMethod.AUTO, DtmfMethod.RFC4733, DtmfMethod.INFO, DtmfMethod.INBAND)
 cdef tuple ENCRYPTIONS = (Encryption.OFF, Encryption.OPTIONAL, Encryption.MANDATORY)
+cdef dict LATCHING = {"off": Latching.off, "host": Latching.host, "nat": Latching.nat}
 cdef tuple PARTIES = (Party.REMOTE, Party.LOCAL, Party.TIMEOUT, Party.POLICY)
 
 
@@ -163,8 +187,29 @@ cdef inline string raw(str value):
     return value.encode("utf-8", "replace")
 
 
-cdef object media_of(const Event &event):
-    return NO_MEDIA if event.security.empty() else LegMedia(security=text(event.security))
+cdef object media_of(const WireMedia &media):
+    cdef list formats = []
+    cdef size_t i
+    for i in range(media.formats.size()):
+        formats.append((text(media.formats[i].first), media.formats[i].second))
+    return LegMedia(text(media.address), text(media.source), text(media.security), media.ice, tuple(formats))
+
+
+cdef object report_of(const Event &event):
+    if not event.has_report:
+        return None
+    report = event.report
+    return MediaReport(
+        report.packets_received,
+        report.packets_sent,
+        report.bytes_received,
+        report.bytes_sent,
+        report.lost,
+        report.lost_by_peer,
+        report.jitter_ms,
+        report.round_trip_ms if report.round_trip_ms >= 0 else None,
+        report.mos if report.mos > 0 else None,
+    )
 
 
 cdef object to_python(const Event &event):
@@ -175,21 +220,21 @@ cdef object to_python(const Event &event):
     if event.kind == EventKind.leg_gave_early_media:
         return LegGaveEarlyMedia(
             event.leg, event.status, text(event.reason), text(event.codec), text(event.text), event.talk,
-            media_of(event),
+            media_of(event.media),
         )
     if event.kind == EventKind.leg_answered:
         return LegAnswered(
             event.leg, text(event.codec), text(event.reason), text(event.detail), text(event.text),
-            media_of(event),
+            media_of(event.media),
         )
     if event.kind == EventKind.leg_renegotiated:
-        return LegRenegotiated(event.leg, event.held, text(event.codec), text(event.text), media_of(event))
+        return LegRenegotiated(event.leg, event.held, text(event.codec), text(event.text), media_of(event.media))
     if event.kind == EventKind.leg_reoffer_failed:
         return LegReofferFailed(event.leg, event.status, text(event.reason))
     if event.kind == EventKind.leg_ended:
         return LegEnded(
             event.leg, event.status, text(event.reason), PARTIES[<uint8_t>event.party], event.q850, text(event.detail),
-            texts(event.contacts), event.sip_cause,
+            texts(event.contacts), event.sip_cause, report_of(event),
         )
     if event.kind == EventKind.hops_needed:
         return HopsNeeded(event.leg, text(event.uri))
@@ -203,6 +248,10 @@ cdef object to_python(const Event &event):
         return LegPlayed(event.leg, event.play, text(event.reason))
     if event.kind == EventKind.leg_recorded:
         return LegRecorded(event.leg, text(event.text), event.at, text(event.reason))
+    if event.kind == EventKind.leg_heard:
+        return LegHeard(event.leg, text(event.source))
+    if event.kind == EventKind.leg_silent:
+        return LegSilent(event.leg, event.at, event.one_way)
     if event.kind == EventKind.register_received:
         return RegisterReceived(
             transaction=event.leg,
@@ -346,6 +395,10 @@ cdef class Stack:
         native.transfers = config.transfers
         native.t1_ms = config.t1_ms
         native.session_expires_s = config.session_expires_s
+        native.latching = LATCHING[config.rtp_latching]
+        native.silent_s = config.rtp_timeout_s
+        native.silent_held_s = config.rtp_timeout_held_s
+        native.one_way_s = config.one_way_s
         native.shutdown_s = config.shutdown_s
         cdef CppStack *started
         with nogil:

@@ -165,7 +165,7 @@ void Leg::prepare_dialog(pjsip_dialog *dialog) {
 void Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
     if (dialog_ == nullptr) prepare_dialog(pjsua_var.calls[getId()].async_call.dlg);
     auto *base = static_cast<pjmedia_transport *>(prm.mediaTp);
-    media_ = create_media_transport(owner_.media(), command_.leg, base, *this, command_.codecs);
+    media_ = create_media_transport(owner_.media(), command_.leg, command_.call_id, base, *this, command_.codecs);
     if (media_ != nullptr) {
         media_->dtmf = command_.dtmf;
         media_->sdes = Sdes(command_.encryption, command_.suites);
@@ -212,13 +212,23 @@ void Leg::report_media(EventKind kind) {
     media.talk = talk_;
     media.held = agreement_.held;
     media.codec = agreement_.codec;
-    media.security = agreement_.security;
     media.text = remote_sdp_;
+    media.media = agreement_.media;
     if (owner_.mailbox().congested()) {
         owner_.mailbox().post_droppable(std::move(media));  // a peer may offer as often as it likes
     } else {
         owner_.mailbox().post(std::move(media));
     }
+}
+
+void Leg::on_media_closed() {
+    note_report();
+    media_ = nullptr;
+}
+
+// The figures go with the stream, which may go before the leg or after it.
+void Leg::note_report() {
+    if (auto report = owner_.media().report(command_.leg)) report_ = *report;
 }
 
 bool Leg::is_joined() const { return owner_.media().joined(command_.leg); }
@@ -310,10 +320,10 @@ void Leg::on_answer(const pjsip_inv_session *session) {
     owner_.media().answered(command_.leg);
     Event up = event(EventKind::leg_answered);
     up.codec = agreement_.codec;
-    up.security = agreement_.security;
     up.reason = text_of(session->dlg->remote.info->tag);
     up.detail = user_agent_;
     up.text = remote_sdp_;
+    up.media = agreement_.media;
     owner_.mailbox().post(std::move(up));
 }
 
@@ -380,7 +390,10 @@ void Leg::finish(Party party, int status, const std::string &text, const pjsip_m
 // Whoever hears of the end must not see the leg counted any more: forgotten first, reported then.
 void Leg::leave() {
     auto &owner = owner_;
+    note_report();
     Event end = std::move(end_);
+    end.has_report = agreed_ && report_.has_value();
+    if (end.has_report) end.report = *report_;
     owner.forget(end.leg);
     owner.mailbox().post(std::move(end));
 }

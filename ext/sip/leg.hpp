@@ -3,6 +3,7 @@
 
 #include <pjsua2.hpp>
 
+#include <optional>
 #include <string>
 
 #include "in_dialog.hpp"
@@ -56,7 +57,7 @@ public:
     void onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) override;
     void on_media_started(const Agreement &agreement, const pjmedia_sdp_session *remote) override;
     void on_media_refused(const std::string &reason) override;
-    void on_media_closed() override { media_ = nullptr; }
+    void on_media_closed() override;
 
 private:
     MediaTransport *media() override { return media_; }
@@ -69,6 +70,7 @@ private:
     void prepare_dialog(pjsip_dialog *dialog);
     void on_provisional(pjsip_msg *message);
     void report_media(EventKind kind);
+    void note_report();
     void give_up(pjsip_inv_session *session);
     void on_answer(const pjsip_inv_session *session);
     void on_end(const pjsip_inv_session *session, const pjsip_event *event);
@@ -93,6 +95,7 @@ private:
     std::string refusal_;             // why what the peer agreed to must not be used, empty: it may
     pj_timer_entry refused_inside_{};
     Agreement agreement_;
+    std::optional<MediaReport> report_;
     Offers offers_;
     bool talk_ = false;  // what Allow-Events of the last 18x says
     std::string remote_sdp_;

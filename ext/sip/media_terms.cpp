@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "address.hpp"
 #include "headers.hpp"
 #include "sdp.hpp"
 
@@ -22,12 +23,6 @@ bool set_address(pj_sockaddr &address, int family, const pj_str_t &host, unsigne
     if (pj_inet_pton(family, &host, pj_sockaddr_get_addr(&address)) != PJ_SUCCESS) return false;
     pj_sockaddr_set_port(&address, static_cast<pj_uint16_t>(port));
     return true;
-}
-
-sockaddr_storage to_storage(const pj_sockaddr &address) {
-    sockaddr_storage made{};
-    std::memcpy(&made, &address, pj_sockaddr_get_len(&address));
-    return made;
 }
 
 // RTCP goes to the port after RTP unless `a=rtcp` says otherwise (RFC 3605).
@@ -99,6 +94,12 @@ Format read_format(const pjmedia_sdp_media *media, const pj_str_t &format) {
 
 }  // namespace
 
+sockaddr_storage to_storage(const pj_sockaddr &address) {
+    sockaddr_storage made{};
+    std::memcpy(&made, &address, pj_sockaddr_get_len(&address));
+    return made;
+}
+
 bool rtp_address(const pjmedia_sdp_session *sdp, unsigned index, int family, pj_sockaddr &rtp) {
     const auto *media = sdp->media[index];
     const auto *connection = media->conn != nullptr ? media->conn : sdp->conn;
@@ -140,6 +141,16 @@ MediaTerms media_terms(const pjmedia_sdp_session *local, const pjmedia_sdp_sessi
     terms.receives = receives(ours);
     terms.formats = shared_formats(ours, theirs);
     return terms;
+}
+
+LegMedia describe(const MediaTerms &terms) {
+    LegMedia made;
+    if (!is_unspecified(terms.rtp)) made.address = text_of_address(terms.rtp);
+    if (terms.sdes) made.security = terms.sdes->sent.suite;
+    for (const auto &format : terms.formats) {
+        made.formats.emplace_back(format.name + "/" + std::to_string(format.rate), format.theirs);
+    }
+    return made;
 }
 
 }  // namespace quickcall

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "terms.hpp"
+#include "wire.hpp"
 
 namespace quickcall {
 
@@ -19,5 +20,10 @@ std::vector<Format> shared_formats(const pjmedia_sdp_media *ours, const pjmedia_
 // Addresses, directions and formats of one stream; `rtp` as `rtp_address` gives it.
 MediaTerms media_terms(const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote, unsigned index,
                        const pj_sockaddr &rtp);
+
+// The same for people and for call control; who described it is not known here.
+LegMedia describe(const MediaTerms &terms);
+
+sockaddr_storage to_storage(const pj_sockaddr &address);
 
 }  // namespace quickcall

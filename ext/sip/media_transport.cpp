@@ -3,6 +3,7 @@
 #include <pjlib.h>
 #include <utility>
 
+#include "incoming.hpp"
 #include "media_terms.hpp"
 #include "sdp.hpp"
 
@@ -70,12 +71,15 @@ pj_status_t media_start(pjmedia_transport *tp, pj_pool_t *, const pjmedia_sdp_se
         if (transport.observer != nullptr) transport.observer->on_media_refused(refusal);
         return transport.started ? PJ_SUCCESS : PJMEDIA_SRTP_ESDPREQCRYPTO;
     }
-    auto security = terms.sdes ? terms.sdes->sent.suite : std::string();
+    Agreement agreement{first_codec(local->media[index]), !receives(remote->media[index]), describe(terms)};
+    pj_sockaddr source;
+    if (came_from(transport.call_id, source)) {
+        char host[PJ_INET6_ADDRSTRLEN];
+        terms.signalling = to_storage(source);
+        agreement.media.source = pj_sockaddr_print(&source, host, sizeof host, 0);
+    }
     transport.media->agree(transport.leg, std::move(terms));
     transport.started = true;
-    char address[PJ_INET6_ADDRSTRLEN + 10];
-    const Agreement agreement{first_codec(local->media[index]), !receives(remote->media[index]),
-                              pj_sockaddr_print(&rtp, address, sizeof address, 3), std::move(security)};
     if (transport.observer != nullptr) transport.observer->on_media_started(agreement, remote);
     return PJ_SUCCESS;
 }
@@ -107,7 +111,7 @@ bool can_reach(const MediaTransport &transport, const pjmedia_sdp_session *sdp, 
     return rtp_address(sdp, index, family_of(transport), rtp);
 }
 
-MediaTransport *create_media_transport(Media &media, LegId leg, pjmedia_transport *base, MediaObserver &observer,
+MediaTransport *create_media_transport(Media &media, LegId leg, const std::string &call_id, pjmedia_transport *base, MediaObserver &observer,
                                        std::vector<std::string> codecs) {
     const auto port = media.open(leg);
     if (port == 0) {
@@ -124,6 +128,7 @@ MediaTransport *create_media_transport(Media &media, LegId leg, pjmedia_transpor
     transport->lifetime = base;
     transport->media = &media;
     transport->leg = leg;
+    transport->call_id = call_id;
     transport->port = port;
     transport->observer = &observer;
     transport->codecs = std::move(codecs);

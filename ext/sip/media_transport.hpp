@@ -9,15 +9,15 @@
 
 #include "media.hpp"
 #include "sdes.hpp"
+#include "wire.hpp"
 
 namespace quickcall {
 
 // What an offer and its answer settled, as a leg tells it.
 struct Agreement {
-    std::string codec;    // `PCMU/8000`, empty when it cannot be told
-    bool held = false;    // the peer takes no media: it sends only, or nothing (RFC 3264 8.4)
-    std::string address;  // `ip:port` of the peer's RTP
-    std::string security;  // SRTP suite, empty: in the clear
+    std::string codec;  // `PCMU/8000`, empty when it cannot be told
+    bool held = false;  // the peer takes no media: it sends only, or nothing (RFC 3264 8.4)
+    LegMedia media;
     bool operator==(const Agreement &) const = default;
 };
 
@@ -38,6 +38,7 @@ struct MediaTransport {
     pjmedia_transport *lifetime = nullptr;  // pjsua's own transport: carries the group lock
     Media *media = nullptr;
     LegId leg = 0;
+    std::string call_id;
     std::uint16_t port = 0;                 // of our RTP
     MediaObserver *observer = nullptr;      // reset to nullptr when the leg goes first
     bool started = false;                   // an offer and an answer have been agreed on
@@ -48,7 +49,7 @@ struct MediaTransport {
 };
 
 // Wraps `base` (taken over, closed with the result). Returns nullptr when no port is left; `base` is closed then.
-MediaTransport *create_media_transport(Media &media, LegId leg, pjmedia_transport *base, MediaObserver &observer,
+MediaTransport *create_media_transport(Media &media, LegId leg, const std::string &call_id, pjmedia_transport *base, MediaObserver &observer,
                                        std::vector<std::string> codecs);
 
 // True when the description names an address that packets can be sent to from here, or none to hold.

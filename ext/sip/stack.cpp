@@ -194,6 +194,9 @@ MediaConfig Stack::Impl::media_config() const {
     made.first_port = config_.rtp_first;
     made.last_port = config_.rtp_last;
     made.latching = config_.latching;
+    made.silent_s = config_.silent_s;
+    made.silent_held_s = config_.silent_held_s;
+    made.one_way_s = config_.one_way_s;
     return made;
 }
 

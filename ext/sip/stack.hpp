@@ -28,6 +28,7 @@ struct StackConfig {
     int rtp_first = 0;
     int rtp_last = 0;
     Latching latching = Latching::nat;
+    double silent_s = 0, silent_held_s = 0, one_way_s = 0;
     int max_legs = 0;
     std::vector<std::string> codecs;
     std::string user_agent;

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "report.hpp"
+
 #include "dtmf_method.hpp"
 
 namespace quickcall {
@@ -75,6 +77,8 @@ enum class EventKind : std::uint8_t {
     hops_needed,
     transfer_requested,
     leg_sent_digit,
+    leg_heard,
+    leg_silent,
     leg_played,
     leg_recorded,
     register_received,
@@ -86,6 +90,16 @@ enum class EventKind : std::uint8_t {
 // Who ended a leg, as engine.core.values.Party.
 enum class Party : std::uint8_t { remote, local, timeout, policy };
 
+// What an offer and its answer settled for the media of a leg: engine.core.values.LegMedia.
+struct LegMedia {
+    std::string address;   // `ip:port` where the peer wants its RTP
+    std::string source;    // IP address its description came from
+    std::string security;  // SRTP suite, empty: in the clear
+    bool ice = false;
+    std::vector<std::pair<std::string, int>> formats;  // `NAME/RATE`, and the payload type the peer wants it with
+    bool operator==(const LegMedia &) const = default;
+};
+
 struct Event {
     EventKind kind{};
     Party party = Party::remote;    // leg_ended
@@ -93,31 +107,34 @@ struct Event {
     bool talk = false;              // leg_rang, leg_gave_early_media
     bool held = false;              // leg_renegotiated
     bool carried = false;           // leg_sent_digit: the joined leg has it
+    bool one_way = false;           // leg_silent
+    bool has_report = false;        // leg_ended
     DtmfMethod method = DtmfMethod::automatic;  // leg_sent_digit
     int status = 0;                 // SIP status; logged: level; register_received: expires, -1 when absent;
                                     // leg_sent_digit: duration in ms
     int q850 = 0;                   // leg_ended
     int sip_cause = 0;              // leg_ended
     std::int64_t cseq = 0;          // register_received
-    double at = 0;                  // message_seen: seconds since the Unix epoch; leg_recorded: seconds
+    double at = 0;                  // message_seen: seconds since the Unix epoch; leg_recorded, leg_silent: seconds
     std::uint64_t play = 0;         // leg_played
     LegId leg = 0;                  // leg events; the transaction of register_received, the query of hops_needed
     std::string reason;             // reason phrase; leg_answered: the peer's To tag; leg_played, leg_recorded: error
     std::string detail;             // leg_ended: warning; leg_answered, register_received: User-Agent
     std::string codec;              // leg_gave_early_media, leg_answered, leg_renegotiated
-    std::string security;           // of the same: SRTP suite, empty: in the clear
     std::string text;               // SDP of leg events; the digit; Replaces; message or log text; path
     std::string from;               // leg_dialed: our From tag; From URI; Referred-By; message_seen: source
     std::string to;                 // To URI; message_seen: destination
     std::string uri;                // register_received: Request-URI; transfer_requested: Refer-To; hops_needed: where to
     std::string call_id;            // register_received, message_seen
-    std::string source;             // register_received
+    std::string source;             // register_received, leg_heard
     std::string transport;          // register_received, message_seen
     std::vector<std::string> contacts;       // register_received, leg_ended
     std::vector<std::string> authorization;  // register_received
     std::vector<std::string> path;           // register_received
     std::vector<std::string> supported;      // register_received
     std::vector<LegId> legs;                 // stock_taken
+    LegMedia media;                          // leg_gave_early_media, leg_answered, leg_renegotiated
+    MediaReport report;                      // leg_ended
     std::uint32_t media_ports = 0;           // stock_taken
     std::uint32_t dialogs = 0;               // stock_taken
     std::uint32_t transactions = 0;          // stock_taken

@@ -57,13 +57,14 @@ class RtpPeer(asyncio.DatagramProtocol):
     Args:
         ssrc: synchronisation source of the packets sent. What comes through an engine has its own.
         host: address to bind, None for a fresh one.
+        port: port to bind, None for a free one.
     """
 
-    def __init__(self, ssrc: int, host: str | None = None) -> None:
+    def __init__(self, ssrc: int, host: str | None = None, port: int | None = None) -> None:
         """Choose the address; `async with` binds it."""
         self.ssrc = ssrc
         self.host = host or loopback_address()
-        self.port = free_media_port(self.host)
+        self.port = port or free_media_port(self.host)
         self._sequence = 0
         self._received: asyncio.Queue[bytes] = asyncio.Queue()
         self.source: tuple[str, int] = ("", 0)
@@ -124,6 +125,16 @@ class RtpPeer(asyncio.DatagramProtocol):
         """Send any bytes."""
         assert self._transport is not None
         self._transport.sendto(datagram, destination)
+
+    def send_many(self, destination: tuple[str, int], count: int) -> None:
+        """Send that many PCMU packets in sequence."""
+        for _ in range(count):
+            self.send(destination, b"x" * 160)
+
+    async def datagram(self) -> bytes:
+        """Wait for the next datagram, whatever it is."""
+        async with asyncio.timeout(GUARD_S):
+            return await self._received.get()
 
     async def packet(self) -> RtpPacket:
         """Wait for the next RTP packet; other datagrams are passed over."""

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
-from engine.core.commands import Dial, HangUp, SipCommand
-from engine.core.events import LegEnded, SipEvent, StackEvent, StackLogged
+from engine.core.commands import Dial, HangUp, SipCommand, TakeStock
+from engine.core.events import LegEnded, SipEvent, StackEvent, StackLogged, StockTaken
 from engine.core.values import LegId
 from engine.sip.native import NativeSip
 from engine.sip.port import Listener, SipConfig, SipPort, SipStats
@@ -158,6 +158,18 @@ class Stack:
         while self.sip.stats().transactions:
             assert asyncio.get_running_loop().time() < deadline, self.sip.stats()
             await asyncio.sleep(0.01)
+
+    async def stock(self) -> StockTaken:
+        """Ask what the stack holds, and return the answer: all earlier commands are carried out."""
+        before = sum(isinstance(event, StockTaken) for event in self.events)
+        self.submit(TakeStock())
+        async with asyncio.timeout(GUARD_S):
+            while True:
+                self._changed.clear()
+                taken = [event for event in self.events if isinstance(event, StockTaken)]
+                if len(taken) > before:
+                    return taken[-1]
+                await self._changed.wait()
 
     async def next_event(self) -> None:
         """Wait until at least one more event has come."""

@@ -253,6 +253,7 @@ async def test_a_sound_wins_over_the_other_leg_and_gives_way_at_once(stack: Stac
             await stack.event(LegAnswered, leg)
         to_b = audio_address((await stack.event(LegDialed, b)).local_sdp)
         stack.submit(Join(a, b))
+        await stack.stock()
 
         async def say(first: int, count: int) -> None:
             for number in range(first, first + count):
