@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from tests.kit.engine import EngineUnderTest
 from tests.kit.sipp import Sipp
 
 PCMU = (0, "PCMU/8000")
+
+
+def digits_told(engine: EngineUnderTest) -> list[str]:
+    """Return the digits told of each leg, in the order of the legs."""
+    told = [event for event in engine.events if event.name == "DTMF"]
+    return [
+        "".join(str(event.payload["DTMF-Digit"]) for event in told if event.call_id == leg)
+        for leg in engine.legs()
+    ]
 
 
 def digit_phone(
