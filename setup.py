@@ -35,6 +35,7 @@ WRAPPED = (
         "pjsip_inv_usage_init",
         "pjsip_inv_send_msg",
         "pjsip_dlg_fork",
+        "pjsip_endpt_create_pool",
         "pjmedia_transport_srtp_create",
     ),
     "pj_getaddrinfo",

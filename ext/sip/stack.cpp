@@ -19,6 +19,7 @@
 #include "leg.hpp"
 #include "mailbox.hpp"
 #include "media.hpp"
+#include "memory.hpp"
 #include "names.hpp"
 #include "pjsua_hooks.hpp"
 #include "requests.hpp"
@@ -181,6 +182,7 @@ void Stack::Impl::open() {
     pjsip_endpt_register_module(pjsua_get_pjsip_endpt(), &leg_module_);
     acknowledge_forked_answers(pjsua_get_pjsip_endpt());
     check_incoming(pjsua_get_pjsip_endpt());
+    print_tightly(pjsua_get_pjsip_endpt());
     spell_received_hold_out(pjsua_get_pjsip_endpt());
     endpoint_->libStart();
     add_account();
@@ -374,7 +376,10 @@ void Stack::Impl::on_session_state(pjsip_inv_session *session, pjsip_event *even
     if (instance_ != nullptr && instance_->names_ != nullptr) instance_->names_->note_source(session, event);
     pass_to_pjsua(session, event);
     if (leg != nullptr) leg->on_state(session, event);
-    if (session->state == PJSIP_INV_STATE_CONFIRMED) send_waiting_bye(session);
+    if (session->state == PJSIP_INV_STATE_CONFIRMED) {
+        send_waiting_bye(session);
+        drop_invite(session);
+    }
 }
 
 void Stack::Impl::on_transaction(pjsip_inv_session *session, pjsip_event *event) {

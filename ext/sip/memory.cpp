@@ -1,0 +1,60 @@
+#include "memory.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace quickcall {
+namespace {
+
+pjsip_module printer{};
+
+// Runs just before pjsip prints, which then finds it done.
+pj_status_t print(pjsip_tx_data *message) {
+    static char text[PJSIP_MAX_PKT_LEN];
+    if (pjsip_tx_data_is_valid(message)) return PJ_SUCCESS;
+    const auto size = pjsip_msg_print(message->msg, text, sizeof text);
+    if (size <= 0) return PJ_SUCCESS;  // too long: pjsip finds that too, and says so
+    const auto length = static_cast<std::size_t>(size);
+    auto &buffer = message->buf;
+    if (buffer.start == nullptr || buffer.end - buffer.start <= size) {
+        buffer.start = static_cast<char *>(pj_pool_alloc(message->pool, length + 1));
+        buffer.end = buffer.start + length + 1;
+    }
+    std::memcpy(buffer.start, text, length);
+    buffer.cur = buffer.start + length;
+    *buffer.cur = '\0';
+    return PJ_SUCCESS;
+}
+
+}  // namespace
+
+void print_tightly(pjsip_endpoint *endpoint) {
+    static char name[] = "mod-quickcall-printer";
+    printer = {};
+    printer.name = pj_str(name);
+    printer.id = -1;
+    printer.priority = PJSIP_MOD_PRIORITY_TRANSPORT_LAYER + 1;
+    printer.on_tx_request = printer.on_tx_response = &print;
+    pjsip_endpt_register_module(endpoint, &printer);
+}
+
+void drop_invite(pjsip_inv_session *session) {
+    if (session->role != PJSIP_ROLE_UAC || session->invite_req == nullptr) return;
+    pjsip_tx_data_dec_ref(session->invite_req);
+    session->invite_req = nullptr;
+}
+
+}  // namespace quickcall
+
+extern "C" {
+
+pj_pool_t *__real_pjsip_endpt_create_pool(pjsip_endpoint *endpoint, const char *name, pj_size_t size,
+                                          pj_size_t increment);
+
+pj_pool_t *__wrap_pjsip_endpt_create_pool(pjsip_endpoint *endpoint, const char *name, pj_size_t size,
+                                          pj_size_t increment) {
+    constexpr pj_size_t most = 1000;
+    return __real_pjsip_endpt_create_pool(endpoint, name, size, std::min(increment, most));
+}
+
+}
