@@ -25,8 +25,8 @@ The figures, of the best of the rounds unless it says otherwise:
 * `late_ms`: how far the load itself fell behind. With more than a few milliseconds the machine was
   busy with other things, and latency and jitter are its own.
 * `rss_mb_per_1000_pairs`: growth of resident memory while all pairs are up, in MB (10**6 bytes),
-  35 s after the last answer, when the timers of RFC 3261 have run out; `rss_mb_after`: what is left
-  of the growth 35 s after the last BYE; `held_cpu_percent`: of a core, for all pairs together.
+  45 s after the last answer, when the timers of RFC 3261 have run out; `rss_mb_after`: what is left
+  of the growth 45 s after the last BYE; `held_cpu_percent`: of a core, for all pairs together.
 """
 
 from __future__ import annotations

@@ -1,10 +1,16 @@
 #include "memory.hpp"
 
+#include <malloc.h>
+#include <pjsua-lib/pjsua.h>
+
 #include <algorithm>
 #include <cstring>
 
 namespace quickcall {
 namespace {
+
+constexpr std::size_t crowd = 100;       // legs; fewer are not worth the walk through the heap
+constexpr pj_time_val patience{40, 0};   // 64*T1 and some
 
 pjsip_module printer{};
 
@@ -36,6 +42,22 @@ void print_tightly(pjsip_endpoint *endpoint) {
     printer.priority = PJSIP_MOD_PRIORITY_TRANSPORT_LAYER + 1;
     printer.on_tx_request = printer.on_tx_response = &print;
     pjsip_endpt_register_module(endpoint, &printer);
+}
+
+Release::Release() { pj_timer_entry_init(&timer_, 0, this, &Release::on_timer); }
+
+void Release::legs(std::size_t count) {
+    now_ = count;
+    most_ = std::max(most_, count);
+    if (waiting_ || most_ < crowd || count > most_ / 2) return;
+    waiting_ = pjsip_endpt_schedule_timer(pjsua_get_pjsip_endpt(), &timer_, &patience) == PJ_SUCCESS;
+}
+
+void Release::on_timer(pj_timer_heap_t *, pj_timer_entry *entry) {
+    auto &self = *static_cast<Release *>(entry->user_data);
+    self.waiting_ = false;
+    self.most_ = self.now_;
+    ::malloc_trim(0);
 }
 
 void drop_invite(pjsip_inv_session *session) {

@@ -85,6 +85,7 @@ public:
     std::unique_ptr<Requests> requests_;
     std::unique_ptr<Names> names_;
     std::unordered_map<LegId, std::unique_ptr<Leg>> legs_;
+    Release release_;
     std::unordered_map<std::string, std::string> reasons_;  // From tag -> Reason of a leg that is hung up
     std::vector<Command> batch_;
     pjsip_module leg_module_{};
@@ -320,6 +321,7 @@ void Stack::Impl::dial(Command &command) {
     auto *dialing = leg.get();
     legs_.emplace(id, std::move(leg));
     leg_count_.store(static_cast<std::uint32_t>(legs_.size()));
+    release_.legs(legs_.size());
     dialing->dial();
 }
 
@@ -355,6 +357,7 @@ void Stack::Impl::set_reason(const std::string &from_tag, const std::string &rea
 void Stack::Impl::forget(LegId leg) {
     legs_.erase(leg);
     leg_count_.store(static_cast<std::uint32_t>(legs_.size()));
+    release_.legs(legs_.size());
     update_gauges();
 }
 
