@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from types import TracebackType
 from typing import Self
 
@@ -77,6 +78,6 @@ def gaps(numbers: list[int]) -> int:
 
     Raises `AssertionError` when one came twice or after a higher one.
     """
-    steps = [after - before for before, after in zip(numbers, numbers[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
     assert all(step > 0 for step in steps), f"doubled or out of order: {numbers}"
     return sum(step > 1 for step in steps)

@@ -50,38 +50,38 @@ def _one_stream(peer: AudioPeer, name: str) -> None:
 
 
 async def test_hold_cuts_each_stream_once_and_doubles_nothing(tmp_path: Path) -> None:
-    async with EngineUnderTest(tmp_path, hold_music="") as engine:
+    async with (
+        EngineUnderTest(tmp_path, hold_music="") as engine,
+        AudioPeer(0xA) as a_media,
+        AudioPeer(0xB) as b_media,
+        _phone(a_media, "uas-rtp-reoffer") as alice,
+        _phone(b_media) as bob,
+    ):
+        device = await engine.device("alice", "1001", alice.uri)
+        await engine.device("bob", "1002", bob.uri)
+        await engine.quickcall(device, "1002", call_id="talk")
+        await engine.event("CHANNEL_BRIDGE", count=2)
+        a_leg, b_leg = engine.legs()
         async with (
-            AudioPeer(0xA) as a_media,
-            AudioPeer(0xB) as b_media,
-            _phone(a_media, "uas-rtp-reoffer") as alice,
-            _phone(b_media) as bob,
+            Numbered(a_media, "a", _address(engine, a_leg)) as from_a,
+            Numbered(b_media, "b", _address(engine, b_leg)) as from_b,
         ):
-            device = await engine.device("alice", "1001", alice.uri)
-            await engine.device("bob", "1002", bob.uri)
-            await engine.quickcall(device, "1002", call_id="talk")
-            await engine.event("CHANNEL_BRIDGE", count=2)
-            a_leg, b_leg = engine.legs()
-            async with (
-                Numbered(a_media, "a", _address(engine, a_leg)) as from_a,
-                Numbered(b_media, "b", _address(engine, b_leg)) as from_b,
-            ):
-                await from_a.more_at(b_media, ENOUGH)
-                await from_b.more_at(a_media, ENOUGH)
-                before = from_b.at(a_media)
-                assert before == list(range(len(before)))
-                await _act(engine, "talk", action="hold")
-                await engine.event("CHANNEL_HOLD")
-                await _act(engine, "talk", action="unhold")
-                await engine.event("CHANNEL_UNHOLD")
-                await from_a.more_at(b_media, ENOUGH)
-                await from_b.more_at(a_media, ENOUGH)
-            for stream, listener, name in ((from_a, b_media, "a"), (from_b, a_media, "b")):
-                assert gaps(stream.at(listener)) <= 1
-                _one_stream(listener, name)
-            await _hang_up(engine, "talk")
-            await alice.succeeded()
-            await bob.succeeded()
+            await from_a.more_at(b_media, ENOUGH)
+            await from_b.more_at(a_media, ENOUGH)
+            before = from_b.at(a_media)
+            assert before == list(range(len(before)))
+            await _act(engine, "talk", action="hold")
+            await engine.event("CHANNEL_HOLD")
+            await _act(engine, "talk", action="unhold")
+            await engine.event("CHANNEL_UNHOLD")
+            await from_a.more_at(b_media, ENOUGH)
+            await from_b.more_at(a_media, ENOUGH)
+        for stream, listener, name in ((from_a, b_media, "a"), (from_b, a_media, "b")):
+            assert gaps(stream.at(listener)) <= 1
+            _one_stream(listener, name)
+        await _hang_up(engine, "talk")
+        await alice.succeeded()
+        await bob.succeeded()
 
 
 async def test_a_transfer_changes_the_speaker_but_not_the_stream(
