@@ -44,6 +44,7 @@ def phone(
     codec: Annotated[
         list[str] | None, typer.Option(help="PCMU, PCMA, G722, opus; repeatable, one rate.")
     ] = None,
+    srtp: Annotated[str, typer.Option(help="SRTP: off, optional, mandatory.")] = "off",
     hang_up_after: Annotated[
         float | None, typer.Option(help="Hang up this many seconds after the answer.")
     ] = None,
@@ -68,6 +69,7 @@ def phone(
             record=record,
             listen=tuple(listen or ()),
             codecs=tuple(codec or ("PCMU", "PCMA")),
+            srtp=srtp,
             hang_up_after_s=hang_up_after,
             run_s=run_s,
             log=log,

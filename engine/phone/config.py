@@ -51,6 +51,8 @@ class PhoneConfig:
     """Frequencies in Hz whose level the report names, besides the dominant one."""
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     """Codecs offered, in order; all of one sampling rate, which is the rate of the recording."""
+    srtp: str = "off"
+    """Encryption of the media, by keys in SDP: off, optional or mandatory."""
     hang_up_after_s: float | None = None
     """Seconds after the answer at which the phone hangs up. None: it waits for the other side."""
     run_s: float | None = None
@@ -61,6 +63,7 @@ class PhoneConfig:
     def __post_init__(self) -> None:
         """Check every value."""
         _among("transport", self.transport, ("udp", "tcp"))
+        _among("srtp", self.srtp, ("off", "optional", "mandatory"))
         _between("port", self.port, 0, 65535)
         _between("expires_s", self.expires_s, 10, 7200)
         for name in ("hang_up_after_s", "run_s"):

@@ -196,6 +196,12 @@ def _account_config(config: PhoneConfig) -> pj.AccountConfig:
     account.idUri = config.aor
     account.mediaConfig.transportConfig.port = 0
     account.mediaConfig.transportConfig.boundAddress = config.bind
+    account.mediaConfig.srtpUse = {
+        "off": pj.PJMEDIA_SRTP_DISABLED,
+        "optional": pj.PJMEDIA_SRTP_OPTIONAL,
+        "mandatory": pj.PJMEDIA_SRTP_MANDATORY,
+    }[config.srtp]
+    account.mediaConfig.srtpSecureSignaling = 0
     if config.server:
         account.regConfig.registrarUri = f"sip:{config.realm}"
         account.regConfig.timeoutSec = config.expires_s

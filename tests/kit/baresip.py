@@ -40,6 +40,7 @@ statmode_default off
 jitter_buffer_delay 1-4
 module_path {modules}
 module g711.so
+module srtp.so
 module aubridge.so
 module ausine.so
 module_tmp account.so
@@ -60,12 +61,19 @@ class Baresip:
         registrar: `host:port` of the engine or of a proxy; everything is sent there.
         transport: udp or tcp.
         answer: "manual", it rings; "auto", it answers every call at once.
+        media: further parameters of its account about media, `;mediaenc=srtp` for one.
 
     Use as `async with`: entering waits until it is registered.
     """
 
     def __init__(
-        self, user: str, registrar: str, *, transport: str = "udp", answer: str = "manual"
+        self,
+        user: str,
+        registrar: str,
+        *,
+        transport: str = "udp",
+        answer: str = "manual",
+        media: str = "",
     ) -> None:
         """Choose address and ports; nothing is started yet."""
         self.user = user
@@ -75,6 +83,7 @@ class Baresip:
         self._registrar = registrar
         self._transport = transport
         self._answer = answer
+        self._media = media
         self._control = free_port(self.host, "tcp")
         self._directory = Path()
         self._process: PeerProcess
@@ -165,7 +174,8 @@ class Baresip:
         transport = f";transport={self._transport}"
         return (
             f"<sip:{self.user}@{REALM}{transport}>;auth_pass={PASSWORD};regint=600"
-            f';answermode={self._answer};audio_codecs=PCMU;outbound="sip:{self._registrar}{transport}"'
+            f";answermode={self._answer};audio_codecs=PCMU{self._media}"
+            f';outbound="sip:{self._registrar}{transport}"'
         )
 
     def _write_files(self) -> None:

@@ -32,6 +32,7 @@ use_ipv6=0
 use_rfc2833=1
 guess_hostname=0
 register_only_when_network_is_up=0
+{srtp}\
 [rtp]
 bind_address=127.0.0.1
 audio_rtp_port={rtp}
@@ -41,6 +42,9 @@ remote_ring=
 """
 
 
+_SRTP = "media_encryption=srtp\nmedia_encryption_mandatory=1\n"
+
+
 class Linphone:
     """One linphone-daemon at a loopback address of its own, without a sound card.
 
@@ -48,11 +52,14 @@ class Linphone:
         user: registers as `user@REALM` with `PASSWORD`.
         registrar: `host:port` of the engine or of a proxy; everything is sent there.
         auto_answer: the user lets it answer every call at once.
+        srtp: its media are encrypted, or there is no call.
 
     Use as `async with`: entering waits until it is registered.
     """
 
-    def __init__(self, user: str, registrar: str, *, auto_answer: bool = False) -> None:
+    def __init__(
+        self, user: str, registrar: str, *, auto_answer: bool = False, srtp: bool = False
+    ) -> None:
         """Choose address and ports; nothing is started yet."""
         self.user = user
         self.host = loopback_address()
@@ -60,6 +67,7 @@ class Linphone:
         """Type and text of every event: a state of a call, or a digit heard."""
         self._registrar = registrar
         self._auto_answer = auto_answer
+        self._srtp = srtp
         self._sip = free_port(self.host)
         self._directory = Path()
         self._process: PeerProcess
@@ -72,7 +80,9 @@ class Linphone:
         # Without a place for its database it would not open its SIP port, and not say so either.
         (self._directory / ".local/share/linphone").mkdir(parents=True)
         rtp = free_media_port("127.0.0.1")
-        text = _CONFIG.format(host=self.host, sip=self._sip, rtp=rtp)
+        text = _CONFIG.format(
+            host=self.host, sip=self._sip, rtp=rtp, srtp=_SRTP if self._srtp else ""
+        )
         (self._directory / "rc").write_text(text)
         # It makes its socket in /tmp, whatever the name says.
         socket = Path("/tmp", self._directory.name + ".socket")
