@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzz the C++ of ext/numbers with libFuzzer, AddressSanitizer and UBSan:  bash scripts/fuzz.sh [TARGET...]
+# Fuzz the C++ of ext/numbers and ext/media with libFuzzer, AddressSanitizer and UBSan:  bash scripts/fuzz.sh [TARGET...]
 #
 # Every tests/fuzz/TARGET.cpp is a target; all run at the same time, FUZZ_SECONDS long (default 60), from
 # the inputs in tests/fuzz/corpus/TARGET and those found before, which stay in build/fuzz/TARGET/corpus.
@@ -22,12 +22,12 @@ fi
 compile() {
     local binary=$out/$1/fuzz
     mkdir -p "$out/$1/corpus"
-    if [ -f "$binary" ] && [ -z "$(find ext/numbers "$source" scripts/fuzz.sh -name '*.[chs]*' -newer "$binary")" ]; then
+    if [ -f "$binary" ] && [ -z "$(find ext/numbers ext/media "$source" scripts/fuzz.sh -name '*.[chs]*' -newer "$binary")" ]; then
         return
     fi
     clang++ -std=c++20 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Wshadow -Werror \
         -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-        -Iext/numbers "$source/$1.cpp" -lre2 -o "$binary"
+        -Iext/numbers -Iext/media "$source/$1.cpp" -lre2 -o "$binary"
 }
 
 # Replaces the shell it runs in, so that the shell's id is the fuzzer's.

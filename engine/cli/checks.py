@@ -14,6 +14,7 @@ from pathlib import Path
 from engine import __version__
 from engine.config import EngineConfig, parse_listener
 from engine.runtime.settings import AUTO
+from engine.sip.kernel_ports import overlap_in_words
 from engine.sip.network import NoRoute, addresses, links, source_address
 
 SIP_BUFFER = 4 * 1024 * 1024
@@ -100,6 +101,8 @@ def limits(config: EngineConfig) -> Iterator[Finding]:
     if not fits:
         words += f"; enough for {ports // FILES_PER_LEG} legs: widen rtp_ports or lower max_legs"
     yield Finding(Grade.GOOD if fits else Grade.WARNING, "RTP ports", words)
+    if overlap := overlap_in_words(config.rtp_ports):
+        yield Finding(Grade.WARNING, "RTP ports", overlap)
     yield from _buffers()
 
 

@@ -51,6 +51,7 @@ from engine.runtime.settings import (
 )
 from engine.runtime.trace import SipTrace
 from engine.sip.digest import DigestServer
+from engine.sip.kernel_ports import overlap_in_words
 from engine.sip.port import Listener, SipPort, SipStats
 from engine.sip.registrar import Registrar
 from engine.store.database import Database
@@ -178,6 +179,8 @@ class Engine(ChannelActions):
             # The compiled module is needed by nobody who brings a stack of their own.
             from engine.sip.native import NativeSip  # noqa: PLC0415
 
+            if overlap := overlap_in_words(config.rtp_ports):
+                _log.warning("%s", overlap)
             self._sip = NativeSip(await sip_config(config))
         self._exit.push_async_callback(asyncio.to_thread, self._sip.close)
         settings = await call_settings(config, self._sip.listeners)
