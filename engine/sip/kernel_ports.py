@@ -13,7 +13,7 @@ _PROC = Path("/proc/sys/net/ipv4")
 
 
 def given_by_the_kernel(ports: tuple[int, int], proc: Path = _PROC) -> tuple[int, int] | None:
-    """Return the first and the last of the ports that the kernel gives out too; None: there is none.
+    """Return the first and the last of the ports that the kernel gives out too; None: no port.
 
     `ports` are the first and last of the range, `proc` is where the kernel says it. What cannot be
     read is taken as no overlap.
@@ -34,8 +34,8 @@ def overlap_in_words(ports: tuple[int, int], proc: Path = _PROC) -> str:
     if shared is None:
         return ""
     return (
-        f"rtp_ports {ports[0]}-{ports[1]} overlap the kernel's own from {shared[0]} to {shared[1]}: "
-        "other programs may be given some; choose another range or "
+        f"rtp_ports {ports[0]}-{ports[1]} overlap the kernel's own from {shared[0]} to "
+        f"{shared[1]}: other programs may be given some; choose another range or "
         f"`sysctl -w net.ipv4.ip_local_reserved_ports={ports[0]}-{ports[1]}`"
     )
 

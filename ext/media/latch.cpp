@@ -34,14 +34,15 @@ void Latch::agree(const sockaddr_storage &described, const sockaddr_storage &sig
     candidates_ = {};
 }
 
-Latch::Verdict Latch::judge_other(const sockaddr_storage &from, const RtpHeader &rtp, bool negotiated, Time now) {
+Latch::Verdict Latch::judge_other(const sockaddr_storage &from, const RtpHeader &rtp, Proof speaking, Time now) {
     if (current_.ss_family == 0) return Verdict::refused;
     if (same_address(from, described_)) return move(from, rtp, now);
     if (!heard_ && now < former_until_ && same_address(from, former_)) {
         note(rtp, now);
         return Verdict::accepted;
     }
-    if (mode_ == Latching::off || !negotiated) return Verdict::refused;
+    if (mode_ == Latching::off || speaking == Proof::none) return Verdict::refused;
+    if (speaking == Proof::authentic && mode_ == Latching::nat) return move(from, rtp, now);
     const bool open = heard_ ? goes_on(rtp, now) : now < until_;
     if (!open || !may_be_it(from) || !proven(from, rtp)) return Verdict::refused;
     return move(from, rtp, now);
@@ -65,7 +66,7 @@ bool Latch::proven(const sockaddr_storage &from, const RtpHeader &rtp) {
         if (candidate.seen == 0 || candidate.ssrc != rtp.ssrc || !same_address(candidate.from, from)) continue;
         candidate.seen = rtp.sequence == candidate.next ? candidate.seen + 1 : 1;
         candidate.next = static_cast<std::uint16_t>(rtp.sequence + 1);
-        return candidate.seen >= proof;
+        return candidate.seen >= enough;
     }
     candidates_[oldest_] = {from, rtp.ssrc, static_cast<std::uint16_t>(rtp.sequence + 1), 1};
     oldest_ = (oldest_ + 1) % candidates_.size();

@@ -7,9 +7,9 @@
 //   names an address that cannot be reached from outside (RFC 1918, 6598, 4193), from anywhere;
 // * later, when the source has been silent for `silence` and the same SSRC goes on elsewhere with sequence numbers
 //   that follow: a NAT that forgot its binding;
-// and only with `proof` packets in sequence of one SSRC and of payload types that were agreed on, of which the last is
-// let in. After that the source is locked until an agreement on another address; what the former address still
-// sends then is let in until the new one speaks.
+// and only with `enough` packets in sequence of one SSRC and of payload types that were agreed on, of which the last is
+// let in. Where SRTP has proven who sent it one packet is enough, from wherever. After that the source is locked until
+// an agreement on another address; what the former address still sends then is let in until the new one speaks.
 //
 // What is left: a peer behind a NAT whose proxy did not mend its description can be impersonated by whoever guesses the
 // port and sends first; SRTP and ICE close that, and so does the mode `host`. A peer that sends from a third host is
@@ -28,11 +28,13 @@ namespace quickcall {
 
 class Latch {
 public:
-    static constexpr int proof = 5;
+    static constexpr int enough = 5;  // packets in sequence
     static constexpr std::chrono::seconds window{20};
     static constexpr std::chrono::seconds silence{3};
     static constexpr std::chrono::seconds farewell{2};  // of the former address
 
+    // What speaks for a packet: nothing, the payload type, the key of the peer.
+    enum class Proof : std::uint8_t { none, negotiated, authentic };
     enum class Verdict : std::uint8_t { refused, accepted, moved };
 
     explicit Latch(Latching mode) : mode_(mode) {}
@@ -44,14 +46,14 @@ public:
     void answered(Time now) { until_ = now + window; }
 
     // `moved`: it is the first packet, or the source has changed.
-    Verdict judge(const sockaddr_storage &from, const RtpHeader &rtp, bool negotiated, Time now) {
+    Verdict judge(const sockaddr_storage &from, const RtpHeader &rtp, Proof speaking, Time now) {
         if (same_address(from, current_)) {
             note(rtp, now);
             if (heard_) return Verdict::accepted;
             heard_ = true;
             return Verdict::moved;
         }
-        return judge_other(from, rtp, negotiated, now);
+        return judge_other(from, rtp, speaking, now);
     }
 
     // Where RTP goes; family 0: nowhere.
@@ -68,7 +70,7 @@ private:
         int seen = 0;
     };
 
-    Verdict judge_other(const sockaddr_storage &from, const RtpHeader &rtp, bool negotiated, Time now);
+    Verdict judge_other(const sockaddr_storage &from, const RtpHeader &rtp, Proof speaking, Time now);
     bool may_be_it(const sockaddr_storage &from) const;
     bool goes_on(const RtpHeader &rtp, Time now) const;
     bool proven(const sockaddr_storage &from, const RtpHeader &rtp);

@@ -138,9 +138,12 @@ void Stream::receive_rtp(Datagram &datagram, const sockaddr_storage &from, Time 
     RtpHeader rtp;
     const bool is_rtp = parse_rtp(datagram.data, datagram.size, rtp);
     const auto format_place = is_rtp ? format_of_[rtp.payload_type] : static_cast<std::int8_t>(none);
-    const auto verdict = is_rtp ? latch_.judge(from, rtp, format_place != none, now) : Latch::Verdict::refused;
+    const auto proof = format_place == none ? Latch::Proof::none
+                       : srtp_ != nullptr   ? Latch::Proof::authentic
+                                            : Latch::Proof::negotiated;
+    const auto verdict = is_rtp ? latch_.judge(from, rtp, proof, now) : Latch::Verdict::refused;
     if (verdict == Latch::Verdict::refused) return counters_->refused.add(1);
-    if (verdict == Latch::Verdict::moved) post_heard();
+    if (verdict == Latch::Verdict::moved) note_source();
     const auto *format = format_place != none ? &terms_.formats[static_cast<std::size_t>(format_place)] : nullptr;
     if (format_place != format_before_) {
         format_before_ = format_place;
@@ -179,6 +182,7 @@ void Stream::report(Time now) {
 }
 
 void Stream::listen(Time now) {
+    if (std::exchange(moved_, false)) post_heard();
     if (!answered_ || latch_.target().ss_family == 0) return;
     const auto &config = context_.config;
     const auto passed = now - std::max({latch_.last(), alive_, agreed_});
@@ -194,6 +198,12 @@ void Stream::listen(Time now) {
                          now - other_->latch_.last() < heard_lately;
     if (one_way && !one_way_told_) post_silent(unheard, true);
     one_way_told_ = one_way;
+}
+
+// The first at once; later ones with the next turn, so that a peer that jumps about cannot fill the mailbox.
+void Stream::note_source() {
+    moved_ = heard_told_;
+    if (!std::exchange(heard_told_, true)) post_heard();
 }
 
 void Stream::post_heard() const {

@@ -78,6 +78,7 @@ private:
     // Sends a packet whose header is set but for what the Sender decides.
     void send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, unsigned rate, Time now);
     void use_keys();
+    void note_source();
     void post_heard() const;
     void post_silent(Time::duration passed, bool one_way) const;
     bool is_held() const { return !terms_.sends || !terms_.receives; }
@@ -117,6 +118,7 @@ private:
     sockaddr_storage described_rtcp_{}, rtcp_target_{};  // without mux
     Time alive_{}, agreed_{}, joined_{};                 // the last RTCP; agreement or answer; join
     bool answered_ = false;
+    bool heard_told_ = false, moved_ = false;
     bool silence_told_ = false, one_way_told_ = false;
     std::int8_t format_before_ = none;                   // place of the format that came last
     Stream *other_ = nullptr;

@@ -62,7 +62,7 @@ void check_row(const std::uint8_t *data, std::size_t size) {
         now += std::chrono::milliseconds(16 * data[1]);
         RtpHeader header;
         if (!parse_rtp(data + 4, 12, header)) continue;
-        const auto verdict = latch.judge(address(data[0]), header, data[2] & 1, now);
+        const auto verdict = latch.judge(address(data[0]), header, data[2] & 1 ? Latch::Proof::negotiated : Latch::Proof::none, now);
         if (data[0] % 16 == 0) expect(verdict != Latch::Verdict::refused, "the peer may always speak");
         if (heard != Time{} && now - heard < Latch::silence && data[0] % 16 != 0 &&
             !same_address(address(data[0]), latch.target())) {
