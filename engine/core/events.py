@@ -176,6 +176,14 @@ class LegSilent:
 
 
 @dataclass(frozen=True, slots=True)
+class LegMediaFailed:
+    """There will be no media: ICE or the handshake of DTLS-SRTP came to nothing."""
+
+    leg: LegId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class LegPlayed:
     """A `Play` is over: it came to its end, was stopped or replaced, or could not begin."""
 
@@ -314,6 +322,7 @@ SipEvent = (
     | LegSilent
     | LegPlayed
     | LegRecorded
+    | LegMediaFailed
     | HopsFound
     | LegEnded
 )

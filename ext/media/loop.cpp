@@ -25,7 +25,7 @@ std::uint64_t key_of(const PortPair &pair, unsigned which) { return reinterpret_
 
 }  // namespace
 
-Loop::Loop(const MediaConfig &config, Mailbox &mailbox)
+Loop::Loop(const MediaConfig &config, Mailbox &mailbox, const DtlsIdentity &identity)
     : config_(config),
       mailbox_(mailbox),
       sounds_(std::make_unique<SoundLoader>(
@@ -33,7 +33,7 @@ Loop::Loop(const MediaConfig &config, Mailbox &mailbox)
               post(UseSound{std::move(wanted), std::move(packets), std::move(error)});
           })),
       recorder_(std::make_unique<Recorder>(mailbox)),
-      context_{config_, mailbox, timers_, relayed_, *sounds_, *recorder_},
+      context_{config_, mailbox, timers_, identity, relayed_, *sounds_, *recorder_},
       ticking_(timers_, [this](Time) { tick(); }) {
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -18,7 +18,7 @@ namespace quickcall {
 class Loop {
 public:
     // Starts the thread. Throws std::runtime_error.
-    Loop(const MediaConfig &config, Mailbox &mailbox);
+    Loop(const MediaConfig &config, Mailbox &mailbox, const DtlsIdentity &identity);
     // Ends every stream, then the thread.
     ~Loop();
     Loop(const Loop &) = delete;

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "dtls.hpp"
 #include "loop.hpp"
 #include "mos.hpp"
 
@@ -28,7 +29,7 @@ class Media::Impl {
 public:
     Impl(const MediaConfig &config, Mailbox &mailbox)
         : pool_(config.host, config.first_port, config.last_port),
-          loop_(std::make_unique<Loop>(config, mailbox)) {}
+          loop_(std::make_unique<Loop>(config, mailbox, identity_)) {}
 
     struct Held {
         PortPair *pair = nullptr;  // nullptr: given back
@@ -57,6 +58,7 @@ public:
         held.pair = nullptr;
     }
 
+    const DtlsIdentity identity_;
     PortPool pool_;
     std::unordered_map<LegId, Held> legs_;
     std::uint64_t packets_ = 0;  // of a loop that was stopped
@@ -171,6 +173,8 @@ std::optional<MediaReport> Media::report(LegId leg) const {
     report.mos = mos_of(counters, report);
     return report;
 }
+
+const std::string &Media::fingerprint() const { return impl_->identity_.fingerprint(); }
 
 const sockaddr_storage &Media::local() const { return impl_->pool_.local(); }
 

@@ -65,6 +65,8 @@ public:
 
     // How it went until now, nothing for a leg without a stream.
     std::optional<MediaReport> report(LegId leg) const;
+    // SHA-256 of the certificate for DTLS, as SDP writes it.
+    const std::string &fingerprint() const;
     const sockaddr_storage &local() const;
     std::uint32_t ports_in_use() const;
     std::uint64_t packets() const;  // relayed since start

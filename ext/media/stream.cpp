@@ -41,11 +41,11 @@ void Stream::agree(MediaTerms &&terms, Time now) {
     terms_ = std::move(terms);
     if (terms_.formats.size() > max_formats) terms_.formats.resize(max_formats);
     if (is_unspecified(terms_.rtp)) terms_.rtp.ss_family = terms_.rtcp.ss_family = 0;
-    use_keys();
+    use_keys(now);
     if (rtcp_target_.ss_family == 0 || !same_address(terms_.rtcp, described_rtcp_)) {
         described_rtcp_ = rtcp_target_ = terms_.rtcp;
     }
-    latch_.agree(terms_.rtp, terms_.signalling, now);
+    if (!terms_.ice) latch_.agree(terms_.rtp, terms_.signalling, now);  // or the peer's checks say where it is
     agreed_ = now;
     format_of_.fill(none);
     // A peer may number its formats as it likes to receive them (RFC 3264 5.1), but not all keep to our numbers.
@@ -57,21 +57,6 @@ void Stream::agree(MediaTerms &&terms, Time now) {
     sound_ = none;
     listen_to_tones();
     if (digits_ != nullptr) digits_->agreed(terms_);
-}
-
-void Stream::use_keys() {
-    if (!terms_.sdes) return srtp_.reset();
-    const auto &[sent, received] = *terms_.sdes;
-    try {
-        if (srtp_ != nullptr) {
-            srtp_->change(sent, received);
-        } else {
-            srtp_ = std::make_unique<Srtp>(sent, received);
-        }
-    } catch (const std::exception &) {
-        // The keys fit their suites, so it is memory that lacks: rather nothing than something in the clear.
-        terms_.sends = terms_.receives = false;
-    }
 }
 
 void Stream::add_types(int Format::*type) {
@@ -126,6 +111,12 @@ void Stream::receive(Datagram &datagram, const sockaddr_storage &from, int which
         break;
     case Kind::rtcp:
         return receive_rtcp(datagram, from, which, now);
+    case Kind::stun:
+        if (which == 0 && webrtc_ != nullptr) return webrtc_->receive_stun({datagram.data, datagram.size}, from, now);
+        break;
+    case Kind::dtls:
+        if (which == 0 && webrtc_ != nullptr) return webrtc_->receive_dtls({datagram.data, datagram.size}, from, now);
+        break;
     default:
         break;
     }
@@ -133,6 +124,7 @@ void Stream::receive(Datagram &datagram, const sockaddr_storage &from, int which
 }
 
 void Stream::receive_rtp(Datagram &datagram, const sockaddr_storage &from, Time now) {
+    if (!lets_in(from)) return counters_->refused.add(1);
     // Before the latch: whoever does not have the key takes nothing over.
     if (srtp_ != nullptr && !srtp_->unprotect_rtp(datagram)) return counters_->refused.add(1);
     RtpHeader rtp;
@@ -159,9 +151,10 @@ void Stream::receive_rtp(Datagram &datagram, const sockaddr_storage &from, Time 
 
 // RTCP is each leg's own: what it says of the other side of a relay would be about another stream.
 void Stream::receive_rtcp(Datagram &datagram, const sockaddr_storage &from, int which, Time now) {
-    const bool expected = which == 1 || terms_.rtcp_mux;
+    const bool expected = (which == 1 || terms_.rtcp_mux) && lets_in(from);
+    if (!expected) return counters_->refused.add(1);
     if (srtp_ != nullptr && !srtp_->unprotect_rtcp(datagram)) return counters_->refused.add(1);
-    if (!expected || !(same_host(from, latch_.target()) || same_host(from, terms_.rtcp)) ||
+    if (!(same_host(from, latch_.target()) || same_host(from, terms_.rtcp)) ||
         !rtcp_.read(datagram.data, datagram.size, sender_.ssrc(), *counters_, now)) {
         return counters_->refused.add(1);
     }
@@ -172,7 +165,7 @@ void Stream::receive_rtcp(Datagram &datagram, const sockaddr_storage &from, int 
 void Stream::report(Time now) {
     if (!sender_.started() && !receiver_.started()) return;
     const auto &target = terms_.rtcp_mux ? latch_.target() : rtcp_target_;
-    if (target.ss_family == 0) return;
+    if (target.ss_family == 0 || !may_send(now)) return;
     std::uint8_t bytes[Rtcp::max_size + room_for_srtp];
     Datagram datagram{bytes, rtcp_.write(bytes, sender_, receiver_, *counters_, now), sizeof bytes};
     if (srtp_ != nullptr && !srtp_->protect_rtcp(datagram)) return;
@@ -234,7 +227,7 @@ void Stream::pass_on(const Stream &from, Datagram &datagram, RtpHeader rtp, std:
 
 void Stream::send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, unsigned rate, Time now) {
     const auto &target = latch_.target();
-    if (!terms_.sends || target.ss_family == 0) return;
+    if (!terms_.sends || target.ss_family == 0 || !may_send(now)) return;
     if (!sender_.stamp(rtp, origin, rate, now)) return;
     if (recording_ != nullptr) tap(Side::hears, sent_format(rtp.payload_type), datagram, rtp, now);
     rewrite_rtp(datagram.data, rtp);

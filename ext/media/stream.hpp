@@ -19,6 +19,7 @@
 #include "sender.hpp"
 #include "srtp.hpp"
 #include "timers.hpp"
+#include "webrtc.hpp"
 
 namespace quickcall {
 
@@ -27,12 +28,13 @@ struct MediaContext {
     const MediaConfig &config;
     Mailbox &mailbox;
     Timers &timers;
+    const DtlsIdentity &identity;
     Gauge<std::uint64_t> &relayed;
     SoundLoader &sounds;
     Recorder &recorder;
 };
 
-class Stream {
+class Stream final : private WebrtcOwner {
 public:
     Stream(LegId leg, PortPair &pair, std::shared_ptr<Counters> counters, const MediaContext &context);
     ~Stream();
@@ -77,8 +79,18 @@ private:
     void pass_on(const Stream &from, Datagram &datagram, RtpHeader rtp, std::size_t format, Time now);
     // Sends a packet whose header is set but for what the Sender decides.
     void send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, unsigned rate, Time now);
-    void use_keys();
     void note_source();
+    void use_keys(Time now);
+    void use(const SrtpKey &sent, const SrtpKey &received);
+    // Of a stream with DTLS: it has its keys, and the peer is where it has proven to be.
+    bool lets_in(const sockaddr_storage &from) const {
+        return webrtc_ == nullptr || (srtp_ != nullptr && webrtc_->accepts(from));
+    }
+    bool may_send(Time now) const { return webrtc_ == nullptr || (srtp_ != nullptr && webrtc_->may_send(now)); }
+    void send_datagram(std::span<const std::uint8_t> bytes, const sockaddr_storage &to) override;
+    void on_selected(const sockaddr_storage &address, Time now) override;
+    void on_keys(const DtlsKeys &keys) override;
+    void on_no_keys(const std::string &reason) override;
     void post_heard() const;
     void post_silent(Time::duration passed, bool one_way) const;
     bool is_held() const { return !terms_.sends || !terms_.receives; }
@@ -113,7 +125,8 @@ private:
     Latch latch_;
     Receiver receiver_;
     Sender sender_;
-    std::unique_ptr<Srtp> srtp_;  // nullptr: in the clear
+    std::unique_ptr<Webrtc> webrtc_;  // nullptr: neither ICE nor DTLS
+    std::unique_ptr<Srtp> srtp_;      // nullptr: in the clear, or, with DTLS, no keys yet
     Rtcp rtcp_;
     sockaddr_storage described_rtcp_{}, rtcp_target_{};  // without mux
     Time alive_{}, agreed_{}, joined_{};                 // the last RTCP; agreement or answer; join

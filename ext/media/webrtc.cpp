@@ -18,7 +18,8 @@ void Webrtc::agree(const MediaTerms &terms, Time now) {
     } else if (same && ice_) {
         ice_->agree(*terms.ice);
     } else {
-        ice_.emplace(*terms.ice);  // another peer: who the former one chose does not count
+        ice_.emplace(*terms.ice);  // another peer: what the former one chose does not count
+        owner_.on_selected({}, now);
     }
     if (!same) {
         dtls_.emplace(identity_, *terms.dtls);

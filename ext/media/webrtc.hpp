@@ -19,7 +19,7 @@ namespace quickcall {
 class WebrtcOwner {
 public:
     virtual void send_datagram(std::span<const std::uint8_t> bytes, const sockaddr_storage &to) = 0;
-    // The peer has proven that it is to be sent media there, and nowhere else.
+    // The peer has proven that it is to be sent media there, and nowhere else; family 0: another peer has yet to.
     virtual void on_selected(const sockaddr_storage &address, Time now) = 0;
     virtual void on_keys(const DtlsKeys &keys) = 0;
     // There will be no keys. At most once for an agreement.
@@ -37,7 +37,7 @@ public:
     Webrtc(const DtlsIdentity &identity, Timers &timers, WebrtcOwner &owner);
 
     // `terms` have DTLS, and ICE or not. An association whose certificate and roles stay goes on (RFC 8842 4), and
-    // with it the SRTP.
+    // with it its keys; before another one the keys are lost.
     void agree(const MediaTerms &terms, Time now);
 
     void receive_stun(std::span<const std::uint8_t> packet, const sockaddr_storage &from, Time now);
@@ -46,6 +46,7 @@ public:
     // Whether RTP of that source is looked at, and whether any may be sent.
     bool accepts(const sockaddr_storage &from) const { return !ice_ || ice_->accepts(from); }
     bool may_send(Time now) const { return !ice_ || ice_->selected(now) != nullptr; }
+    bool has_keys() const { return dtls_ && dtls_->keys(); }
 
 private:
     const sockaddr_storage *peer(Time now) const;

@@ -33,6 +33,7 @@ from engine.core.events import (
     LegEnded,
     LegGaveEarlyMedia,
     LegHeard,
+    LegMediaFailed,
     LegPlayed,
     LegRang,
     LegRecorded,
@@ -70,7 +71,7 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef enum class EventKind(uint8_t):
         leg_dialed, leg_rang, leg_gave_early_media, leg_answered
         leg_renegotiated, leg_reoffer_failed, leg_ended, hops_needed
-        transfer_requested, leg_sent_digit, leg_heard, leg_silent, leg_played, leg_recorded
+        transfer_requested, leg_sent_digit, leg_heard, leg_silent, leg_played, leg_recorded, leg_media_failed
         register_received, message_seen, logged, stock_taken
 
     cdef enum class WireParty "quickcall::Party"(uint8_t):
@@ -89,7 +90,7 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
         uint64_t play
         string text
         uint64_t leg, other
-        cbool more_hops
+        cbool more_hops, webrtc
         WireEncryption encryption
         int status
         WireDtmf dtmf
@@ -252,6 +253,8 @@ cdef object to_python(const Event &event):
         return LegHeard(event.leg, text(event.source))
     if event.kind == EventKind.leg_silent:
         return LegSilent(event.leg, event.at, event.one_way)
+    if event.kind == EventKind.leg_media_failed:
+        return LegMediaFailed(event.leg, text(event.reason))
     if event.kind == EventKind.register_received:
         return RegisterReceived(
             transaction=event.leg,
@@ -299,6 +302,7 @@ cdef int to_native(object command, Command &native) except -1:
         for codec in command.codecs:
             native.codecs.push_back(raw(codec))
         native.encryption = <WireEncryption><uint8_t>ENCRYPTIONS.index(command.media.encryption)
+        native.webrtc = command.media.webrtc
         for suite in command.media.suites:
             native.suites.push_back(raw(suite))
         if command.credentials is not None:

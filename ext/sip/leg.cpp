@@ -169,6 +169,7 @@ void Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
     if (media_ != nullptr) {
         media_->dtmf = command_.dtmf;
         media_->sdes = Sdes(command_.encryption, command_.suites);
+        if (command_.webrtc) media_->webrtc.emplace(owner_.media().fingerprint());
     }
     prm.mediaTp = media_;
 }

@@ -134,9 +134,10 @@ MediaTerms media_terms(const pjmedia_sdp_session *local, const pjmedia_sdp_sessi
     const auto *ours = local->media[index];
     const auto *theirs = remote->media[index];
     MediaTerms terms;
-    terms.rtp = to_storage(rtp);
+    const bool has_address = rtp.addr.sa_family != 0;
+    if (has_address) terms.rtp = to_storage(rtp);
     terms.rtcp_mux = has(ours, "rtcp-mux") && has(theirs, "rtcp-mux");
-    terms.rtcp = terms.rtcp_mux ? terms.rtp : to_storage(rtcp_address(theirs, rtp));
+    terms.rtcp = terms.rtcp_mux || !has_address ? terms.rtp : to_storage(rtcp_address(theirs, rtp));
     terms.sends = sends(ours);
     terms.receives = receives(ours);
     terms.formats = shared_formats(ours, theirs);
@@ -147,6 +148,8 @@ LegMedia describe(const MediaTerms &terms) {
     LegMedia made;
     if (!is_unspecified(terms.rtp)) made.address = text_of_address(terms.rtp);
     if (terms.sdes) made.security = terms.sdes->sent.suite;
+    if (terms.dtls) made.security = "DTLS-SRTP";
+    made.ice = terms.ice.has_value();
     for (const auto &format : terms.formats) {
         made.formats.emplace_back(format.name + "/" + std::to_string(format.rate), format.theirs);
     }

@@ -17,7 +17,8 @@ bool rtp_address(const pjmedia_sdp_session *sdp, unsigned index, int family, pj_
 // Every codec, and telephone-event, that both lines name, in the order of the second one: the peer's wish counts.
 std::vector<Format> shared_formats(const pjmedia_sdp_media *ours, const pjmedia_sdp_media *theirs);
 
-// Addresses, directions and formats of one stream; `rtp` as `rtp_address` gives it.
+// Addresses, directions and formats of one stream; `rtp` as `rtp_address` gives it,
+// or all zeros: nowhere.
 MediaTerms media_terms(const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote, unsigned index,
                        const pj_sockaddr &rtp);
 

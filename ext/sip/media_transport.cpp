@@ -44,6 +44,9 @@ pj_status_t encode_sdp(pjmedia_transport *tp, pj_pool_t *pool, pjmedia_sdp_sessi
     auto *line = local->media[index];
     if (!transport.codecs.empty()) choose_codecs(line, transport.codecs, transport.other_codecs);
     if (!takes_events(transport.dtmf)) leave_events_out(line);
+    if (transport.webrtc) {
+        return transport.webrtc->write(pool, local, remote, index) ? PJ_SUCCESS : PJMEDIA_SDP_EINPROTO;
+    }
     if (remote != nullptr) {
         transport.sdes.answer(pool, line, remote->media[index]);
     } else {
@@ -56,17 +59,32 @@ int family_of(const MediaTransport &transport) {
     return transport.media->local().ss_family == AF_INET6 ? pj_AF_INET6() : pj_AF_INET();
 }
 
+// With ICE the address of a description is a guess, and may be none or a name that nobody looks up: then `rtp` stays
+// empty.
+bool has_address(const MediaTransport &transport, const pjmedia_sdp_session *sdp, unsigned index, pj_sockaddr &rtp) {
+    if (rtp_address(sdp, index, family_of(transport), rtp)) return true;
+    rtp = {};
+    return transport.webrtc && has_ice(sdp, sdp->media[index]);
+}
+
+// What offer and answer settled of how the packets are kept secret. Returns why that must not be, empty: it may.
+std::string agree_on_security(MediaTransport &transport, const pjmedia_sdp_session *local,
+                              const pjmedia_sdp_session *remote, unsigned index, MediaTerms &terms) {
+    if (!transport.webrtc) return transport.sdes.agree(local->media[index], remote->media[index], terms.sdes);
+    return transport.webrtc->read(local, remote, index, terms) ? std::string() : "the SDP has no usable a=fingerprint";
+}
+
 pj_status_t media_start(pjmedia_transport *tp, pj_pool_t *, const pjmedia_sdp_session *local,
                         const pjmedia_sdp_session *remote, unsigned index) {
     auto &transport = self(tp);
-    pj_sockaddr rtp;
-    if (!rtp_address(remote, index, family_of(transport), rtp)) {
+    pj_sockaddr rtp{};
+    if (!has_address(transport, remote, index, rtp)) {
         // Whoever talks already goes on as before: pjsua would close the transport.
         return transport.started ? PJ_SUCCESS : PJMEDIA_SDP_EINCONN;
     }
     auto terms = media_terms(local, remote, index, rtp);
     terms.dtmf = transport.dtmf;
-    const auto refusal = transport.sdes.agree(local->media[index], remote->media[index], terms.sdes);
+    const auto refusal = agree_on_security(transport, local, remote, index, terms);
     if (!refusal.empty()) {
         if (transport.observer != nullptr) transport.observer->on_media_refused(refusal);
         return transport.started ? PJ_SUCCESS : PJMEDIA_SRTP_ESDPREQCRYPTO;
@@ -106,9 +124,10 @@ pjmedia_transport_op operations{
 
 }  // namespace
 
-bool can_reach(const MediaTransport &transport, const pjmedia_sdp_session *sdp, unsigned index) {
+bool can_answer(const MediaTransport &transport, const pjmedia_sdp_session *offer, unsigned index) {
     pj_sockaddr rtp;
-    return rtp_address(sdp, index, family_of(transport), rtp);
+    return has_address(transport, offer, index, rtp) &&
+           (transport.webrtc || transport.sdes.can_answer(offer->media[index]));
 }
 
 MediaTransport *create_media_transport(Media &media, LegId leg, const std::string &call_id, pjmedia_transport *base, MediaObserver &observer,

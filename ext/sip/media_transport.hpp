@@ -4,11 +4,13 @@
 
 #include <pjmedia.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "media.hpp"
 #include "sdes.hpp"
+#include "webrtc_sdp.hpp"
 #include "wire.hpp"
 
 namespace quickcall {
@@ -46,13 +48,15 @@ struct MediaTransport {
     DtmfMethod dtmf = DtmfMethod::automatic;
     bool other_codecs = false;              // the codecs not in that list follow
     Sdes sdes;
+    std::optional<WebrtcSdp> webrtc;        // then SDES is not looked at
 };
 
 // Wraps `base` (taken over, closed with the result). Returns nullptr when no port is left; `base` is closed then.
 MediaTransport *create_media_transport(Media &media, LegId leg, const std::string &call_id, pjmedia_transport *base, MediaObserver &observer,
                                        std::vector<std::string> codecs);
 
-// True when the description names an address that packets can be sent to from here, or none to hold.
-bool can_reach(const MediaTransport &transport, const pjmedia_sdp_session *sdp, unsigned index);
+// True when an offer of the peer names an address that packets can be sent to from here, or none to hold, or has one
+// found by ICE; and when it is as secure as the leg wants it.
+bool can_answer(const MediaTransport &transport, const pjmedia_sdp_session *sdp, unsigned index);
 
 }  // namespace quickcall

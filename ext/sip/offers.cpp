@@ -102,7 +102,7 @@ void Offers::answer(pjsip_inv_session *session) {
     if (call->hanging_up || media == nullptr || offer->media_count == 0) return;
     const auto *stream = offer->media[audio];
     if (pj_stricmp2(&stream->desc.media, "audio") != 0 || stream->desc.port == 0) return;
-    if (!can_reach(*media, offer, audio) || !media->sdes.can_answer(stream)) return;
+    if (!can_answer(*media, offer, audio)) return;
     // One stream of audio is all there is: pjsip answers a line without port with none (RFC 3264 6).
     for (unsigned i = audio + 1; i < offer->media_count; ++i) offer->media[i]->desc.port = 0;
     auto status = pjsua_media_channel_init(call->index, PJSIP_ROLE_UAS, call->secure_level, session->pool_prov,

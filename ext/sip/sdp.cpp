@@ -67,7 +67,7 @@ bool has(const pjmedia_sdp_media *media, const char *attribute) {
 
 bool has_no_address(const pjmedia_sdp_session *sdp, const pjmedia_sdp_media *media) {
     const auto *connection = media->conn != nullptr ? media->conn : sdp->conn;
-    if (connection == nullptr) return false;
+    if (connection == nullptr || has(media, "ice-ufrag")) return false;  // no candidates yet (RFC 8840 4.1)
     const auto address = view(connection->addr);
     return address == "0.0.0.0" || address == "::" || address == "0";
 }

@@ -151,14 +151,14 @@ bool WebrtcSdp::read(const pjmedia_sdp_session *local, const pjmedia_sdp_session
     // Without a role an answer is passive (RFC 4145 4.1).
     dtls.active = ours == "active" || (ours == "actpass" && attribute(remote, media, "setup") != "active");
     terms.dtls = dtls_ = std::move(dtls);
-    terms.rtcp_mux = has(remote, media, "rtcp-mux");
     terms.ice = ice_ = std::nullopt;
     if (has_ice(remote, media)) {
         terms.ice = ice_ = IceTerms{fragment_, password_, std::string(attribute(remote, media, "ice-ufrag")),
                                     std::string(attribute(remote, media, "ice-pwd"))};
+        terms.rtp.ss_family = 0;  // the peer's checks say where it is
     }
     // RTCP on a port of its own would need keys of its own: there is none then.
-    if (!terms.rtcp_mux) terms.rtcp.ss_family = 0;
+    if (!terms.rtcp_mux || terms.ice) terms.rtcp.ss_family = 0;
     return true;
 }
 

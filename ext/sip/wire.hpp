@@ -47,6 +47,7 @@ struct Command {
     LegId leg = 0;                  // of most; the transaction in respond, the query in use_hops
     LegId other = 0;                // join, split: the other leg; dial, reoffer: leg whose codec is offered, 0 none
     bool more_hops = false;         // dial
+    bool webrtc = false;            // dial: ICE and DTLS-SRTP
     int status = 0;                 // transfer_progress, respond; send_digits: duration of each in ms
     DtmfMethod dtmf = DtmfMethod::automatic;  // dial
     Encryption encryption = Encryption::off;  // dial
@@ -81,6 +82,7 @@ enum class EventKind : std::uint8_t {
     leg_silent,
     leg_played,
     leg_recorded,
+    leg_media_failed,
     register_received,
     message_seen,
     logged,
@@ -94,7 +96,7 @@ enum class Party : std::uint8_t { remote, local, timeout, policy };
 struct LegMedia {
     std::string address;   // `ip:port` where the peer wants its RTP
     std::string source;    // IP address its description came from
-    std::string security;  // SRTP suite, empty: in the clear
+    std::string security;  // SRTP suite or `DTLS-SRTP`, empty: in the clear
     bool ice = false;
     std::vector<std::pair<std::string, int>> formats;  // `NAME/RATE`, and the payload type the peer wants it with
     bool operator==(const LegMedia &) const = default;

@@ -148,10 +148,10 @@ class WebRtcPhone:
         setup = self._setup
         if first:
             self.begin(offer, setup)
-        return self.describe(f"setup:{setup}", payload_types=_payload_types(offer))
+        return self.describe(f"setup:{setup}", event=_event_type(offer))
 
-    def describe(self, setup: str, direction: str = "sendrecv", payload_types: str = "0") -> str:
-        """Write its SDP; `setup` is the whole attribute."""
+    def describe(self, setup: str, direction: str = "sendrecv", event: str = "101") -> str:
+        """Write its SDP; `setup` is the whole attribute, `event` the number of telephone-event."""
         local = self._gatherer.getLocalParameters()
         candidate = self._gatherer.getLocalCandidates()[0]
         lines = [
@@ -161,7 +161,8 @@ class WebRtcPhone:
             f"c=IN IP4 {self.host}",
             "t=0 0",
             "a=group:BUNDLE 0",
-            f"m=audio {candidate.port} UDP/TLS/RTP/SAVPF {payload_types}",
+            f"m=audio {candidate.port} UDP/TLS/RTP/SAVPF 0 {event}",
+            f"a=rtpmap:{event} telephone-event/8000",
             "a=mid:0",
             f"a={direction}",
             "a=rtcp-mux",
@@ -238,10 +239,9 @@ class WebRtcPhone:
             raise ConnectionError(f"ICE is {ice.state}")
 
 
-def _payload_types(sdp: str) -> str:
-    """PCMU, and telephone-event as the offer numbers it."""
-    event = re.search(r"^a=rtpmap:(\d+) telephone-event/8000", sdp, re.MULTILINE)
-    return f"0 {event[1]}" if event else "0"
+def _event_type(sdp: str) -> str:
+    found = re.search(r"^a=rtpmap:(\d+) telephone-event/8000", sdp, re.MULTILINE)
+    return found[1] if found else "101"
 
 
 class _only_address:
