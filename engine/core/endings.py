@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.core.causes import Ending, ending_by_us
-from engine.core.events import DestinationResolved, LegSilent
+from engine.core.events import DestinationResolved, LegMediaFailed, LegSilent
 from engine.core.values import Party, Refusal
 
 NOBODY = "nobody is registered"
@@ -25,7 +25,8 @@ def ending_of_nowhere(destination: DestinationResolved) -> Ending:
     return ending_by_us("NO_ROUTE_DESTINATION", Party.POLICY, no_route)
 
 
-def ending_of_silence(event: LegSilent) -> Ending:
-    """Return the ending of a call one of whose phones sends nothing any more."""
-    reason = f"no RTP for {event.seconds:g} s"
-    return ending_by_us("MEDIA_TIMEOUT", Party.TIMEOUT, reason)
+def ending_of_media(event: LegSilent | LegMediaFailed) -> Ending:
+    """Return the ending of a call one of whose phones sends nothing, or cannot be sent anything."""
+    if isinstance(event, LegMediaFailed):
+        return ending_by_us("SRTP_READ_ERROR", Party.POLICY, event.reason)
+    return ending_by_us("MEDIA_TIMEOUT", Party.TIMEOUT, f"no RTP for {event.seconds:g} s")

@@ -27,11 +27,12 @@ from engine.core.attempts import Target, fork, hunt, one_by_one
 from engine.core.causes import Ending, ending_by_us, most_telling
 from engine.core.commands import ResolveDestination
 from engine.core.digits import Digits
-from engine.core.endings import NOBODY, ending_of_nowhere, ending_of_refusal, ending_of_silence
+from engine.core.endings import NOBODY, ending_of_media, ending_of_nowhere, ending_of_refusal
 from engine.core.events import (
     DestinationResolved,
     LegEnded,
     LegHeard,
+    LegMediaFailed,
     LegPlayed,
     LegRecorded,
     LegRenegotiated,
@@ -124,7 +125,7 @@ class Originate(Talking):
         if isinstance(event, LegRenegotiated):
             self._renegotiated(leg, event, turn)
             return
-        if isinstance(event, LegHeard | LegSilent | LegPlayed | LegRecorded):
+        if isinstance(event, LegHeard | LegSilent | LegMediaFailed | LegPlayed | LegRecorded):
             self._heard(leg, event, turn)
             return
         if isinstance(event, LegSentDigit):
@@ -156,7 +157,10 @@ class Originate(Talking):
             self._talk.renegotiated(leg, was_held, turn, by_us=event.by_us)
 
     def _heard(
-        self, leg: Leg, event: LegHeard | LegSilent | LegPlayed | LegRecorded, turn: Turn
+        self,
+        leg: Leg,
+        event: LegHeard | LegSilent | LegMediaFailed | LegPlayed | LegRecorded,
+        turn: Turn,
     ) -> None:
         """Act on what the media plane says of a leg."""
         if isinstance(event, LegPlayed):
@@ -165,10 +169,10 @@ class Originate(Talking):
                 self._feed(_I.ANNOUNCED, None, turn)
         elif isinstance(event, LegRecorded):
             leg.sounds.recorded(event, turn)
-        elif isinstance(event, LegHeard) or event.one_way:
+        elif isinstance(event, LegHeard) or (isinstance(event, LegSilent) and event.one_way):
             leg.hear_from(event, turn)
         elif leg.release_as is None:
-            self._feed(_I.HANG_UP, ending_of_silence(event), turn)
+            self._feed(_I.HANG_UP, ending_of_media(event), turn)
 
     def expire_leg(self, leg_id: LegId, turn: Turn) -> None:
         """Act on the deadline of a leg: it is dialled, given up, or its guard ran out."""

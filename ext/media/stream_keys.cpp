@@ -12,7 +12,10 @@ namespace quickcall {
 
 void Stream::use_keys(Time now) {
     if (terms_.dtls) {
-        if (webrtc_ == nullptr) webrtc_ = std::make_unique<Webrtc>(context_.identity, context_.timers, static_cast<WebrtcOwner &>(*this));
+        if (webrtc_ == nullptr) {
+            auto &owner = static_cast<WebrtcOwner &>(*this);
+            webrtc_ = std::make_unique<Webrtc>(context_.identity, context_.timers, owner);
+        }
         webrtc_->agree(terms_, now);
         if (!webrtc_->has_keys()) srtp_.reset();
         return;

@@ -84,13 +84,15 @@ std::string sdp_text(const pjmedia_sdp_session *sdp) {
 }
 
 void hide_keys(std::string &text) {
-    constexpr std::string_view method = "inline:", ends = "|; \t\r\n";
+    constexpr std::string_view ends = "|; \t\r\n";
     const auto same = [](char in_text, char wanted) { return pj_tolower(in_text) == wanted; };
-    for (auto at = text.begin();;) {
-        at = std::search(at, text.end(), method.begin(), method.end(), same);
-        if (at == text.end()) return;
-        at += static_cast<std::ptrdiff_t>(method.size());
-        for (; at != text.end() && ends.find(*at) == std::string_view::npos; ++at) *at = '*';
+    for (const std::string_view before : {"inline:", "ice-pwd:"}) {
+        for (auto at = text.begin();;) {
+            at = std::search(at, text.end(), before.begin(), before.end(), same);
+            if (at == text.end()) break;
+            at += static_cast<std::ptrdiff_t>(before.size());
+            for (; at != text.end() && ends.find(*at) == std::string_view::npos; ++at) *at = '*';
+        }
     }
 }
 

@@ -11,7 +11,8 @@ namespace quickcall {
 // As it is, but for its keys, see `hide_keys`.
 std::string sdp_text(const pjmedia_sdp_session *sdp);
 
-// Writes asterisks over keys of SRTP (RFC 4568 6.1) in a text that people get to see, and nothing else.
+// Writes asterisks over keys of SRTP (RFC 4568 6.1) and passwords of ICE in a text that people get to see, and over
+// nothing else.
 void hide_keys(std::string &text);
 
 // `NAME/RATE` of the first codec of a media line that is no telephone-event, empty when it cannot be told.

@@ -7,12 +7,14 @@ there is aiortc's whole peer connection.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import struct
 from types import TracebackType
 from typing import Any, Self
 
 import aioice.ice
+import aioice.stun
 from aiortc import (
     RTCCertificate,
     RTCDtlsFingerprint,
@@ -90,7 +92,6 @@ class WebRtcPhone:
     Args:
         setup: its DTLS role as an answer says it: `active` or `passive`.
         ssrc: source of the RTP it sends.
-        ice: False: its SDP says nothing of ICE, it sends to the address of the offer.
         controlling: False: it takes itself for the controlled side until it is told (487).
         fingerprint: what its SDP says instead of its own.
         ice_password: what it makes its checks with instead of that of the offer.
@@ -121,6 +122,18 @@ class WebRtcPhone:
         self._task: asyncio.Task[None]
         self.dtls = _Dtls(self._path, self.certificate)
         self.offers: list[str] = []
+        self.stun_errors: asyncio.Queue[int] = asyncio.Queue()
+        """Codes of the errors its checks were answered with."""
+
+    @property
+    def is_controlling(self) -> bool:
+        """Whether it takes itself for the side that nominates."""
+        return self._transports[-1]._connection.ice_controlling
+
+    @property
+    def others_received(self) -> int:
+        """How many datagrams came to it that are no STUN."""
+        return sum(ice._connection._queue.qsize() for ice in self._transports)
 
     async def __aenter__(self) -> Self:
         await self._gather()
@@ -148,7 +161,8 @@ class WebRtcPhone:
         setup = self._setup
         if first:
             self.begin(offer, setup)
-        return self.describe(f"setup:{setup}", event=_event_type(offer))
+        direction = "recvonly" if "a=sendonly" in offer else "sendrecv"
+        return self.describe(f"setup:{setup}", direction, event=_event_type(offer))
 
     def describe(self, setup: str, direction: str = "sendrecv", event: str = "101") -> str:
         """Write its SDP; `setup` is the whole attribute, `event` the number of telephone-event."""
@@ -223,6 +237,7 @@ class WebRtcPhone:
     async def _check(self, theirs: str) -> None:
         ice = RTCIceTransport(self._gatherer)
         self._transports.append(ice)
+        self._watch(ice)
         ice._connection.ice_controlling = self._controlling
         await ice.addRemoteCandidate(candidate_from_sdp(attribute(theirs, "candidate")))
         await ice.addRemoteCandidate(None)
@@ -237,6 +252,20 @@ class WebRtcPhone:
             self._path.use(ice)
         else:
             raise ConnectionError(f"ICE is {ice.state}")
+
+    def _watch(self, ice: RTCIceTransport) -> None:
+        """Note the errors its checks are answered with."""
+        for protocol in ice._connection._protocols:
+            take = protocol.datagram_received
+
+            def watched(data: bytes | str, address: Any, take: Any = take) -> None:
+                with contextlib.suppress(ValueError):
+                    message = aioice.stun.parse_message(data)  # type: ignore[arg-type]
+                    if message.message_class == aioice.stun.Class.ERROR:
+                        self.stun_errors.put_nowait(message.attributes["ERROR-CODE"][0])
+                take(data, address)
+
+            protocol.datagram_received = watched  # type: ignore[method-assign]
 
 
 def _event_type(sdp: str) -> str:

@@ -3,7 +3,14 @@
 import pytest
 
 from engine.core.errors import WrongState
-from engine.core.events import ChannelNotice, LegHeard, LegPlayed, LegRecorded, LegSilent
+from engine.core.events import (
+    ChannelNotice,
+    LegHeard,
+    LegMediaFailed,
+    LegPlayed,
+    LegRecorded,
+    LegSilent,
+)
 from engine.core.sounds import Sound
 from engine.core.values import LegId, MediaMode, MediaReport, Party
 from tests.unit.core.rig import Rig, carrier, device
@@ -214,6 +221,20 @@ def test_a_phone_that_sends_nothing_any_more_ends_the_call(leg: int) -> None:
     outcome = rig.outcome()
     assert (outcome.cause, outcome.party) == ("MEDIA_TIMEOUT", Party.TIMEOUT)
     assert outcome.reason == "no RTP for 60 s"
+    assert rig.is_empty()
+
+
+@pytest.mark.parametrize("leg", [1, 2])
+def test_a_phone_that_cannot_be_sent_encrypted_media_ends_the_call(leg: int) -> None:
+    rig = Rig()
+    rig.talks()
+    rig.takes(LegMediaFailed(LegId(leg), "no ICE check of the peer came"))
+    assert set(rig.hangups()) == {1, 2}
+    rig.ends(1, party=Party.LOCAL)
+    rig.ends(2, party=Party.LOCAL)
+    outcome = rig.outcome()
+    assert (outcome.cause, outcome.party) == ("SRTP_READ_ERROR", Party.POLICY)
+    assert outcome.reason == "no ICE check of the peer came"
     assert rig.is_empty()
 
 
