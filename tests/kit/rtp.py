@@ -145,11 +145,6 @@ class RtpPeer(asyncio.DatagramProtocol):
                 if packet is not None:
                     return packet
 
-    def send_raw(self, destination: tuple[str, int], datagram: bytes) -> None:
-        """Send a datagram as it is."""
-        assert self._transport is not None
-        self._transport.sendto(datagram, destination)
-
     def received_now(self) -> int:
         """Return how many datagrams have come and were not awaited."""
         return self._received.qsize()

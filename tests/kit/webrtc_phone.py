@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import re
 import struct
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -265,7 +266,7 @@ class WebRtcPhone:
                         self.stun_errors.put_nowait(message.attributes["ERROR-CODE"][0])
                 take(data, address)
 
-            protocol.datagram_received = watched  # type: ignore[method-assign]
+            protocol.datagram_received = watched  # type: ignore[method-assign, assignment]
 
 
 def _event_type(sdp: str) -> str:
@@ -273,15 +274,12 @@ def _event_type(sdp: str) -> str:
     return found[1] if found else "101"
 
 
-class _only_address:
-    """Has ICE gather one loopback address, which it would leave out."""
-
-    def __init__(self, host: str) -> None:
-        self._host = host
-
-    def __enter__(self) -> None:
-        self._kept: Any = aioice.ice.get_host_addresses
-        aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [self._host]
-
-    def __exit__(self, *_: object) -> None:
-        aioice.ice.get_host_addresses = self._kept
+@contextlib.contextmanager
+def _only_address(host: str) -> Iterator[None]:
+    """Have ICE gather one loopback address, which it would leave out."""
+    kept = aioice.ice.get_host_addresses
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [host]
+    try:
+        yield
+    finally:
+        aioice.ice.get_host_addresses = kept

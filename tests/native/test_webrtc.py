@@ -143,7 +143,7 @@ async def test_an_answer_in_the_clear_ends_the_call(stack: Stack) -> None:
 
 
 async def test_a_stranger_is_neither_heard_nor_answered(stack: Stack) -> None:
-    """Its RTP does not get in, its checks and its DTLS move nothing, and it gets nothing but 401."""
+    """Its RTP does not get in, its checks and its DTLS move nothing, and nothing comes back."""
     async with WebRtcPhone() as phone, _talking(stack, phone) as (_, _, plain), RtpPeer(1) as bad:
         engine = audio_address(phone.offers[0])
         await _every_packet_arrives(stack, phone, plain)
