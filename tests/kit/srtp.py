@@ -76,11 +76,13 @@ class Direction:
         """Derive the session keys (RFC 3711 4.3, RFC 7714 11)."""
         self._suite = SUITES[key.suite]
         master, salt = key.secret[: self._suite.key], key.secret[self._suite.key :]
-        derived = {
-            label: _stream(master, _label(salt, label), size)
-            for label, size in ((0, self._suite.key), (1, 20), (2, self._suite.salt))
-        }
-        self._key, self._authentication, self._salt = derived[0], derived[1], derived[2]
+        sizes = (self._suite.key, 20, self._suite.salt)
+        derived = [
+            _stream(master, _label(salt, label), size)
+            for label, size in enumerate((*sizes, *sizes))
+        ]
+        self._key, self._authentication, self._salt = derived[:3]
+        self._rtcp_keys = derived[3:]
         self._highest: dict[int, int] = {}
         """Highest packet index by source."""
         self._seen: set[tuple[int, int]] = set()
@@ -115,6 +117,25 @@ class Direction:
         self._seen.add((ssrc, index))
         self._highest[ssrc] = max(index, self._highest.get(ssrc, 0))
         return header + plain
+
+    def unprotect_rtcp(self, packet: bytes) -> bytes | None:
+        """Return the RTCP packet (RFC 3711 3.4, RFC 7714 9), None: it was made with no such key."""
+        key, authentication, salt = self._rtcp_keys
+        header, rest = packet[:8], packet[8:]
+        if self._suite.tag == 0:
+            body, word = rest[:-4], rest[-4:]
+            iv = _xor(salt, b"\0\0" + packet[4:8] + b"\0\0" + _rtcp_index(word).to_bytes(4, "big"))
+            try:
+                return header + AESGCM(key).decrypt(iv, body, header + word)
+            except InvalidTag:
+                return None
+        body, word, tag = rest[:-14], rest[-14:-10], rest[-10:]
+        made = hmac.new(authentication, packet[:-10], hashlib.sha1).digest()[:10]
+        if not hmac.compare_digest(tag, made):
+            return None
+        start = int.from_bytes(salt, "big") << 16
+        start ^= int.from_bytes(packet[4:8], "big") << 64 ^ _rtcp_index(word) << 16
+        return header + _xor(body, _stream(key, start.to_bytes(16, "big"), len(body)))
 
     def _index(self, packet: bytes) -> int:
         """Guess the index of a packet from its sequence number (RFC 3711 3.3.1)."""
@@ -193,6 +214,11 @@ class SrtpPeer(RtpPeer):
 
 def _ssrc(packet: bytes) -> int:
     return int.from_bytes(packet[8:12], "big")
+
+
+def _rtcp_index(word: bytes) -> int:
+    """Return the index in the last word of SRTCP; its first bit says that it is encrypted."""
+    return int.from_bytes(word, "big") & 0x7FFFFFFF
 
 
 def _xor(one: bytes, other: bytes) -> bytes:
