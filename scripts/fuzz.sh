@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Fuzz the C++ of ext/numbers and ext/media with libFuzzer, AddressSanitizer and UBSan:  bash scripts/fuzz.sh [TARGET...]
 #
-# Every tests/fuzz/TARGET.cpp is a target; all run at the same time, FUZZ_SECONDS long (default 60), from
-# the inputs in tests/fuzz/corpus/TARGET and those found before, which stay in build/fuzz/TARGET/corpus.
+# Every tests/fuzz/TARGET.cpp is a target, compiled with what its first line names after `// needs:`; all run at
+# the same time, FUZZ_SECONDS long (default 60), from the inputs in tests/fuzz/corpus/TARGET and those found
+# before, which stay in build/fuzz/TARGET/corpus.
 # Fails with the input that broke a target; an input worth keeping goes into tests/fuzz/corpus/TARGET.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,9 +26,12 @@ compile() {
     if [ -f "$binary" ] && [ -z "$(find ext/numbers ext/media "$source" scripts/fuzz.sh -name '*.[chs]*' -newer "$binary")" ]; then
         return
     fi
+    local first needs=()
+    read -r first <"$source/$1.cpp"
+    [[ $first != '// needs: '* ]] || read -ra needs <<<"${first#// needs: }"
     clang++ -std=c++20 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Wshadow -Werror \
         -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-        -Iext/numbers -Iext/media "$source/$1.cpp" -lre2 -o "$binary"
+        -Iext/numbers -Iext/media -Iext/sip "$source/$1.cpp" "${needs[@]}" -lre2 -o "$binary"
 }
 
 # Replaces the shell it runs in, so that the shell's id is the fuzzer's.

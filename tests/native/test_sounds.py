@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.core.commands import Join, Play, StopPlaying
-from engine.core.events import LegAnswered, LegDialed, LegPlayed, LegRang
+from engine.core.commands import Join, Play, Reoffer, StopPlaying
+from engine.core.events import LegAnswered, LegDialed, LegPlayed, LegRang, LegRenegotiated
 from engine.core.values import LegId
 from tests.kit.audio import AudioPeer, Packet, cadence, heard, level_dbm0, share
 from tests.kit.rtp import audio_address
@@ -285,3 +285,33 @@ async def test_a_sound_wins_over_the_other_leg_and_gives_way_at_once(stack: Stac
     for before, after in pairwise(a_media.packets):
         assert (after.sequence - before.sequence) & 0xFFFF == 1
         assert 0 < (after.timestamp - before.timestamp) & 0xFFFFFFFF < 8000
+
+
+async def test_who_is_on_hold_hears_music(stack: Stack) -> None:
+    async with AudioPeer(A_SSRC) as media, phone_of(media, "uas-rtp-peer-held") as phone:
+        leg = stack.dial(phone.uri)
+        await stack.event(LegAnswered, leg)
+        stack.submit(Reoffer(leg, hold=True), Play(leg, 1, "tone:700/1000", repeat=True))
+        # By then the phone has long answered: it requires an offer to listen only.
+        packets = list(await media.hear(60))[40:60]
+        stack.submit(StopPlaying(leg))
+        await over(stack, leg, 1)
+        stack.hang_up(leg)
+        await stack.ended(leg)
+        await phone.succeeded()
+    assert share(heard(packets), 700) > 0.95
+
+
+async def test_who_holds_us_hears_nothing(stack: Stack) -> None:
+    async with AudioPeer(A_SSRC) as media:
+        keys = {"conn": media.host, "port": str(media.port), "formats": "0 101"}
+        keys |= {"session": "a=X-none", "media": "a=sendonly", "line": "a=X-none"}
+        phone = Sipp("uas-reinvite", keys={**keys, "more": "a=X-none"}, options=("-d", "50"))
+        async with phone:
+            leg = stack.dial(phone.uri)
+            await stack.event(LegRenegotiated, leg)
+            stack.submit(Play(leg, 1, "tone:700/60"))
+            assert (await over(stack, leg, 1)).error == ""
+            await stack.ended(leg)
+            await phone.succeeded()
+    assert media.packets == []

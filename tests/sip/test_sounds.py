@@ -1,0 +1,177 @@
+"""What phones hear of the engine itself, and recordings, over HTTP and with real codecs."""
+
+from __future__ import annotations
+
+import wave
+from array import array
+from pathlib import Path
+
+import httpx
+import pytest
+
+from engine.phone.process import PhoneProcess
+from tests.kit.audio import AudioPeer, cadence, heard, share
+from tests.kit.engine import PASSWORD, REALM, EngineUnderTest
+from tests.kit.rtp import audio_address
+from tests.kit.sipp import Sipp
+
+pytestmark = pytest.mark.sip
+
+A_SSRC, B_SSRC = 0xA11CE, 0xB0B
+
+
+def phone_of(media: AudioPeer, scenario: str = "uas-rtp-peer", *options: str) -> Sipp:
+    """Return a phone whose audio is at an RTP peer."""
+    keys = {"rtp_ip": media.host, "rtp_port": str(media.port)}
+    return Sipp(scenario, keys=keys, options=options)
+
+
+async def act(engine: EngineUnderTest, name: str, action: str, **data: object) -> httpx.Response:
+    """Ask for something to be done to a channel."""
+    path = f"/v2/accounts/{engine.account}/channels/{name}"
+    return await engine.http.post(path, json={"data": {"action": action, **data}})
+
+
+async def test_the_answered_phone_hears_ringback_until_the_other_answers(
+    engine: EngineUnderTest,
+) -> None:
+    """By default that of Kazoo; the first packets of the other side follow in the same stream."""
+    async with AudioPeer(A_SSRC) as a_media, AudioPeer(B_SSRC) as b_media:
+        ringing = phone_of(b_media, "uas-rtp-peer-rings", "-d", "1500")
+        async with phone_of(a_media) as alice, ringing as bob:
+            device = await engine.device("alice", "1001", alice.uri)
+            await engine.device("bob", "1002", bob.uri)
+            await engine.quickcall(device, "1002")
+            ringback = list(await a_media.hear(50))
+            await engine.event("CHANNEL_BRIDGE", count=2)
+            a_leg, b_leg = engine.legs()
+            to_b = audio_address(engine.local_sdp(b_leg))
+            said = b_media.send(to_b, b"\x11" * 160)
+            while a_media.packets[-1].payload != said:
+                await a_media.hear(len(a_media.packets) + 1)
+            assert (await act(engine, a_leg, "hangup")).status_code == 202
+            await engine.end()
+            await alice.succeeded()
+            await bob.succeeded()
+    samples = heard(ringback)
+    assert cadence(samples) == [(True, 1000)]
+    assert share(samples, 440, 480) > 0.98
+    assert len({packet.ssrc for packet in a_media.packets}) == 1
+    assert a_media.packets[-1].marker
+
+
+async def test_a_phone_is_told_why_the_other_is_not_reached(tmp_path: Path) -> None:
+    announcing = EngineUnderTest(tmp_path, ringback="", announcements={"USER_BUSY": "tone:600/300"})
+    async with (
+        announcing as engine,
+        AudioPeer(A_SSRC) as media,
+        phone_of(media) as alice,
+        Sipp("uas-busy-486") as bob,
+    ):
+        device = await engine.device("alice", "1001", alice.uri)
+        await engine.device("bob", "1002", bob.uri)
+        await engine.quickcall(device, "1002")
+        assert (await engine.end())["Hangup-Cause"] == "USER_BUSY"
+        await alice.succeeded()
+        await bob.succeeded()
+    assert len(media.packets) == 15
+    assert share(heard(media.packets), 600) > 0.95
+
+
+async def test_a_channel_is_played_to_and_recorded(tmp_path: Path) -> None:
+    silent = EngineUnderTest(
+        tmp_path,
+        ringback="",
+        sounds_dir=str(tmp_path / "sounds"),
+        recordings_dir=str(tmp_path / "calls"),
+    )
+    async with (
+        silent as engine,
+        AudioPeer(A_SSRC) as a_media,
+        AudioPeer(B_SSRC) as b_media,
+        phone_of(a_media) as alice,
+        phone_of(b_media) as bob,
+    ):
+        device = await engine.device("alice", "1001", alice.uri)
+        await engine.device("bob", "1002", bob.uri)
+        await engine.quickcall(device, "1002", call_id="order-17")
+        await engine.event("CHANNEL_BRIDGE", count=2)
+        started = await act(engine, "order-17", "record_start", media_name="first.wav")
+        assert started.status_code == 202, started.text
+        path = tmp_path / "calls" / engine.account / "first.wav"
+        assert started.json()["data"]["media_name"] == str(path)
+        assert (await engine.event("RECORD_START")).payload["Application-Response"] == str(path)
+        again = await act(engine, "order-17", "record_start", media_name="second.wav")
+        assert (again.status_code, again.json()["data"]["cause"]) == (409, "recorded")
+
+        assert (await act(engine, "order-17", "play", sound="tone:700/400")).status_code == 202
+        played = (await engine.event("CHANNEL_EXECUTE_COMPLETE", "order-17")).payload
+        assert played["Application-Name"] == "play"
+        assert share(heard(a_media.packets[:20]), 700) > 0.95
+        missing = await act(engine, "order-17", "play", sound="missing.wav")
+        assert missing.status_code == 202
+        failed = (await engine.event("CHANNEL_EXECUTE_COMPLETE", "order-17", count=2)).payload
+        assert "No such file" in str(failed["Application-Response"])
+
+        assert (await act(engine, "order-17", "record_stop")).status_code == 202
+        stopped = (await engine.event("RECORD_STOP", "order-17")).payload
+        assert stopped["Application-Response"] == str(path)
+        length = stopped["Length"]
+        assert isinstance(length, int)
+        assert length >= 400
+        taken = await act(engine, "order-17", "record_start", media_name="first.wav")
+        assert taken.status_code == 409
+        wrong: list[tuple[str, str, object]] = [
+            ("play", "sound", "../../etc/passwd.wav"),
+            ("record_start", "media_name", "../first.wav"),
+            ("record_start", "time_limit", -1),
+        ]
+        for action, field, value in wrong:
+            refused = await act(engine, "order-17", action, **{field: value})
+            assert (refused.status_code, list(refused.json()["data"])) == (400, [field])
+        assert (await act(engine, "order-17", "hangup")).status_code == 202
+        await engine.end()
+        ended = (await engine.event("CHANNEL_DESTROY", "order-17")).payload
+        assert ended["Media-Recordings"] == [str(path)]
+        await alice.succeeded()
+        await bob.succeeded()
+    with wave.open(str(path), "rb") as file:
+        frames = array("h", file.readframes(file.getnframes()))
+    left, right = frames[0::2], frames[1::2]
+    assert not any(left)
+    assert [ms for sounds, ms in cadence(right) if sounds] == [400]
+
+
+@pytest.mark.parametrize(("codec", "rate"), [("PCMA", 8000), ("G722", 16000), ("opus", 16000)])
+async def test_every_codec_is_played_and_recorded(tmp_path: Path, codec: str, rate: int) -> None:
+    """A real phone hears 700 Hz as ringback and says 1100 Hz."""
+    ringing = EngineUnderTest(tmp_path, ringback="tone:700/1000", recordings_dir=str(tmp_path))
+    async with ringing as engine, Sipp("uas-no-answer") as bob:
+        device = await engine.device("alice", "1001")
+        await engine.device("bob", "1002", bob.uri)
+        server = ("--user", "alice", "--realm", REALM, "--server", engine.sip_address())
+        alice = await PhoneProcess.start(
+            *("alice", *server, "--codec", codec, "--answer", "always", "--tone", "1100"),
+            password=PASSWORD,
+        )
+        async with alice:
+            await alice.wait_for("registered")
+            await engine.quickcall(device, "1002", call_id="order-17")
+            await engine.event("CHANNEL_ANSWER")
+            started = await act(engine, "order-17", "record_start", time_limit=1.5)
+            assert started.status_code == 202, started.text
+            stopped = (await engine.event("RECORD_STOP")).payload
+            assert stopped["Length"] == 1500
+            assert "Recording-Error" not in stopped
+            await alice.wait_for("hearing")
+            assert (await act(engine, "order-17", "hangup")).status_code == 202
+            await engine.end()
+            what = await alice.wait_for("heard")
+        await bob.succeeded()
+    assert (what["freq"], what["seconds"] >= 1.0, what["ratio"] > 0.9) == (700, True, True)
+    with wave.open(started.json()["data"]["media_name"], "rb") as file:
+        assert (file.getframerate(), file.getnframes()) == (rate, rate * 3 // 2)
+        frames = array("h", file.readframes(file.getnframes()))
+    middle = slice(rate // 2, rate)
+    assert share(frames[0::2][middle], 1100, rate=rate) > 0.9
+    assert share(frames[1::2][middle], 700, rate=rate) > 0.9
