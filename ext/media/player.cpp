@@ -82,7 +82,7 @@ void Player::loaded(const SoundWanted &wanted, std::shared_ptr<const Packets> &&
 void Player::on_due(Time now) {
     if (next_ >= packets_->size()) {
         if (!repeat_) return finish({});
-        next_ = 0;
+        next_ = packets_->loop_from;
     }
     const auto payload = (*packets_)[next_++];
     if (may_send_ && !payload.empty()) {

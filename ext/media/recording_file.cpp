@@ -1,7 +1,6 @@
 #include "recording_file.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 
 namespace quickcall {
 namespace {
@@ -10,8 +9,9 @@ namespace {
 constexpr double latest_s = 0.6;
 // Written in pieces of this length, and the header with every second of them.
 constexpr double piece_s = 0.5;
-// How far the clock of a sender may drift, or its timestamps jump, before the time of arrival counts anew.
-constexpr double drift_s = 0.2;
+// How much later or earlier than its place a packet may come before the time of arrival counts anew: because the
+// clock of the sender drifts, or its timestamps jump. Later is what the network does.
+constexpr double most_late_s = 0.5, most_early_s = 0.2;
 
 }  // namespace
 
@@ -28,7 +28,8 @@ std::int64_t RecordingFile::place_of(Track &track, unsigned clock, std::uint32_t
     const auto arrived = samples(at_ns);
     const std::int64_t since = static_cast<std::int32_t>(timestamp - track.anchor_timestamp);
     const auto place = track.anchor + since * recording_.rate_ / clock;
-    if (track.anchored && std::abs(place - arrived) <= static_cast<std::int64_t>(drift_s * recording_.rate_)) {
+    const auto late = static_cast<double>(arrived - place) / recording_.rate_;
+    if (track.anchored && late <= most_late_s && late >= -most_early_s) {
         // Timestamps wrap: the anchor follows.
         if (since > 0) {
             track.anchor = place;

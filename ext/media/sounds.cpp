@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <stdexcept>
@@ -20,6 +21,12 @@ constexpr std::size_t max_kept_bytes = 64U << 20;
 constexpr std::size_t max_kept = 256;
 // A period that fills no whole number of packets is repeated until it does, or would become longer than this.
 constexpr std::size_t max_unrolled_s = 60;
+// Packets of most codecs mean what they mean only after those before them. Where a repeated sound begins anew, its
+// first seconds follow that were encoded after its end; from then on the first encoding does.
+constexpr unsigned settled_after_s = 2;
+// For the same reason a sound in such a codec begins with silence: a phone that has just answered drops the first
+// packets, and what it makes of a tone from the middle of it is a bang.
+constexpr unsigned lead_in_ms = 100;
 // Samples per second of a sound where the codec (opus) leaves it to us.
 constexpr unsigned rate_of_choice = 16000;
 
@@ -51,6 +58,21 @@ void fill_packets(Pcm &sound, bool repeat) {
     }
 }
 
+bool is_stateless(const Format &format) { return format.name == "PCMU" || format.name == "PCMA"; }
+
+std::vector<std::int16_t> silence(unsigned rate) { return std::vector<std::int16_t>(rate / 1000 * lead_in_ms); }
+
+// Appends the packets of whole 20 ms of sound.
+void encode(Codec &codec, std::span<const std::int16_t> sound, Packets &packets) {
+    const std::size_t packet = codec.rate() * sound_packet_ms / 1000;
+    std::array<std::uint8_t, max_payload> payload;
+    for (std::size_t at = 0; at < sound.size(); at += packet) {
+        const auto size = codec.encode(sound.subspan(at, packet), payload);
+        packets.bytes.insert(packets.bytes.end(), payload.begin(), payload.begin() + static_cast<std::ptrdiff_t>(size));
+        packets.ends.push_back(static_cast<std::uint32_t>(packets.bytes.size()));
+    }
+}
+
 std::shared_ptr<const Packets> make(const SoundWanted &wanted) {
     const auto codec = open_codec(wanted.format, rate_of_choice);
     if (codec == nullptr) throw std::runtime_error("nothing here encodes " + wanted.format.name);
@@ -58,13 +80,15 @@ std::shared_ptr<const Packets> make(const SoundWanted &wanted) {
     Pcm sound = tone ? make_tone(wanted.sound, codec->rate()) : at_rate(read_wav(wanted.sound), codec->rate());
     fill_packets(sound, tone && wanted.repeat);
     auto packets = std::make_shared<Packets>();
-    const std::size_t packet = sound.rate * sound_packet_ms / 1000;
-    packets->ends.reserve(sound.samples.size() / packet);
-    std::array<std::uint8_t, max_payload> payload;
-    for (std::size_t at = 0; at < sound.samples.size(); at += packet) {
-        const auto size = codec->encode({&sound.samples[at], packet}, payload);
-        packets->bytes.insert(packets->bytes.end(), payload.begin(), payload.begin() + static_cast<std::ptrdiff_t>(size));
-        packets->ends.push_back(static_cast<std::uint32_t>(packets->bytes.size()));
+    const bool stateless = is_stateless(wanted.format);
+    if (!stateless) encode(*codec, silence(sound.rate), *packets);
+    const auto begin = packets->size();
+    encode(*codec, sound.samples, *packets);
+    if (wanted.repeat && !stateless) {
+        const auto end = packets->size();
+        const auto again = std::min<std::size_t>(sound.samples.size(), sound.rate * settled_after_s);
+        encode(*codec, {sound.samples.data(), again}, *packets);
+        packets->loop_from = again < sound.samples.size() ? begin + packets->size() - end : end;
     }
     packets->bytes.shrink_to_fit();
     return packets;

@@ -25,6 +25,7 @@ constexpr unsigned sound_packet_ms = 20;
 struct Packets {
     std::vector<std::uint8_t> bytes;
     std::vector<std::uint32_t> ends;  // of each packet in `bytes`; an empty packet is a pause
+    std::size_t loop_from = 0;        // where it goes on after the last one, when it is repeated
 
     std::size_t size() const { return ends.size(); }
     std::span<const std::uint8_t> operator[](std::size_t i) const {

@@ -60,6 +60,13 @@ class AudioPeer(RtpPeer):
                 await self._came.wait()
         return self.packets
 
+    async def hear_payload(self, payload: bytes) -> None:
+        """Wait for a packet with this payload."""
+        seen = 0
+        while all(packet.payload != payload for packet in self.packets[seen:]):
+            seen = len(self.packets)
+            await self.hear(seen + 1)
+
     def forget(self) -> None:
         """Begin to count anew."""
         self.packets.clear()

@@ -41,7 +41,7 @@ class EngineUnderTest:
     Args:
         directory: where the SQLite file goes; the same directory again is a restart.
         listeners: SIP listeners as `EngineConfig` writes them.
-        changes: further fields of `EngineConfig`.
+        changes: further fields of `EngineConfig`; unlike its default, no ringback is played.
 
     Leaving the `async with` block waits until nothing of any call is left, then closes it and
     requires that no task is left either.
@@ -62,6 +62,7 @@ class EngineUnderTest:
                 "tokens": {ROOT_TOKEN: "*"},
                 "realm": REALM,
                 "reaper_s": 1,
+                "ringback": "",
                 **changes,
             },
             EngineConfig,

@@ -65,6 +65,15 @@ async def talk(stack: Stack) -> AsyncIterator[Talk]:
             await phone.succeeded()
 
 
+async def begun(path: Path) -> None:
+    """Wait until a recording has begun, and with that the two are joined; looks every 10 ms."""
+    async with asyncio.timeout(30):
+        while True:
+            if path.exists():
+                return
+            await asyncio.sleep(0.01)
+
+
 def sides(path: Path) -> tuple[int, array[int], array[int]]:
     """Return the rate and the left and the right side of a recording."""
     with wave.open(str(path), "rb") as file:
@@ -79,6 +88,7 @@ async def test_what_is_said_is_left_and_what_is_heard_is_right(
     path = tmp_path / "call.wav"
     async with talk(stack) as both:
         stack.submit(Record(both.a, str(path)))
+        await begun(path)
         async with asyncio.TaskGroup() as group:
             group.create_task(both.a_media.say(both.to_a, A_HZ, 2.4, pause_s=0.4))
             group.create_task(both.b_media.say(both.to_b, B_HZ, 2.4, pause_s=0.4))

@@ -260,26 +260,27 @@ async def test_a_sound_wins_over_the_other_leg_and_gives_way_at_once(stack: Stac
                 b_media.send(to_b, bytes([number]) * 160)
                 await asyncio.sleep(0.02)
 
-        await say(1, 5)
-        await a_media.hear(5)
+        while not a_media.packets:  # until they are joined
+            await say(1, 1)
+        await say(2, 4)
+        await a_media.hear_payload(bytes([5]) * 160)
+        heard_before = len(a_media.packets)
         stack.submit(Play(a, 1, "tone:700/1000", repeat=True))
-        await a_media.hear(6)
+        await a_media.hear(heard_before + 1)
         await say(10, 20)
-        while_playing = list(a_media.packets)
+        while_playing = a_media.packets[heard_before:]
         stack.submit(StopPlaying(a))
         await over(stack, a, 1)
         await say(40, 5)
-        async with asyncio.timeout(30):
-            while a_media.packets[-1].payload != bytes([44]) * 160:
-                await a_media.hear(len(a_media.packets) + 1)
+        await a_media.hear_payload(bytes([44]) * 160)
         for leg in (a, b):
             stack.hang_up(leg)
             await stack.ended(leg)
         for phone in phones:
             await phone.succeeded()
     numbers = [p.payload[0] for p in a_media.packets if p.payload == p.payload[:1] * 160]
-    assert numbers == [*range(1, 6), *range(40, 45)]
-    assert share(heard(while_playing[6:]), 700) > 0.95
+    assert sorted(set(numbers)) == [*range(1, 6), *range(40, 45)]
+    assert share(heard(while_playing), 700) > 0.95
     # One stream for the leg's whole life, whoever feeds it.
     assert len({packet.ssrc for packet in a_media.packets}) == 1
     for before, after in pairwise(a_media.packets):
