@@ -45,6 +45,8 @@ def phone(
         list[str] | None, typer.Option(help="PCMU, PCMA, G722, opus; repeatable, one rate.")
     ] = None,
     srtp: Annotated[str, typer.Option(help="SRTP: off, optional, mandatory.")] = "off",
+    digits: Annotated[str, typer.Option(help="DTMF digits to send once a tone is heard.")] = "",
+    digits_by: Annotated[str, typer.Option(help="rfc4733 or info.")] = "rfc4733",
     hang_up_after: Annotated[
         float | None, typer.Option(help="Hang up this many seconds after the answer.")
     ] = None,
@@ -70,6 +72,8 @@ def phone(
             listen=tuple(listen or ()),
             codecs=tuple(codec or ("PCMU", "PCMA")),
             srtp=srtp,
+            digits=digits,
+            digits_by=digits_by,
             hang_up_after_s=hang_up_after,
             run_s=run_s,
             log=log,

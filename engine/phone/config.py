@@ -53,6 +53,10 @@ class PhoneConfig:
     """Codecs offered, in order; all of one sampling rate, which is the rate of the recording."""
     srtp: str = "off"
     """Encryption of the media, by keys in SDP: off, optional or mandatory."""
+    digits: str = ""
+    """DTMF digits to send in each call once a tone of the other is heard, of 0-9, *, #, A-D."""
+    digits_by: str = "rfc4733"
+    """How: rfc4733 (telephone-event) or info (INFO with `application/dtmf-relay`)."""
     hang_up_after_s: float | None = None
     """Seconds after the answer at which the phone hangs up. None: it waits for the other side."""
     run_s: float | None = None
@@ -64,6 +68,7 @@ class PhoneConfig:
         """Check every value."""
         _among("transport", self.transport, ("udp", "tcp"))
         _among("srtp", self.srtp, ("off", "optional", "mandatory"))
+        self._check_digits()
         _between("port", self.port, 0, 65535)
         _between("expires_s", self.expires_s, 10, 7200)
         for name in ("hang_up_after_s", "run_s"):
@@ -95,6 +100,11 @@ class PhoneConfig:
     def aor(self) -> str:
         """The phone's own SIP URI."""
         return f"sip:{self.user}@{self.realm}"
+
+    def _check_digits(self) -> None:
+        _among("digits_by", self.digits_by, ("rfc4733", "info"))
+        if not set(self.digits) <= set("0123456789*#ABCD"):
+            raise PhoneError(f"digits {self.digits!r}: must be of 0-9, *, #, A-D")
 
     def _check_wav(self, path: Path) -> None:
         if self.tone:

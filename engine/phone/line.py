@@ -20,6 +20,7 @@ RECOGNISED_S = 0.5
 CLOSING_S = 1.0
 """How long the writer of the recording may take to close the file after the call."""
 _READ_EVERY_S = 0.1
+_DIGIT_MS = 120
 
 Guard = Callable[..., None]
 """Runs a callback of the stack with its arguments, keeping exceptions out of C++."""
@@ -37,6 +38,9 @@ class _Call(pj.Call):  # type: ignore[misc]  # the binding carries no types
 
     def onCallMediaState(self, _prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802
         self._line.guarded(self._line.on_media, self)
+
+    def onDtmfDigit(self, prm: pj.OnDtmfDigitParam) -> None:  # noqa: N802
+        self._line.guarded(self._line.on_digit, self, prm)
 
 
 @dataclass(slots=True)
@@ -146,6 +150,21 @@ class Line:
             if self._source is not None:
                 self._source.startTransmit(audio)
 
+    def on_digit(self, call: _Call, prm: pj.OnDtmfDigitParam) -> None:
+        """Report a digit that came."""
+        if self._talk is not None and call is self._talk.call:
+            method = "info" if prm.method == pj.PJSUA_DTMF_METHOD_SIP_INFO else "rfc4733"
+            self._report("digit", digit=prm.digit, method=method, duration_ms=prm.duration)
+
+    def _press(self, talk: _Talk) -> None:
+        """Send the digits of the configuration."""
+        asked = pj.CallSendDtmfParam()
+        asked.digits = self._config.digits
+        asked.duration = _DIGIT_MS
+        by_info = self._config.digits_by == "info"
+        asked.method = pj.PJSUA_DTMF_METHOD_SIP_INFO if by_info else pj.PJSUA_DTMF_METHOD_RFC2833
+        talk.call.sendDtmf(asked)
+
     def tick(self, now: float) -> None:
         """Do what is due at `now`, in seconds of the monotonic clock."""
         self._refused = [call for call in self._refused if call.isActive()]
@@ -183,6 +202,8 @@ class Line:
         recording.read()
         tone = recording.tone(RECOGNISED_S)
         if tone is not None and tone != talk.recognised:
+            if self._config.digits and not talk.recognised:
+                self._press(talk)
             talk.recognised = tone
             self._report("hearing", freq=tone)
 

@@ -57,14 +57,15 @@ class PhoneProcess:
         """Process id of the phone."""
         return self._process.pid
 
-    async def wait_for(self, event: str, timeout_s: float = 10.0) -> Event:
-        """Return the first event of this name, waiting for it if it has not happened yet.
+    async def wait_for(self, event: str, timeout_s: float = 10.0, count: int = 1) -> Event:
+        """Return the `count`th event of this name, waiting for it if it has not happened yet.
 
         Raises PhoneError with all the phone said when it ends first or `timeout_s` seconds pass.
         """
 
         def found() -> Event | None:
-            return next((said for said in self.events if said["event"] == event), None)
+            named = [said for said in self.events if said["event"] == event]
+            return named[count - 1] if len(named) >= count else None
 
         async with self._changed:
             with suppress(TimeoutError):

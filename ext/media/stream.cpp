@@ -54,7 +54,7 @@ void Stream::agree(MediaTerms &&terms, Time now) {
     translate_formats();
     if (other_ != nullptr) other_->translate_formats();
     if (player_ != nullptr) player_->agreed(own_choice(), terms_.sends);
-    sound_ = none;
+    sound_ = format_before_ = none;
     listen_to_tones();
     if (digits_ != nullptr) digits_->agreed(terms_);
 }
@@ -139,11 +139,15 @@ void Stream::receive_rtp(Datagram &datagram, const sockaddr_storage &from, Time 
     const auto *format = format_place != none ? &terms_.formats[static_cast<std::size_t>(format_place)] : nullptr;
     if (format_place != format_before_) {
         format_before_ = format_place;
-        if (format != nullptr && !format->is_event()) counters_->codec.set(impairment_of(format->name));
+        if (format != nullptr && !format->is_event()) {
+            counters_->codec.set(impairment_of(format->name));
+            sound_ = format_place;
+        }
     }
-    receiver_.count(rtp, format != nullptr && !format->is_event() ? format->rate : 0, now);
+    const bool is_sound = format != nullptr && format_place == sound_;
+    receiver_.count(rtp, is_sound ? format->rate : 0, now);
     if (recording_ != nullptr) tap(Side::says, format, datagram, rtp, now);
-    if (format != nullptr) hear(*format, static_cast<std::size_t>(format_place), datagram, rtp, now);
+    if (format != nullptr && (tones_ || !is_sound)) hear(*format, static_cast<std::size_t>(format_place), datagram, rtp, now);
     if (other_ == nullptr || !terms_.receives) return;
     if (format == nullptr) return counters_->not_passed_on.add(1);
     other_->pass_on(*this, datagram, rtp, static_cast<std::size_t>(format_place), now);

@@ -26,8 +26,6 @@ void Stream::listen_to_tones() {
 }
 
 void Stream::hear(const Format &format, std::size_t place, const Datagram &datagram, const RtpHeader &rtp, Time now) {
-    if (!format.is_event()) sound_ = static_cast<std::int8_t>(place);
-    if (!format.is_event() && !tones_) return;
     if (listener_ == nullptr) listener_ = std::make_unique<DigitListener>(leg_, context_.timers, context_.mailbox);
     const std::span<const std::uint8_t> payload(datagram.data + rtp.size, rtp.payload_size);
     if (format.is_event()) {

@@ -14,9 +14,10 @@ from uuid import uuid4
 import pytest
 
 from engine.control.feed import FeedEvent
+from engine.phone.process import PhoneProcess
 from tests.kit.digit_peer import DigitPeer, silence, tone, tones_in
 from tests.kit.digit_phone import PCMU, digit_phone, digits_told
-from tests.kit.engine import EngineUnderTest
+from tests.kit.engine import PASSWORD, REALM, EngineUnderTest
 from tests.kit.rtp import audio_address
 from tests.kit.sipp import GUARD_S, Sipp
 from tests.kit.sipp_files import SippMessage
@@ -201,3 +202,34 @@ async def test_digits_are_sent_over_http(engine: EngineUnderTest, way: str) -> N
         assert response.status_code == 202, response.text
         await arrives(bob, way, "0*D")
     assert digits_told(engine) == ["", ""], "what we send is nobody's key press"
+
+
+@pytest.mark.parametrize("by", ["rfc4733", "info"])
+@pytest.mark.parametrize("takes", ["auto", "info"])
+async def test_pjsua_phones_press_and_hear(engine: EngineUnderTest, by: str, takes: str) -> None:
+    """bob presses once he hears alice; each of her two ways of hearing is that of her device."""
+    device = await engine.device("alice", "1001", media={"dtmf": takes})
+    await engine.device("bob", "1002")
+    server = ("--realm", REALM, "--server", engine.sip_address(), "--answer", "always")
+    pressing = ("--digits", "4711#", "--digits-by", by)
+    alice = await PhoneProcess.start(
+        "alice", "--user", "alice", "--tone", "700", *server, password=PASSWORD
+    )
+    bob = await PhoneProcess.start("bob", "--user", "bob", *server, *pressing, password=PASSWORD)
+    async with alice, bob:
+        for phone in (alice, bob):
+            await phone.wait_for("registered")
+        await engine.quickcall(device, "1002", auto_answer=True)
+        heard = [
+            await alice.wait_for("digit", count=count, timeout_s=GUARD_S) for count in range(1, 6)
+        ]
+        await engine.event("DTMF", count=5)
+        leg = engine.legs()[0]
+        path = f"/v2/accounts/{engine.account}/channels/{leg}"
+        assert (await engine.http.delete(path)).is_success
+        await engine.end()
+        await alice.wait_for("ended")
+    assert "".join(str(one["digit"]) for one in heard) == "4711#"
+    assert {one["method"] for one in heard} == {"info" if takes == "info" else "rfc4733"}
+    assert len([said for said in alice.events if said["event"] == "digit"]) == 5
+    assert digits_told(engine) == ["", "4711#"]

@@ -31,6 +31,8 @@ def write_wav(path: Path, channels: int = 1, rate: int = 8000) -> Path:
         ("listen", (700, 4000), "frequency 4000: must be 300 to 3400 Hz"),
         ("codecs", ("GSM",), "codecs 'GSM': must be one of PCMU, PCMA, G722, opus"),
         ("codecs", ("PCMU", "opus"), "codecs PCMU, opus: need one sampling rate"),
+        ("digits", "12x", "digits '12x': must be of 0-9, *, #, A-D"),
+        ("digits_by", "tones", "digits_by 'tones': must be one of rfc4733, info"),
         ("codecs", (), "codecs: need at least one of PCMU, PCMA, G722, opus"),
     ],
 )
