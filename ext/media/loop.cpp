@@ -1,6 +1,7 @@
 #include "loop.hpp"
 
 #include <pjlib.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -22,6 +23,8 @@ constexpr char no_media[] = "the leg has no media";
 static_assert(alignof(PortPair) >= 2, "the lowest bit of a pointer tells which socket of the pair");
 
 std::uint64_t key_of(const PortPair &pair, unsigned which) { return reinterpret_cast<std::uintptr_t>(&pair) | which; }
+
+PortPair *pair_of(std::uint64_t key) { return reinterpret_cast<PortPair *>(key & ~std::uint64_t{1}); }
 
 }  // namespace
 
@@ -68,16 +71,18 @@ void Loop::run() {
     pj_thread_desc description{};
     pj_thread_t *self = nullptr;
     pj_thread_register("media", description, &self);
+    ::pthread_setname_np(::pthread_self(), "media");
     epoll_event events[max_events];
     while (!stopping_) {
         const int count = ::epoll_wait(epoll_, events, max_events, patience(now_));
         now_ = std::chrono::steady_clock::now();
         for (int i = 0; i < count; ++i) {
+            if (i + 1 < count) __builtin_prefetch(pair_of(events[i + 1].data.u64));
             const auto key = events[i].data.u64;
             if (key == 0) {
                 execute();
             } else {
-                read(*reinterpret_cast<PortPair *>(key & ~std::uint64_t{1}), static_cast<int>(key & 1));
+                read(*pair_of(key), static_cast<int>(key & 1));
             }
         }
         timers_.run(now_);
