@@ -1,6 +1,6 @@
 """What passing on the media of calls costs, and what it does to them.
 
-python benchmarks/bench_media.py [--json] [--mode relay|held] [--pairs N] [--seconds N]
+python benchmarks/bench_media.py [--json] [--mode relay|srtp|held] [--pairs N] [--seconds N]
     [--rounds N] [--against rtpengine]
 
 The engine is `quickcall serve`, a process of its own. The phones are one C++ program
@@ -11,6 +11,7 @@ carries the same packets, in turns.
 * `relay`: pairs of phones talk through the engine, through a bare epoll relay (the floor), and with
   `--against rtpengine` through rtpengine in user space. In each round `direct`, phones that send
   straight to each other, says what the machine itself does to the packets.
+* `srtp`: the same, both legs of each pair encrypted with AES_CM_128_HMAC_SHA1_80.
 * `held`: pairs that are bridged and silent: memory and CPU while they are up, memory after.
 
 The figures, of the best of the rounds unless it says otherwise:
@@ -110,14 +111,14 @@ async def turn(generator: Generator, name: str, seconds: int) -> Turn:
         return Turn(heard, cpu_seconds(pid) - cpu, busiest)
 
 
-async def measure_relays(plan: Plan, names: list[str]) -> list[Row]:
+async def measure_relays(mode: str, plan: Plan, names: list[str]) -> list[Row]:
     """Let every relay have its turn in every round."""
     turns: dict[str, list[Turn]] = {name: [] for name in names}
     async with Generator(2 * plan.pairs) as generator:
         for _ in range(plan.rounds):
             for name in names:
                 turns[name].append(await turn(generator, name, plan.seconds))
-    return [plan.row("relay", name, turns[name], turns["direct"]) for name in names]
+    return [plan.row(mode, name, turns[name], turns["direct"]) for name in names]
 
 
 def measure(mode: str, plan: Plan, against: str | None) -> Iterator[Row]:
@@ -125,8 +126,9 @@ def measure(mode: str, plan: Plan, against: str | None) -> Iterator[Row]:
     if mode == "held":
         yield asyncio.run(measure_held(plan.pairs, plan.seconds))
         return
-    names = ["direct", "bare", "engine", *([against] if against else [])]
-    yield from asyncio.run(measure_relays(plan, names))
+    names = ["direct", "bare", "engine"] if mode == "relay" else ["direct", "engine", "srtp"]
+    names += [against] if against else []
+    yield from asyncio.run(measure_relays(mode, plan, names))
 
 
 def main() -> None:
@@ -135,7 +137,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--mode", choices=("relay", "held"), default="relay")
+    parser.add_argument("--mode", choices=("relay", "srtp", "held"), default="relay")
     parser.add_argument("--pairs", type=int, default=400, help="1 to 2048")
     parser.add_argument("--seconds", type=int, default=20, help="of each turn, 1 to 600")
     parser.add_argument("--rounds", type=int, default=3)

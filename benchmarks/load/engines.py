@@ -9,6 +9,7 @@ import re
 import sqlite3
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -101,10 +102,13 @@ def stored_legs(directory: Path) -> list[tuple[str, str]]:
 class HttpEngine:
     """`quickcall serve`, asked for each call with a POST over kept connections."""
 
-    def __init__(self, load: Load, directory: Path) -> None:
-        """Prepare; nothing is started."""
+    def __init__(
+        self, load: Load, directory: Path, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Prepare; nothing is started. `settings` are variables of the environment."""
         self._load = load
         self._directory = directory
+        self._settings = dict(settings or {})
         self._process: Process
         self._client: LoadClient
         self._account = ""
@@ -119,7 +123,7 @@ class HttpEngine:
         """Start the engine, create account and devices."""
         program = Path(sys.executable).with_name("quickcall")
         self._process = await asyncio.create_subprocess_exec(
-            program, "serve", env=environment(self._directory), stdout=PIPE
+            program, "serve", env=environment(self._directory) | self._settings, stdout=PIPE
         )
         host, port = await asyncio.wait_for(self._address(), START_S)
         self._client = LoadClient(host, port, TOKEN)

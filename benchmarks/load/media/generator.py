@@ -51,7 +51,8 @@ def compiled(name: str, folder: str) -> str:
     """Compile a program of this directory; return its path. Raises `CalledProcessError`."""
     program = str(Path(folder, name))
     flags = ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Werror"]
-    subprocess.run(["c++", *flags, "-o", program, str(HERE / f"{name}.cpp")], check=True)
+    source = str(HERE / f"{name}.cpp")
+    subprocess.run(["c++", *flags, "-o", program, source, "-lsrtp2"], check=True)
     return program
 
 
@@ -91,6 +92,10 @@ class Generator:
         """Say where a leg's packets go from now on, None: nowhere."""
         host, port = to or ("-", 0)
         self._say(f"to {leg} {host} {port}")
+
+    def encrypt(self, leg: int, sent: bytes, received: bytes) -> None:
+        """Let a leg speak SRTP; the keys are those of AES_CM_128_HMAC_SHA1_80, with their salt."""
+        self._say(f"keys {leg} {sent.hex()} {received.hex()}")
 
     def begin(self, seconds: int) -> None:
         """Begin to send and to count, for at most 600 seconds; `report` says what came of it."""

@@ -7,6 +7,8 @@
 // counts but what lies between. Commands are lines of standard input, answers lines of JSON:
 //
 //   to LEG HOST PORT    where this leg's packets go; until then, and after `to LEG - 0`, it sends none
+//   keys LEG SENT RECEIVED
+//                       from now on the leg speaks SRTP, AES_CM_128_HMAC_SHA1_80; each is key and salt, 60 hex digits
 //   run SECONDS         send and count, from zero (at most 600 s); then the report
 //   stop                end the run at once
 //
@@ -17,6 +19,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <srtp2/srtp.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -59,12 +62,30 @@ struct Leg {
     std::uint32_t partner = 0;   // whose packets come here, plus one; 0: nobody's yet
     std::int64_t transit = 0;    // of the packet before, 0: none
     std::int64_t met_at = 0;     // when the first packet came straight from another leg
+    srtp_t sent = nullptr, received = nullptr;
     Stream stream;
 };
 
 [[noreturn]] void give_up(const char *what) {
     std::perror(what);
     std::exit(1);
+}
+
+// One direction of SRTP. Any SSRC: a session is that of one leg.
+srtp_t session(const std::string &hex, srtp_ssrc_type_t direction) {
+    std::vector<unsigned char> key;
+    for (std::size_t at = 0; at + 1 < hex.size(); at += 2) {
+        key.push_back(static_cast<unsigned char>(std::stoi(hex.substr(at, 2), nullptr, 16)));
+    }
+    srtp_policy_t policy{};
+    srtp_crypto_policy_set_rtp_default(&policy.rtp);
+    srtp_crypto_policy_set_rtcp_default(&policy.rtcp);
+    policy.ssrc.type = direction;
+    policy.key = key.data();
+    policy.window_size = 1024;
+    srtp_t made = nullptr;
+    if (key.size() != SRTP_AES_ICM_128_KEY_LEN_WSALT || srtp_create(&made, &policy) != srtp_err_status_ok) give_up("keys");
+    return made;
 }
 
 std::int64_t now(clockid_t clock) {
@@ -118,13 +139,16 @@ private:
         if (size == 0) ended_ = true;
         for (std::size_t end; (end = input_.find('\n')) != std::string::npos; input_.erase(0, end + 1)) {
             std::istringstream line(input_.substr(0, end));
-            std::string word, host;
+            std::string word, host, other;
             unsigned number = 0, port = 0;
             line >> word;
             if (word == "to" && line >> number >> host >> port && number < legs_.size()) {
                 auto &to = legs_[number].to;
                 to.sin_family = ::inet_pton(AF_INET, host.c_str(), &to.sin_addr) == 1 ? AF_INET : AF_UNSPEC;
                 to.sin_port = htons(static_cast<std::uint16_t>(port));
+            } else if (word == "keys" && line >> number >> host >> other && number < legs_.size()) {
+                legs_[number].sent = session(host, ssrc_any_outbound);
+                legs_[number].received = session(other, ssrc_any_inbound);
             } else if (word == "run" && line >> number && number <= longest) {
                 run_for_ = number * second;
             } else if (word == "stop") {
@@ -189,7 +213,11 @@ private:
         std::memcpy(packet_ + 8, &source, 4);
         const Payload payload{magic, number, stream.sent, 0, now(CLOCK_REALTIME)};
         std::memcpy(packet_ + header, &payload, sizeof payload);
-        ::sendto(leg.rtp, packet_, packet_size, 0, reinterpret_cast<sockaddr *>(&leg.to), sizeof leg.to);
+        unsigned char packet[packet_size + SRTP_MAX_TRAILER_LEN];
+        std::memcpy(packet, packet_, packet_size);
+        int size = packet_size;
+        if (leg.sent != nullptr) srtp_protect(leg.sent, packet, &size);
+        ::sendto(leg.rtp, packet, static_cast<std::size_t>(size), 0, reinterpret_cast<sockaddr *>(&leg.to), sizeof leg.to);
         ++stream.sent;
     }
 
@@ -218,9 +246,13 @@ private:
         }
     }
 
-    void arrived(Leg &leg, std::uint32_t number, const unsigned char *packet, std::size_t size,
-                 const sockaddr_in &source, std::int64_t at) {
+    void arrived(Leg &leg, std::uint32_t number, unsigned char *packet, std::size_t size, const sockaddr_in &source,
+                 std::int64_t at) {
         Payload payload{};
+        int plain = static_cast<int>(size);
+        if (leg.received != nullptr && srtp_unprotect(leg.received, packet, &plain) == srtp_err_status_ok) {
+            size = static_cast<std::size_t>(plain);
+        }
         if (size == packet_size) std::memcpy(&payload, packet + header, sizeof payload);
         if (payload.magic != magic || payload.leg >= legs_.size()) {
             ++strange_;
@@ -295,5 +327,6 @@ int main(int count, char **words) {
     ::getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &files);
+    srtp_init();
     Load(words[1], static_cast<unsigned>(legs), static_cast<unsigned>(port)).serve();
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
+import secrets
 import socket
 import time
 from dataclasses import dataclass, field
@@ -23,6 +25,9 @@ _TO = re.compile(r"^To: *(.*)\r\n", re.MULTILINE)
 _FROM = re.compile(r"^From: *(.*)\r\n", re.MULTILINE)
 _CONTACT = re.compile(r"^Contact: *<([^>]+)>", re.MULTILINE)
 _DIRECTION = re.compile(r"^a=(sendonly|recvonly|inactive)\r$", re.MULTILINE)
+_SUITE = "AES_CM_128_HMAC_SHA1_80"
+"""What phones that encrypt mostly use (RFC 4568 6.2)."""
+_CRYPTO = re.compile(rf"^a=crypto:(\d+) {_SUITE} inline:([A-Za-z0-9+/=]+)", re.MULTILINE)
 _ANSWERED = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
 
 
@@ -39,6 +44,8 @@ class PhoneCall:
     target: str
     """Contact of the engine, where requests of ours go to."""
     version: int = 1
+    key: bytes = b""
+    """What we encrypt with, empty: in the clear."""
     answered_at: float = 0.0
     """Seconds since the Unix epoch when the 200 to the first INVITE was written."""
     acknowledged: bool = False
@@ -145,12 +152,23 @@ class Phones(asyncio.DatagramProtocol):
         found = _DIRECTION.search(offer)
         direction = _ANSWERED[found[1]] if found else "sendrecv"
         call.version += 1
+        crypto = self._crypto(call, offer)
+        profile = "SAVP" if crypto else "AVP"
         return (
             f"v=0\r\no=- {call.leg} {call.version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\n"
-            f"t=0 0\r\nm=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n"
+            f"t=0 0\r\nm=audio {port} RTP/{profile} 0 101\r\na=rtpmap:0 PCMU/8000\r\n"
             "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n"
-            f"a={direction}\r\n"
+            f"{crypto}a={direction}\r\n"
         )
+
+    def _crypto(self, call: PhoneCall, offer: str) -> str:
+        """Take the offered key for what we receive and return the line with ours; empty: none."""
+        found = _CRYPTO.search(offer)
+        if found is None:
+            return ""
+        call.key = call.key or secrets.token_bytes(30)
+        self._generator.encrypt(call.leg, call.key, base64.b64decode(found[2]))
+        return f"a=crypto:{found[1]} {_SUITE} inline:{base64.b64encode(call.key).decode()}\r\n"
 
     def _bye(self, call_id: str, call: PhoneCall) -> None:
         host, port = self._address

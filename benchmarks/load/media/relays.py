@@ -6,10 +6,11 @@ import asyncio
 import os
 import tempfile
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.load.directory import EXTENSION
 from benchmarks.load.engines import HttpEngine, Load
@@ -25,6 +26,10 @@ SETTLE_S = 1.0
 
 RTPENGINE_THREADS = 1
 """Worker threads of rtpengine. One uses less CPU per packet than one for each core, its default."""
+
+
+SILENCE = {"QUICKCALL_RTP_TIMEOUT_S": "0"}
+"""The engine must not end the calls that are held silently."""
 
 
 @asynccontextmanager
@@ -80,13 +85,15 @@ class Pairs:
 
 
 @asynccontextmanager
-async def answered_pairs(generator: Generator) -> AsyncIterator[Pairs]:
-    """Start the engine and the phones."""
+async def answered_pairs(
+    generator: Generator, settings: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Pairs]:
+    """Start the engine and the phones. `settings`: variables of the engine's environment."""
     pairs = generator.legs // 2
     with tempfile.TemporaryDirectory(prefix="bench-media-") as folder:
         async with Phones(generator) as phones:
             load = Load(phones.uri("rung"), phones.uri("dialled"), EXTENSION, RATE, pairs)
-            async with HttpEngine(load, Path(folder)) as server:
+            async with HttpEngine(load, Path(folder), {**SILENCE, **settings}) as server:
                 yield Pairs(server, phones, generator)
 
 
@@ -100,5 +107,15 @@ async def engine(generator: Generator) -> AsyncIterator[int]:
         await up.engine.idle()
 
 
-RELAYS = {"direct": direct, "bare": bare, "rtpengine": rtpengine, "engine": engine}
+@asynccontextmanager
+async def srtp(generator: Generator) -> AsyncIterator[int]:
+    """As `engine`, both legs of each pair in SRTP."""
+    async with answered_pairs(generator, {"QUICKCALL_MEDIA_ENCRYPTION": "mandatory"}) as up:
+        await up.call()
+        yield up.engine.pid
+        await up.phones.hang_up("dialled", RATE)
+        await up.engine.idle()
+
+
+RELAYS = {"direct": direct, "bare": bare, "rtpengine": rtpengine, "engine": engine, "srtp": srtp}
 """By name; each sets the pairs up and yields the process id of the relay, its own for none."""
