@@ -1,6 +1,6 @@
 """What passing on the media of calls costs, and what it does to them.
 
-python benchmarks/bench_media.py [--json] [--mode relay|srtp|held] [--pairs N] [--seconds N]
+python benchmarks/bench_media.py [--json] [--mode relay|srtp|bypass|held] [--pairs N] [--seconds N]
     [--rounds N] [--against rtpengine]
 
 The engine is `quickcall serve`, a process of its own. The phones are one C++ program
@@ -12,6 +12,7 @@ carries the same packets, in turns.
   `--against rtpengine` through rtpengine in user space. In each round `direct`, phones that send
   straight to each other, says what the machine itself does to the packets.
 * `srtp`: the same, both legs of each pair encrypted with AES_CM_128_HMAC_SHA1_80.
+* `bypass`: phones that talk while their call is moved off the engine, and after.
 * `held`: pairs that are bridged and silent: memory and CPU while they are up, memory after.
 
 The figures, of the best of the rounds unless it says otherwise:
@@ -25,6 +26,10 @@ The figures, of the best of the rounds unless it says otherwise:
   that of `direct`.
 * `late_ms`: how far the load itself fell behind. With more than a few milliseconds the machine was
   busy with other things, and latency and jitter are its own.
+* `shift_p50_ms`, `shift_p99_ms`: from the 200 of the phone that answers last until each of the two
+  is sent the packets of the other straight. `lost_in_shift`, `duplicated_in_shift`: packets, from
+  the first that arrived. `cpu_percent`, `udp_sockets`: of the engine after all shifts, the listener
+  included.
 * `rss_mb_per_1000_pairs`: growth of resident memory while all pairs are up, in MB (10**6 bytes),
   45 s after the last answer, when the timers of RFC 3261 have run out; `rss_mb_after`: what is left
   of the growth 45 s after the last BYE; `held_cpu_percent`: of a core, for all pairs together.
@@ -44,6 +49,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.bench_number_filter import machine
+from benchmarks.load.media.bypass import measure_bypass
 from benchmarks.load.media.generator import Generator, Heard
 from benchmarks.load.media.held import measure_held
 from benchmarks.load.media.relays import RELAYS
@@ -126,6 +132,9 @@ def measure(mode: str, plan: Plan, against: str | None) -> Iterator[Row]:
     if mode == "held":
         yield asyncio.run(measure_held(plan.pairs, plan.seconds))
         return
+    if mode == "bypass":
+        yield asyncio.run(measure_bypass(plan.pairs, plan.seconds))
+        return
     names = ["direct", "bare", "engine"] if mode == "relay" else ["direct", "engine", "srtp"]
     names += [against] if against else []
     yield from asyncio.run(measure_relays(mode, plan, names))
@@ -137,7 +146,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--mode", choices=("relay", "srtp", "held"), default="relay")
+    parser.add_argument("--mode", choices=("relay", "srtp", "bypass", "held"), default="relay")
     parser.add_argument("--pairs", type=int, default=400, help="1 to 2048")
     parser.add_argument("--seconds", type=int, default=20, help="of each turn, 1 to 600")
     parser.add_argument("--rounds", type=int, default=3)

@@ -103,12 +103,20 @@ class HttpEngine:
     """`quickcall serve`, asked for each call with a POST over kept connections."""
 
     def __init__(
-        self, load: Load, directory: Path, settings: Mapping[str, str] | None = None
+        self,
+        load: Load,
+        directory: Path,
+        settings: Mapping[str, str] | None = None,
+        options: Mapping[str, object] | None = None,
     ) -> None:
-        """Prepare; nothing is started. `settings` are variables of the environment."""
+        """Prepare; nothing is started.
+
+        `settings` are variables of the environment, `options` those of each quickcall.
+        """
         self._load = load
         self._directory = directory
         self._settings = dict(settings or {})
+        self._request = json.dumps({"data": dict(options or {})}).encode() if options else b"{}"
         self._process: Process
         self._client: LoadClient
         self._account = ""
@@ -161,7 +169,7 @@ class HttpEngine:
         raise RuntimeError("channels are left after SIPp saw the last call end")
 
     async def _call(self) -> Made:
-        reply = await self._client.request("POST", self._path)
+        reply = await self._client.request("POST", self._path, self._request)
         answered = reply.status == 202
         call_id = json.loads(reply.body)["data"]["call_id"] if answered else ""
         return Made(call_id, reply.sent_at, reply.got_at, answered)

@@ -43,8 +43,9 @@ class Heard:
     """Difference in transit time from one packet to the next (D of RFC 3550 6.4.1)."""
     late_ms: float
     """How far the load fell behind its own clock."""
-    met: dict[str, float]
-    """Leg -> seconds since the Unix epoch when a packet first came straight from another leg."""
+    met: dict[str, tuple[float, int]]
+    """Leg -> when a packet first came straight from another leg, seconds since the Unix epoch, and
+    that leg."""
 
 
 def compiled(name: str, folder: str) -> str:

@@ -290,7 +290,8 @@ private:
         const char *comma = "";
         for (std::size_t at = 0; at < legs_.size(); ++at) {
             if (legs_[at].met_at == 0) continue;
-            std::printf("%s\"%zu\": %.6f", comma, at, static_cast<double>(legs_[at].met_at) / 1e9);
+            std::printf("%s\"%zu\": [%.6f, %u]", comma, at, static_cast<double>(legs_[at].met_at) / 1e9,
+                        legs_[at].partner - 1);
             comma = ", ";
         }
         std::puts("}}");

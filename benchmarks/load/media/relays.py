@@ -86,14 +86,21 @@ class Pairs:
 
 @asynccontextmanager
 async def answered_pairs(
-    generator: Generator, settings: Mapping[str, str] = MappingProxyType({})
+    generator: Generator,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    options: Mapping[str, object] = MappingProxyType({}),
+    rate: float = RATE,
 ) -> AsyncIterator[Pairs]:
-    """Start the engine and the phones. `settings`: variables of the engine's environment."""
+    """Start the engine and the phones.
+
+    `settings`: variables of the engine's environment; `options`: those of each quickcall.
+    """
     pairs = generator.legs // 2
     with tempfile.TemporaryDirectory(prefix="bench-media-") as folder:
         async with Phones(generator) as phones:
-            load = Load(phones.uri("rung"), phones.uri("dialled"), EXTENSION, RATE, pairs)
-            async with HttpEngine(load, Path(folder), {**SILENCE, **settings}) as server:
+            load = Load(phones.uri("rung"), phones.uri("dialled"), EXTENSION, rate, pairs)
+            settings = {**SILENCE, **settings}
+            async with HttpEngine(load, Path(folder), settings, options) as server:
                 yield Pairs(server, phones, generator)
 
 
