@@ -94,8 +94,8 @@ DtlsTerms fingerprint_of(const pjmedia_sdp_session *sdp, const pjmedia_sdp_media
 }  // namespace
 
 bool has_ice(const pjmedia_sdp_session *sdp, const pjmedia_sdp_media *media) {
-    return !has(sdp, media, "ice-lite") && is_token(attribute(sdp, media, "ice-ufrag"), 4) &&
-           is_token(attribute(sdp, media, "ice-pwd"), 22);
+    return !has(sdp, media, "ice-lite") && !has(sdp, media, "ice-mismatch") &&
+           is_token(attribute(sdp, media, "ice-ufrag"), 4) && is_token(attribute(sdp, media, "ice-pwd"), 22);
 }
 
 void WebrtcSdp::renew() {

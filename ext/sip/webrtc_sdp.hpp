@@ -34,7 +34,7 @@ private:
     std::optional<IceTerms> ice_;
 };
 
-// True when the peer is to check addresses: then its `c=` and port are only a guess of it (RFC 8839 4.3.2), and
+// True when the peer is to check addresses, for it is no lite side and found nothing wrong with our description: then its `c=` and port are only a guess of it (RFC 8839 4.3.2), and
 // an address of zeros means that it has not found any yet.
 bool has_ice(const pjmedia_sdp_session *sdp, const pjmedia_sdp_media *media);
 

@@ -41,6 +41,7 @@ jitter_buffer_delay 1-4
 module_path {modules}
 module g711.so
 module srtp.so
+module dtls_srtp.so
 module aubridge.so
 module ausine.so
 module_tmp account.so

@@ -226,7 +226,7 @@ class WebRtcPhone:
 
     async def _gather(self) -> None:
         self._gatherer = RTCIceGatherer(iceServers=[])
-        with _only_address(self.host):
+        with only_address(self.host):
             await self._gatherer.gather()
 
     async def _connect(self, theirs: str, setup: str) -> None:
@@ -275,7 +275,7 @@ def _event_type(sdp: str) -> str:
 
 
 @contextlib.contextmanager
-def _only_address(host: str) -> Iterator[None]:
+def only_address(host: str) -> Iterator[None]:
     """Have ICE gather one loopback address, which it would leave out."""
     kept = aioice.ice.get_host_addresses
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [host]
