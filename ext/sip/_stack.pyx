@@ -11,6 +11,7 @@ from libcpp.vector cimport vector
 
 from engine.core.commands import (
     Dial,
+    FreeMedia,
     HangUp,
     Join,
     NotifyTalk,
@@ -65,8 +66,8 @@ cdef extern from "report.hpp" namespace "quickcall" nogil:
 
 cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef enum class CommandKind(uint8_t):
-        dial, hang_up, join, split, reoffer, notify_talk, transfer_progress, send_digits, respond, use_hops, take_stock
-        play, stop_playing, record, stop_recording
+        dial, hang_up, join, split, reoffer, free_media, notify_talk, transfer_progress, send_digits, respond, use_hops
+        take_stock, play, stop_playing, record, stop_recording
 
     cdef enum class EventKind(uint8_t):
         leg_dialed, leg_rang, leg_gave_early_media, leg_answered
@@ -89,7 +90,7 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
         double max_s
         uint64_t play
         string text
-        uint64_t leg, other
+        uint64_t leg, other, media_of
         cbool more_hops, webrtc
         WireEncryption encryption
         int status
@@ -107,7 +108,7 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
     cdef cppclass Event:
         EventKind kind
         WireParty party
-        cbool sent, talk, held, carried, one_way, has_report
+        cbool sent, talk, held, by_us, carried, one_way, has_report
         WireDtmf method
         int status, q850, sip_cause
         int64_t cseq
@@ -229,7 +230,9 @@ cdef object to_python(const Event &event):
             media_of(event.media),
         )
     if event.kind == EventKind.leg_renegotiated:
-        return LegRenegotiated(event.leg, event.held, text(event.codec), text(event.text), media_of(event.media))
+        return LegRenegotiated(
+            event.leg, event.held, text(event.codec), text(event.text), media_of(event.media), event.by_us
+        )
     if event.kind == EventKind.leg_reoffer_failed:
         return LegReofferFailed(event.leg, event.status, text(event.reason))
     if event.kind == EventKind.leg_ended:
@@ -288,6 +291,7 @@ cdef int to_native(object command, Command &native) except -1:
         native.kind = CommandKind.dial
         native.leg = command.leg
         native.other = command.codec_of if command.codec_of is not None else 0
+        native.media_of = command.media_of if command.media_of is not None else 0
         native.call_id = raw(command.call_id)
         native.request_uri = raw(command.request_uri)
         native.to_uri = raw(command.to_uri)
@@ -321,7 +325,12 @@ cdef int to_native(object command, Command &native) except -1:
         native.kind = CommandKind.reoffer
         native.leg = command.leg
         native.other = command.codec_of if command.codec_of is not None else 0
+        native.media_of = command.media_of if command.media_of is not None else 0
         native.hold = command.hold
+    elif kind is FreeMedia:
+        native.kind = CommandKind.free_media
+        native.leg = command.leg
+        native.other = command.other
     elif kind is NotifyTalk:
         native.kind = CommandKind.notify_talk
         native.leg = command.leg

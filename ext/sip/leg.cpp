@@ -98,14 +98,8 @@ void Leg::dial() {
         made.hValue = header.second;
         prm.txOption.headers.push_back(std::move(made));
     }
-    dialing_ = true;  // makeCall writes to this when it returns: the end must wait for it
     std::string failure;
-    try {
-        makeCall(command_.to_uri, prm);
-    } catch (const pj::Error &error) {
-        failure = error.reason;
-    }
-    dialing_ = false;
+    make_call(prm, failure);
     if (ended_) return leave();
     auto *session = dialog_ != nullptr && failure.empty() ? pjsip_dlg_get_inv_session(dialog_) : nullptr;
     if (session == nullptr) {
@@ -123,6 +117,24 @@ void Leg::dial() {
     pjmedia_sdp_neg_get_neg_local(session->neg, &offer);
     dialed.text = sdp_text(offer);
     owner_.mailbox().post(std::move(dialed));
+}
+
+void Leg::make_call(pj::CallOpParam &prm, std::string &failure) {
+    auto &timers = pjsua_var.acc[acc_id_].cfg.use_timer;
+    const auto usual = timers;
+    if (command_.media_of != 0) {
+        offers_.begin(command_.media_of);
+        timers = PJSUA_SIP_TIMER_ALWAYS;  // nothing else tells that the peer has gone
+    }
+    dialing_ = true;  // makeCall writes to this when it returns: the end must wait for it
+    try {
+        makeCall(command_.to_uri, prm);
+    } catch (const pj::Error &error) {
+        failure = error.reason;
+    }
+    dialing_ = false;
+    timers = usual;
+    if (media_ != nullptr) media_->lender = nullptr;
 }
 
 // Our Contact on the transport the INVITE takes. Left to itself pjsua takes the transport from the To header,
@@ -172,18 +184,19 @@ void Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
         if (command_.webrtc) media_->webrtc.emplace(owner_.media().fingerprint());
     }
     prm.mediaTp = media_;
+    const auto *other = media_ != nullptr && command_.media_of != 0 ? offers_of(command_.media_of) : nullptr;
+    if (other != nullptr) media_->lender = &other->peer();
 }
 
 void Leg::on_media_started(const Agreement &agreement, const pjmedia_sdp_session *remote) {
     const bool first = !std::exchange(agreed_, true);
-    const bool changed = agreement != agreement_;
+    const auto *session = pjsip_dlg_get_inv_session(dialog_);
+    const bool tell = offers_.on_agreed(session, remote, agreement != agreement_);
     agreement_ = agreement;
-    remote_sdp_ = sdp_text(remote);
-    offers_.on_agreed();
     if (hanging_up_) return;
     if (answered_) {
-        if (changed) report_media(EventKind::leg_renegotiated);
-    } else if (first && pjsip_dlg_get_inv_session(dialog_)->state <= PJSIP_INV_STATE_EARLY) {
+        if (tell) report_media(EventKind::leg_renegotiated);
+    } else if (first && session->state <= PJSIP_INV_STATE_EARLY) {
         report_media(EventKind::leg_gave_early_media);
     }
 }
@@ -204,8 +217,9 @@ void Leg::on_refused_inside(pj_timer_heap_t *, pj_timer_entry *entry) {
     static_cast<Leg *>(entry->user_data)->hang_up(unacceptable);
 }
 
-void Leg::report_media(EventKind kind) {
+void Leg::report_media(EventKind kind, bool by_us) {
     Event media = event(kind);
+    media.by_us = by_us;
     if (const auto *invite = pjsip_dlg_get_inv_session(dialog_)->invite_tsx; invite != nullptr) {
         media.status = invite->status_code;
         media.reason = text_of(invite->status_text);
@@ -213,9 +227,9 @@ void Leg::report_media(EventKind kind) {
     media.talk = talk_;
     media.held = agreement_.held;
     media.codec = agreement_.codec;
-    media.text = remote_sdp_;
+    media.text = offers_.peer().text();
     media.media = agreement_.media;
-    if (owner_.mailbox().congested()) {
+    if (!by_us && owner_.mailbox().congested()) {
         owner_.mailbox().post_droppable(std::move(media));  // a peer may offer as often as it likes
     } else {
         owner_.mailbox().post(std::move(media));
@@ -234,10 +248,19 @@ void Leg::note_report() {
 
 bool Leg::is_joined() const { return owner_.media().joined(command_.leg); }
 
-void Leg::reoffer(bool hold, const std::string &codec) {
+const Offers *Leg::offers_of(LegId leg) const {
+    const auto *other = leg != command_.leg ? owner_.find(leg) : nullptr;
+    return other != nullptr && other->agreed_ ? &other->offers_ : nullptr;
+}
+
+void Leg::reoffer(bool hold, const std::string &codec, LegId media_of) {
     if (hanging_up_ || dialing_) return;
     if (!answered_) return on_reoffer_failed(0, "the leg is not answered");
-    offers_.want(pjsip_dlg_get_inv_session(dialog_), hold, codec);
+    offers_.want(pjsip_dlg_get_inv_session(dialog_), hold, codec, media_of);
+}
+
+void Leg::on_reoffered() {
+    if (!hanging_up_) report_media(EventKind::leg_renegotiated, true);
 }
 
 void Leg::send_digits(const std::string &digits, int duration_ms) {
@@ -323,7 +346,7 @@ void Leg::on_answer(const pjsip_inv_session *session) {
     up.codec = agreement_.codec;
     up.reason = text_of(session->dlg->remote.info->tag);
     up.detail = user_agent_;
-    up.text = remote_sdp_;
+    up.text = offers_.peer().text();
     up.media = agreement_.media;
     owner_.mailbox().post(std::move(up));
 }

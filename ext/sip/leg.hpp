@@ -25,6 +25,8 @@ public:
     virtual int module_id() const = 0;
     // Adds a Reason header (RFC 3326) to the CANCEL or BYE of the dialog with this From tag; empty: no more.
     virtual void set_reason(const std::string &from_tag, const std::string &reason) = 0;
+    // nullptr: there is none.
+    virtual Leg *find(LegId leg) = 0;
     // Deletes the leg and counts it no longer.
     virtual void forget(LegId leg) = 0;
 
@@ -42,8 +44,8 @@ public:
     // Each of these may end the leg, and with it delete this, before it returns.
     void dial();
     void hang_up(const std::string &reason);
-    // `codec` empty: what the leg uses.
-    void reoffer(bool hold, const std::string &codec);
+    // `codec` empty: what the leg uses; `media_of` not 0: what that leg uses, and where its peer wants it.
+    void reoffer(bool hold, const std::string &codec, LegId media_of);
     // By the method of its `Dial`; by INFO too when its media go past us.
     void send_digits(const std::string &digits, int duration_ms);
     void on_state(pjsip_inv_session *session, const pjsip_event *event);
@@ -63,13 +65,16 @@ private:
     MediaTransport *media() override { return media_; }
     const Agreement &agreement() const override { return agreement_; }
     bool is_joined() const override;
+    const Offers *offers_of(LegId leg) const override;
+    void on_reoffered() override;
     void on_reoffer_failed(int status, const std::string &reason) override;
 
     Event event(EventKind kind) const;
     std::string contact() const;
+    void make_call(pj::CallOpParam &prm, std::string &failure);
     void prepare_dialog(pjsip_dialog *dialog);
     void on_provisional(pjsip_msg *message);
-    void report_media(EventKind kind);
+    void report_media(EventKind kind, bool by_us = false);
     void note_report();
     void give_up(pjsip_inv_session *session);
     void on_answer(const pjsip_inv_session *session);
@@ -98,7 +103,6 @@ private:
     std::optional<MediaReport> report_;
     Offers offers_;
     bool talk_ = false;  // what Allow-Events of the last 18x says
-    std::string remote_sdp_;
     std::string user_agent_;
 };
 

@@ -37,12 +37,20 @@ pj_status_t media_create(pjmedia_transport *, pj_pool_t *, unsigned, const pjmed
 pj_status_t simulate_lost(pjmedia_transport *, pjmedia_dir, unsigned) { return PJ_SUCCESS; }
 pj_status_t media_stop(pjmedia_transport *) { return PJ_SUCCESS; }
 
+// Of the other peer's codecs those that are built in: pjsua takes no answer with another.
+pj_status_t lend(const MediaTransport &transport, pj_pool_t *pool, pjmedia_sdp_media *line) {
+    const auto known = codecs_of(line);
+    return has_codec(line, transport.codecs) && transport.lender->lend(pool, line, known) ? PJ_SUCCESS
+                                                                                         : PJMEDIA_SDP_EINSDP;
+}
+
 // `remote` is the offer that is answered, nullptr: it is ours.
 pj_status_t encode_sdp(pjmedia_transport *tp, pj_pool_t *pool, pjmedia_sdp_session *local,
                        const pjmedia_sdp_session *remote, unsigned index) {
     auto &transport = self(tp);
     auto *line = local->media[index];
     if (!transport.codecs.empty()) choose_codecs(line, transport.codecs, transport.other_codecs);
+    if (transport.lender != nullptr) return lend(transport, pool, line);
     if (!takes_events(transport.dtmf)) leave_events_out(line);
     if (transport.webrtc) {
         return transport.webrtc->write(pool, local, remote, index) ? PJ_SUCCESS : PJMEDIA_SDP_EINPROTO;

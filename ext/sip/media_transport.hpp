@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "media.hpp"
+#include "peer_media.hpp"
 #include "sdes.hpp"
 #include "webrtc_sdp.hpp"
 #include "wire.hpp"
@@ -49,6 +50,7 @@ struct MediaTransport {
     bool other_codecs = false;              // the codecs not in that list follow
     Sdes sdes;
     std::optional<WebrtcSdp> webrtc;        // then SDES is not looked at
+    const PeerMedia *lender = nullptr;      // whose address is named, and whose payload types; nullptr: ours
 };
 
 // Wraps `base` (taken over, closed with the result). Returns nullptr when no port is left; `base` is closed then.

@@ -1,5 +1,6 @@
 #include "offers.hpp"
 
+#include <algorithm>
 #include <utility>
 
 // Descriptions are made by pjsua's own functions. 2.17 is pinned and checked at import.
@@ -28,6 +29,24 @@ bool is_busy(const pjsip_inv_session *session) {
            pjmedia_sdp_neg_get_state(session->neg) != PJMEDIA_SDP_NEG_STATE_DONE;
 }
 
+// The payload types of a line are another peer's. pjsip writes in their place those that this leg used before; RFC 3264
+// 8.3.2 forbids no more than to give a number another meaning.
+void keep_payload_types(const pjsip_inv_session *session, pjsip_tx_data *invite, const pjmedia_sdp_media *line) {
+    const pjmedia_sdp_session *held = nullptr;
+    pjmedia_sdp_neg_get_neg_local(session->neg, &held);
+    *held->media[audio] = *pjmedia_sdp_media_clone(session->pool_prov, line);
+    auto *sent = static_cast<pjmedia_sdp_session *>(invite->msg->body->data);
+    *sent->media[audio] = *pjmedia_sdp_media_clone(invite->pool, line);
+}
+
+// Nothing tells that the peer of a leg without media has gone but a refresh that is not answered (RFC 4028).
+void require_session_timer(pjsip_inv_session *session) {
+    if ((session->options & PJSIP_INV_ALWAYS_USE_TIMER) != 0) return;
+    const auto &account = pjsua_var.acc[call_of(session)->acc_id].cfg;
+    if (pjsip_timer_init_session(session, &account.timer_setting) != PJ_SUCCESS) return;
+    session->options |= PJSIP_INV_SUPPORT_TIMER | PJSIP_INV_ALWAYS_USE_TIMER;
+}
+
 }  // namespace
 
 Offers::Offers(OfferOwner &owner) : owner_(owner) { pj_timer_entry_init(&timer_, 0, nullptr, &Offers::on_timer); }
@@ -42,8 +61,8 @@ void Offers::stop() {
     transaction_ = nullptr;
 }
 
-void Offers::want(pjsip_inv_session *session, bool hold, const std::string &codec) {
-    waiting_ = Reoffer{hold, codec};
+void Offers::want(pjsip_inv_session *session, bool hold, const std::string &codec, LegId media_of) {
+    waiting_ = Reoffer{hold, codec, media_of};
     next(session);
 }
 
@@ -56,40 +75,56 @@ void Offers::next(pjsip_inv_session *session) {
     }
     if (is_busy(session)) return wait(session, pending_ms);
     sending_ = true;
-    const auto status = send(session);
+    const auto failure = send(session);
     sending_ = false;
     if (!current_) return;  // over already: the transport failed at once
     transaction_ = session->invite_tsx;
-    if (status == PJ_SUCCESS && transaction_ != nullptr) return;
-    char reason[PJ_ERR_MSG_SIZE];
-    fail(0, text_of(pj_strerror(status, reason, sizeof reason)));
+    if (!failure.empty() || transaction_ == nullptr) fail(0, failure);
 }
 
-pj_status_t Offers::send(pjsip_inv_session *session) {
+// Returns why nothing was sent, empty: it was.
+std::string Offers::send(pjsip_inv_session *session) {
     auto *call = call_of(session);
-    auto *media = owner_.media();
-    if (media == nullptr) return PJ_EGONE;
-    media->codecs = {current_->codec.empty() ? owner_.agreement().codec : current_->codec};
-    media->other_codecs = false;
+    if (owner_.media() == nullptr) return "the media are gone";
+    const auto *other = current_->media_of != 0 ? owner_.offers_of(current_->media_of) : nullptr;
+    if (other == nullptr && current_->media_of != 0) return "the other leg has no media";
     auto status = pjsua_media_channel_init(call->index, PJSIP_ROLE_UAC, call->secure_level, session->pool_prov,
                                            nullptr, nullptr, PJ_FALSE, nullptr);
-    if (status != PJ_SUCCESS) return status;
-    auto *offer = make(session, nullptr);
-    if (offer == nullptr) return PJ_EINVALIDOP;
-    if (current_->hold) {
-        // A stream on which we only receive becomes inactive (RFC 3264 8.4).
-        set_direction(session->pool_prov, offer->media[audio], owner_.agreement().held ? "inactive" : "sendonly");
-    }
+    auto *offer = status == PJ_SUCCESS ? make_offer(session, other) : nullptr;
+    if (offer == nullptr) return other != nullptr ? "the other leg's media do not suit" : "no offer can be made";
+    if (other != nullptr) require_session_timer(session);
+    we_send_ = sends(offer->media[audio]);
+    we_receive_ = receives(offer->media[audio]);
     agreed_ = false;
     pjsip_tx_data *invite = nullptr;
     status = pjsip_inv_reinvite(session, nullptr, offer, &invite);
-    return status == PJ_SUCCESS ? pjsip_inv_send_msg(session, invite) : status;
+    if (status == PJ_SUCCESS && other != nullptr) keep_payload_types(session, invite, offer->media[audio]);
+    if (status == PJ_SUCCESS) status = pjsip_inv_send_msg(session, invite);
+    if (status == PJ_SUCCESS) return {};
+    char reason[PJ_ERR_MSG_SIZE];
+    return text_of(pj_strerror(status, reason, sizeof reason));
 }
 
-pjmedia_sdp_session *Offers::make(pjsip_inv_session *session, const pjmedia_sdp_session *remote) {
+pjmedia_sdp_session *Offers::make_offer(pjsip_inv_session *session, const Offers *other) {
+    const auto &used = other != nullptr ? other->codec() : owner_.agreement().codec;
+    auto *offer = make(session, nullptr, {current_->codec.empty() ? used : current_->codec}, false, other);
+    if (offer == nullptr || !current_->hold) return offer;
+    // A stream on which we only receive becomes inactive (RFC 3264 8.4).
+    const bool sending = sends(offer->media[audio]) && !owner_.agreement().held;
+    set_direction(session->pool_prov, offer->media[audio], direction(sending, false));
+    return offer;
+}
+
+pjmedia_sdp_session *Offers::make(pjsip_inv_session *session, const pjmedia_sdp_session *remote,
+                                  std::vector<std::string> codecs, bool others, const Offers *lender) {
+    auto *media = owner_.media();
+    media->codecs = std::move(codecs);
+    media->other_codecs = others;
+    media->lender = lender != nullptr ? &lender->peer() : nullptr;
     pjmedia_sdp_session *made = nullptr;
     const auto status =
         pjsua_media_channel_create_sdp(call_of(session)->index, session->pool_prov, remote, &made, nullptr);
+    media->lender = nullptr;
     return status == PJ_SUCCESS ? made : nullptr;
 }
 
@@ -108,29 +143,65 @@ void Offers::answer(pjsip_inv_session *session) {
     auto status = pjsua_media_channel_init(call->index, PJSIP_ROLE_UAS, call->secure_level, session->pool_prov,
                                            offer, nullptr, PJ_FALSE, nullptr);
     if (status != PJ_SUCCESS) return;
-    // What is in use stays in use when it is offered: the joined leg, or one that is being dialled, has it too.
-    media->codecs = {owner_.agreement().codec};
-    media->other_codecs = false;
-    auto *answer = make(session, offer);
+    auto *answer = bypasses_ != 0 ? lend_answer(session, offer) : make_answer(session, offer);
     if (answer == nullptr) return;
-    if (!share_codec(answer->media[audio], stream)) {
-        if (owner_.is_joined()) return;
-        media->other_codecs = true;
-        answer = make(session, offer);
-        if (answer == nullptr || !share_codec(answer->media[audio], stream)) return;
-    }
-    if (holding_) set_direction(session->pool_prov, answer->media[audio], "sendonly");
+    auto *line = answer->media[audio];
+    if (holding_) set_direction(session->pool_prov, line, direction(sends(line), false));
     pjsip_inv_set_sdp_answer(session, answer);
 }
 
+pjmedia_sdp_session *Offers::make_answer(pjsip_inv_session *session, const pjmedia_sdp_session *offer) {
+    // What is in use stays in use when it is offered: the joined leg, or one that is being dialled, has it too.
+    auto *answer = make(session, offer, {owner_.agreement().codec}, false);
+    if (answer == nullptr || share_codec(answer->media[audio], offer->media[audio])) return answer;
+    if (owner_.is_joined()) return nullptr;
+    answer = make(session, offer, {owner_.agreement().codec}, true);
+    return answer != nullptr && share_codec(answer->media[audio], offer->media[audio]) ? answer : nullptr;
+}
+
+// In bypass: the other peer's address as it is known, with the codec in use or else one that both have.
+pjmedia_sdp_session *Offers::lend_answer(pjsip_inv_session *session, const pjmedia_sdp_session *offer) {
+    const auto *other = owner_.offers_of(bypasses_);
+    if (other == nullptr) return nullptr;
+    auto codecs = codecs_of(offer->media[audio]);
+    const auto used = std::find(codecs.begin(), codecs.end(), owner_.agreement().codec);
+    if (used != codecs.end()) std::rotate(codecs.begin(), used, used + 1);
+    for (const auto &codec : codecs) {
+        if (auto *answer = make(session, offer, {codec}, false, other)) return answer;
+    }
+    return nullptr;
+}
+
 pjmedia_sdp_session *Offers::offer_all(pjsip_inv_session *session) {
-    auto *media = owner_.media();
-    if (call_of(session)->hanging_up || media == nullptr) return nullptr;
-    media->codecs = {owner_.agreement().codec};
-    media->other_codecs = true;
-    auto *offer = make(session, nullptr);
-    if (offer != nullptr && holding_) set_direction(session->pool_prov, offer->media[audio], "sendonly");
+    if (call_of(session)->hanging_up || owner_.media() == nullptr) return nullptr;
+    const auto *other = bypasses_ != 0 ? owner_.offers_of(bypasses_) : nullptr;
+    if (other == nullptr && bypasses_ != 0) return nullptr;
+    auto *offer = make(session, nullptr, {owner_.agreement().codec}, true, other);
+    if (offer == nullptr) return nullptr;
+    auto *line = offer->media[audio];
+    if (holding_) set_direction(session->pool_prov, line, direction(sends(line), false));
+    we_send_ = sends(line);
+    we_receive_ = receives(line);
     return offer;
+}
+
+bool Offers::on_agreed(const pjsip_inv_session *session, const pjmedia_sdp_session *remote, bool changed) {
+    const bool wanted[] = {peer_.sends(), peer_.receives()};
+    const bool answered = pjmedia_sdp_neg_was_answer_remote(session->neg);
+    if (answered) {
+        peer_.answered(remote, we_send_, we_receive_);
+    } else {
+        peer_.offered(remote);
+    }
+    const pjmedia_sdp_session *local = nullptr;
+    if (pjmedia_sdp_neg_get_active_local(session->neg, &local) == PJ_SUCCESS) {
+        we_send_ = sends(local->media[audio]);  // what a refresh of the session offers again
+        we_receive_ = receives(local->media[audio]);
+    }
+    agreed_ = true;
+    if (answered && (transaction_ != nullptr || sending_)) return false;
+    // In bypass the other peer must be told which ways packets go.
+    return changed || (bypasses_ != 0 && (wanted[0] != peer_.sends() || wanted[1] != peer_.receives()));
 }
 
 void Offers::on_transaction(pjsip_inv_session *session, pjsip_transaction *transaction) {
@@ -168,7 +239,9 @@ void Offers::finish(pjsip_inv_session *session, const pjsip_transaction &transac
     }
     if (!agreed_) return fail(status, "the answer has no usable SDP");
     holding_ = current_->hold;
+    bypasses_ = current_->media_of;
     current_.reset();
+    owner_.on_reoffered();
 }
 
 void Offers::fail(int status, const std::string &reason) {

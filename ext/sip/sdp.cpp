@@ -65,13 +65,6 @@ bool has(const pjmedia_sdp_media *media, const char *attribute) {
     return pjmedia_sdp_media_find_attr2(media, attribute, nullptr) != nullptr;
 }
 
-bool has_no_address(const pjmedia_sdp_session *sdp, const pjmedia_sdp_media *media) {
-    const auto *connection = media->conn != nullptr ? media->conn : sdp->conn;
-    if (connection == nullptr || has(media, "ice-ufrag")) return false;  // no candidates yet (RFC 8840 4.1)
-    const auto address = view(connection->addr);
-    return address == "0.0.0.0" || address == "::" || address == "0";
-}
-
 }  // namespace
 
 std::string sdp_text(const pjmedia_sdp_session *sdp) {
@@ -104,15 +97,27 @@ std::string first_codec(const pjmedia_sdp_media *media) {
     return {};
 }
 
-bool share_codec(const pjmedia_sdp_media *one, const pjmedia_sdp_media *other) {
-    for (unsigned i = 0; i < one->desc.fmt_count; ++i) {
-        const auto codec = codec_name(one, one->desc.fmt[i]);
-        if (codec.empty() || is_event(codec)) continue;
-        for (unsigned j = 0; j < other->desc.fmt_count; ++j) {
-            if (names(codec, codec_name(other, other->desc.fmt[j]))) return true;
+std::vector<std::string> codecs_of(const pjmedia_sdp_media *media) {
+    std::vector<std::string> found;
+    for (unsigned i = 0; i < media->desc.fmt_count; ++i) {
+        auto codec = codec_name(media, media->desc.fmt[i]);
+        if (!codec.empty() && !is_event(codec)) found.push_back(std::move(codec));
+    }
+    return found;
+}
+
+bool has_codec(const pjmedia_sdp_media *media, const std::vector<std::string> &codecs) {
+    for (unsigned i = 0; i < media->desc.fmt_count; ++i) {
+        const auto codec = codec_name(media, media->desc.fmt[i]);
+        for (const auto &wanted : codecs) {
+            if (names(wanted, codec)) return true;
         }
     }
     return false;
+}
+
+bool share_codec(const pjmedia_sdp_media *one, const pjmedia_sdp_media *other) {
+    return has_codec(other, codecs_of(one));
 }
 
 void choose_codecs(pjmedia_sdp_media *media, const std::vector<std::string> &wanted, bool others) {
@@ -150,9 +155,20 @@ bool sends(const pjmedia_sdp_media *media) { return !has(media, "recvonly") && !
 
 bool receives(const pjmedia_sdp_media *media) { return !has(media, "sendonly") && !has(media, "inactive"); }
 
+const char *direction(bool sends, bool receives) {
+    return directions[(sends ? 0 : 2) + (receives ? 0 : 1)];
+}
+
 void set_direction(pj_pool_t *pool, pjmedia_sdp_media *media, const char *direction) {
     for (const auto *old : directions) pjmedia_sdp_media_remove_all_attr(media, old);
     pjmedia_sdp_media_add_attr(media, pjmedia_sdp_attr_create(pool, direction, nullptr));
+}
+
+bool has_no_address(const pjmedia_sdp_session *sdp, const pjmedia_sdp_media *media) {
+    const auto *connection = media->conn != nullptr ? media->conn : sdp->conn;
+    if (connection == nullptr || has(media, "ice-ufrag")) return false;  // no candidates yet (RFC 8840 4.1)
+    const auto address = view(connection->addr);
+    return address == "0.0.0.0" || address == "::" || address == "0";
 }
 
 void spell_hold_out(pj_pool_t *pool, pjmedia_sdp_session *sdp) {

@@ -33,6 +33,7 @@ namespace {
 constexpr std::size_t max_commands = 65536;
 constexpr std::size_t max_events = 65536;
 constexpr unsigned min_session_s = 90;  // RFC 4028 5
+constexpr int bypass_session_s = 600;   // of calls whose media bypass us, when no others are refreshed
 constexpr unsigned poll_ms = 1000;    // upper bound only: commands, packets and timers wake the poll
 
 }  // namespace
@@ -68,6 +69,7 @@ public:
     Media &media() override { return *media_; }
     int module_id() const override { return leg_module_.id; }
     void set_reason(const std::string &from_tag, const std::string &reason) override;
+    Leg *find(LegId leg) override;
     void forget(LegId leg) override;
     void hang_up_all();
     void update_gauges();
@@ -239,7 +241,8 @@ void Stack::Impl::add_account() {
     config.mediaConfig.srtpSecureSignaling = 0;
     config.callConfig.timerUse = config_.session_expires_s > 0 ? PJSUA_SIP_TIMER_ALWAYS : PJSUA_SIP_TIMER_INACTIVE;
     config.callConfig.timerMinSESec = min_session_s;
-    config.callConfig.timerSessExpiresSec = std::max(static_cast<unsigned>(config_.session_expires_s), min_session_s);
+    const auto session_s = config_.session_expires_s > 0 ? config_.session_expires_s : bypass_session_s;
+    config.callConfig.timerSessExpiresSec = std::max(static_cast<unsigned>(session_s), min_session_s);
     config.natConfig.iceEnabled = false;
     config.natConfig.sipStunUse = config.natConfig.mediaStunUse = PJSUA_STUN_USE_DISABLED;
     account_ = std::make_unique<pj::Account>();
@@ -272,8 +275,11 @@ void Stack::Impl::execute(Command &command) {
         return;
     case CommandKind::reoffer:
         if (leg != legs_.end()) {
-            leg->second->reoffer(command.hold, other != legs_.end() ? other->second->codec() : std::string());
+            leg->second->reoffer(command.hold, other != legs_.end() ? other->second->codec() : std::string(),
+                                 command.media_of);
         }
+        return;
+    case CommandKind::free_media:
         return;
     case CommandKind::notify_talk:
         if (leg != legs_.end()) leg->second->in_dialog().notify_talk();
@@ -314,8 +320,10 @@ void Stack::Impl::dial(Command &command) {
         return refuse(command.leg, "max_legs reached");
     }
     if (mailbox_.congested()) return refuse(command.leg, "events are not taken fast enough");
-    const auto like = legs_.find(command.other);
-    if (like != legs_.end() && !like->second->codec().empty()) command.codecs = {like->second->codec()};
+    const auto like = legs_.find(command.media_of != 0 ? command.media_of : command.other);
+    const bool named = like != legs_.end() && !like->second->codec().empty();
+    if (named) command.codecs = {like->second->codec()};
+    if (!named && command.media_of != 0) return refuse(command.leg, "the leg of media_of has no media");
     const LegId id = command.leg;
     auto leg = std::make_unique<Leg>(static_cast<LegOwner &>(*this), *account_, std::move(command));
     auto *dialing = leg.get();
@@ -352,6 +360,11 @@ void Stack::Impl::set_reason(const std::string &from_tag, const std::string &rea
     } else {
         reasons_[from_tag] = reason;
     }
+}
+
+Leg *Stack::Impl::find(LegId leg) {
+    const auto found = legs_.find(leg);
+    return found != legs_.end() ? found->second.get() : nullptr;
 }
 
 void Stack::Impl::forget(LegId leg) {

@@ -22,6 +22,7 @@ enum class CommandKind : std::uint8_t {
     join,
     split,
     reoffer,
+    free_media,
     notify_talk,
     transfer_progress,
     send_digits,
@@ -45,7 +46,9 @@ struct Command {
     std::uint64_t play = 0;         // play
     std::string text;               // play: the sound; record: the path
     LegId leg = 0;                  // of most; the transaction in respond, the query in use_hops
-    LegId other = 0;                // join, split: the other leg; dial, reoffer: leg whose codec is offered, 0 none
+    LegId other = 0;                // join, split, free_media: the other leg; dial, reoffer: leg whose codec is offered,
+                                    // 0 none
+    LegId media_of = 0;             // dial, reoffer: leg whose peer's address is offered, 0 ours
     bool more_hops = false;         // dial
     bool webrtc = false;            // dial: ICE and DTLS-SRTP
     int status = 0;                 // transfer_progress, respond; send_digits: duration of each in ms
@@ -108,6 +111,7 @@ struct Event {
     bool sent = false;              // message_seen
     bool talk = false;              // leg_rang, leg_gave_early_media
     bool held = false;              // leg_renegotiated
+    bool by_us = false;             // leg_renegotiated
     bool carried = false;           // leg_sent_digit: the joined leg has it
     bool one_way = false;           // leg_silent
     bool has_report = false;        // leg_ended
