@@ -96,11 +96,11 @@ class Reoffer:
 
 @dataclass(frozen=True, slots=True)
 class FreeMedia:
-    """Give the ports of two legs back whose peers send to each other, and split them.
+    """Give the ports of two legs back whose peers send to each other.
 
-    Stragglers are passed on for a second more. A later `Reoffer` without `media_of` takes ports
-    again; `Join` them once both peers have taken it. Nothing happens unless both legs took a
-    `Reoffer` or `Dial` with `media_of` last.
+    Stragglers are passed on for a second more; the two stay joined. A later `Reoffer` of either
+    without `media_of` takes ports for both again, and gives them back when it is refused. Nothing
+    happens unless each of them took a `Reoffer` or `Dial` with `media_of` the other last.
     """
 
     leg: LegId

@@ -285,10 +285,17 @@ class LoopbackSip:
             self._post(LegReofferFailed(peer.leg, peer.refusal.status, peer.refusal.reason))
         else:
             codec = (other or peer).terms.codec
-            peer.has_ports = peer.has_ports or offer.media_of is None
+            if offer.media_of is None and not peer.has_ports:
+                self._take_ports(peer)
             peer.tell(other if offer.media_of is not None else None, codec)
             peer.answer_offer(codec)
             self._tell_terms(peer, by_us=True)
+
+    def _take_ports(self, peer: Peer) -> None:
+        other = self._legs.get(peer.bypasses) if peer.bypasses is not None else None
+        peer.has_ports = True
+        if other is not None:
+            other.has_ports = True
 
     def _renegotiate(self, peer: Peer, offer: Renegotiate) -> None:
         before = peer.terms
@@ -305,14 +312,14 @@ class LoopbackSip:
         self._post(LegRenegotiated(peer.leg, terms.held, terms.codec, terms.sdp, peer.media, by_us))
 
     def _free(self, command: FreeMedia) -> None:
-        peers = [self._legs.get(leg) for leg in (command.leg, command.other)]
-        if any(peer is None or peer.bypasses is None for peer in peers):
+        one, other = self._legs.get(command.leg), self._legs.get(command.other)
+        if one is None or other is None:
             return
-        self._part(command.leg)
-        for peer in peers:
-            if peer is not None:
-                peer.has_ports = False
-                self._post_all(self.sounds.end(peer.leg))
+        if one.bypasses != other.leg or other.bypasses != one.leg:
+            return
+        for peer in (one, other):
+            peer.has_ports = False
+            self._post_all(self.sounds.end(peer.leg))
 
     def _sound(self, command: Play | StopPlaying | Record | StopRecording) -> None:
         peer = self._legs.get(command.leg)

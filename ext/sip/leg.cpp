@@ -259,7 +259,36 @@ void Leg::reoffer(bool hold, const std::string &codec, LegId media_of) {
     offers_.want(pjsip_dlg_get_inv_session(dialog_), hold, codec, media_of);
 }
 
+void Leg::free_media(Leg &other) {
+    if (!bypasses(other) || !other.bypasses(*this) || offers_.leads_back() || other.offers_.leads_back()) return;
+    freed_ = other.freed_ = true;
+    give_port_back();
+    other.give_port_back();
+}
+
+void Leg::give_port_back() {
+    if (media_ != nullptr) quickcall::give_port_back(*media_);
+}
+
+// Both: what the peer that is asked first sends to us from then on must reach the other.
+bool Leg::take_ports() {
+    auto *other = owner_.find(offers_.bypasses());
+    return take_port() && (other == nullptr || other->take_port());
+}
+
+bool Leg::take_port() {
+    if (media_ == nullptr || media_->port != 0) return media_ != nullptr;
+    auto *negotiator = pjsip_dlg_get_inv_session(dialog_)->neg;
+    const pjmedia_sdp_session *local = nullptr, *remote = nullptr;
+    pjmedia_sdp_neg_get_active_local(negotiator, &local);
+    pjmedia_sdp_neg_get_active_remote(negotiator, &remote);
+    if (!quickcall::take_port(*media_, local, remote)) return false;
+    owner_.media().answered(command_.leg);
+    return true;
+}
+
 void Leg::on_reoffered() {
+    if (offers_.bypasses() == 0) freed_ = false;
     if (!hanging_up_) report_media(EventKind::leg_renegotiated, true);
 }
 
@@ -274,6 +303,8 @@ void Leg::send_digits(const std::string &digits, int duration_ms) {
 
 void Leg::on_reoffer_failed(int status, const std::string &reason) {
     if (hanging_up_) return;
+    auto *other = freed_ ? owner_.find(offers_.bypasses()) : nullptr;
+    if (other != nullptr && other->freed_) free_media(*other);  // the way back was refused
     Event failed = event(EventKind::leg_reoffer_failed);
     failed.status = status;
     failed.reason = reason;

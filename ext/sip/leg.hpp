@@ -46,6 +46,8 @@ public:
     void hang_up(const std::string &reason);
     // `codec` empty: what the leg uses; `media_of` not 0: what that leg uses, and where its peer wants it.
     void reoffer(bool hold, const std::string &codec, LegId media_of);
+    // Gives the ports of both back when their peers send to each other.
+    void free_media(Leg &other);
     // By the method of its `Dial`; by INFO too when its media go past us.
     void send_digits(const std::string &digits, int duration_ms);
     void on_state(pjsip_inv_session *session, const pjsip_event *event);
@@ -66,6 +68,7 @@ private:
     const Agreement &agreement() const override { return agreement_; }
     bool is_joined() const override;
     const Offers *offers_of(LegId leg) const override;
+    bool take_ports() override;
     void on_reoffered() override;
     void on_reoffer_failed(int status, const std::string &reason) override;
 
@@ -76,6 +79,9 @@ private:
     void on_provisional(pjsip_msg *message);
     void report_media(EventKind kind, bool by_us = false);
     void note_report();
+    bool bypasses(const Leg &other) const { return offers_.bypasses() == other.command_.leg; }
+    bool take_port();
+    void give_port_back();
     void give_up(pjsip_inv_session *session);
     void on_answer(const pjsip_inv_session *session);
     void on_end(const pjsip_inv_session *session, const pjsip_event *event);
@@ -94,6 +100,7 @@ private:
     bool dialing_ = false;
     bool hanging_up_ = false;
     bool answered_ = false;
+    bool freed_ = false;              // its ports were given back when it began to bypass us
     bool agreed_ = false;             // an offer and its answer: `agreement_` says on what
     bool ended_ = false;
     int provisionals_ = 0;

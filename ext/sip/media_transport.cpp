@@ -12,8 +12,11 @@ namespace {
 
 MediaTransport &self(pjmedia_transport *tp) { return *reinterpret_cast<MediaTransport *>(tp); }
 
+constexpr std::uint16_t discard = 9;  // RFC 863
+
 pj_status_t get_info(pjmedia_transport *tp, pjmedia_transport_info *info) {
-    const auto port = self(tp).port;
+    // Without ports another peer's address is named, see `encode_sdp`; pjsua would take 0 for a line that is refused.
+    const auto port = self(tp).port != 0 ? self(tp).port : discard;
     const auto set = [&](pj_sockaddr &address, int number) {
         pj_sockaddr_cp(&address, reinterpret_cast<const pj_sockaddr *>(&self(tp).media->local()));
         pj_sockaddr_set_port(&address, static_cast<pj_uint16_t>(number));
@@ -136,6 +139,24 @@ bool can_answer(const MediaTransport &transport, const pjmedia_sdp_session *offe
     pj_sockaddr rtp;
     return has_address(transport, offer, index, rtp) &&
            (transport.webrtc || transport.sdes.can_answer(offer->media[index]));
+}
+
+bool take_port(MediaTransport &transport, const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote) {
+    constexpr unsigned audio = 0;  // the only stream
+    transport.port = transport.media->open(transport.leg);
+    if (transport.port == 0) return false;
+    pj_sockaddr rtp;
+    if (rtp_address(remote, audio, family_of(transport), rtp)) {
+        transport.media->agree(transport.leg, media_terms(local, remote, audio, rtp));
+    }
+    return true;
+}
+
+void give_port_back(MediaTransport &transport) {
+    constexpr double stragglers_s = 1;  // twice the round trip of a phone abroad, and what it has in its buffers
+    if (transport.port == 0) return;
+    transport.media->close_after(transport.leg, stragglers_s);
+    transport.port = 0;
 }
 
 MediaTransport *create_media_transport(Media &media, LegId leg, const std::string &call_id, pjmedia_transport *base, MediaObserver &observer,

@@ -42,7 +42,7 @@ struct MediaTransport {
     Media *media = nullptr;
     LegId leg = 0;
     std::string call_id;
-    std::uint16_t port = 0;                 // of our RTP
+    std::uint16_t port = 0;                 // of our RTP, 0: given back (bypass)
     MediaObserver *observer = nullptr;      // reset to nullptr when the leg goes first
     bool started = false;                   // an offer and an answer have been agreed on
     std::vector<std::string> codecs;        // `NAME/RATE` in the order to offer, empty: as pjsua made it
@@ -60,5 +60,11 @@ MediaTransport *create_media_transport(Media &media, LegId leg, const std::strin
 // True when an offer of the peer names an address that packets can be sent to from here, or none to hold, or has one
 // found by ICE; and when it is as secure as the leg wants it.
 bool can_answer(const MediaTransport &transport, const pjmedia_sdp_session *sdp, unsigned index);
+
+// Gives the ports of a stream back; what still comes is passed on for a while.
+void give_port_back(MediaTransport &transport);
+
+// Takes ports again for a stream that has none, and goes on as was agreed on last. False: none is left.
+bool take_port(MediaTransport &transport, const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote);
 
 }  // namespace quickcall

@@ -25,6 +25,8 @@ public:
     virtual bool is_joined() const = 0;
     // Those of another leg that has agreed on media, nullptr for none.
     virtual const Offers *offers_of(LegId leg) const = 0;
+    // Takes ports again that were given back, for both legs of a bypass. False: none is left.
+    virtual bool take_ports() = 0;
     // A `Reoffer` was taken.
     virtual void on_reoffered() = 0;
     // It came to nothing; `status` is 0 when nothing came from the wire.
@@ -64,6 +66,10 @@ public:
     const std::string &codec() const { return owner_.agreement().codec; }
     // The leg whose peer this one's sends to, 0: it sends to us.
     LegId bypasses() const { return bypasses_; }
+    // Whether a re-INVITE that names our own address is under way or waits.
+    bool leads_back() const {
+        return (current_ && current_->media_of == 0) || (waiting_ && waiting_->media_of == 0);
+    }
     // The leg is being hung up or gone: nothing more is sent.
     void stop();
 

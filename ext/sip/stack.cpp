@@ -280,6 +280,7 @@ void Stack::Impl::execute(Command &command) {
         }
         return;
     case CommandKind::free_media:
+        if (leg != legs_.end() && other != legs_.end()) leg->second->free_media(*other->second);
         return;
     case CommandKind::notify_talk:
         if (leg != legs_.end()) leg->second->in_dialog().notify_talk();

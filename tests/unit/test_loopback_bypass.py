@@ -91,7 +91,7 @@ def test_a_shift_tells_each_the_address_of_the_other_and_frees_the_ports(sip: Lo
     assert sip.told("b").address == A_MEDIA.address
     assert ports(sip) == 2
     sip.submit([FreeMedia(A, B)])
-    assert (ports(sip), sip.joined) == (0, {})
+    assert (ports(sip), sip.joined) == (0, {A: B, B: A})
 
 
 def test_ports_are_kept_while_one_side_sends_to_us(sip: LoopbackSip) -> None:
