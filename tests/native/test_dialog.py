@@ -94,10 +94,12 @@ async def test_a_phone_is_put_on_hold_and_taken_back(stack: Stack) -> None:
     assert [version(hold), version(talk)] == [(identity, number + 1), (identity, number + 2)]
     assert "m=audio" in hold.body
     assert re.search(r"RTP/AVP 0 \d+\s", hold.body), hold.body
+    # Of the two to hold the later one waited and was replaced; what was taken is told.
     assert (ended.party, stack.story(leg)) == (
         Party.REMOTE,
-        ["LegDialed", "LegAnswered", "LegEnded"],
+        ["LegDialed", "LegAnswered", "LegRenegotiated", "LegRenegotiated", "LegEnded"],
     )
+    assert all(e.by_us for e in stack.events if isinstance(e, LegRenegotiated))
 
 
 async def test_glare_is_tried_again(stack: Stack) -> None:
