@@ -22,6 +22,7 @@
 #include "memory.hpp"
 #include "names.hpp"
 #include "pjsua_hooks.hpp"
+#include "reasons.hpp"
 #include "requests.hpp"
 #include "sdp.hpp"
 #include "setup.hpp"
@@ -68,7 +69,9 @@ public:
     Mailbox &mailbox() override { return mailbox_; }
     Media &media() override { return *media_; }
     int module_id() const override { return leg_module_.id; }
-    void set_reason(const std::string &from_tag, const std::string &reason) override;
+    void set_reason(const std::string &from_tag, const std::string &reason) override {
+        reasons_.set(from_tag, reason);
+    }
     Leg *find(LegId leg) override;
     void forget(LegId leg) override;
     void hang_up_all();
@@ -88,7 +91,7 @@ public:
     std::unique_ptr<Names> names_;
     std::unordered_map<LegId, std::unique_ptr<Leg>> legs_;
     Release release_;
-    std::unordered_map<std::string, std::string> reasons_;  // From tag -> Reason of a leg that is hung up
+    Reasons reasons_;  // of legs that are hung up
     std::vector<Command> batch_;
     pjsip_module leg_module_{};
     std::thread thread_;
@@ -355,14 +358,6 @@ void Stack::Impl::take_stock() {
     mailbox_.post(std::move(stock));
 }
 
-void Stack::Impl::set_reason(const std::string &from_tag, const std::string &reason) {
-    if (reason.empty()) {
-        reasons_.erase(from_tag);
-    } else {
-        reasons_[from_tag] = reason;
-    }
-}
-
 Leg *Stack::Impl::find(LegId leg) {
     const auto found = legs_.find(leg);
     return found != legs_.end() ? found->second.get() : nullptr;
@@ -414,22 +409,8 @@ void Stack::Impl::make_offer(pjsip_inv_session *session, pjmedia_sdp_session **o
     *offer = leg != nullptr ? leg->offers().offer_all(session) : nullptr;
 }
 
-// pjsip may hold a CANCEL back until the first 1xx and then forgets the headers it was asked for: the Reason
-// (RFC 3326) is added where CANCEL and BYE leave.
 pj_status_t Stack::Impl::on_leg_request(pjsip_tx_data *tdata) {
-    const auto method = tdata->msg->line.req.method.id;
-    if (method != PJSIP_CANCEL_METHOD && method != PJSIP_BYE_METHOD) return PJ_SUCCESS;
-    const auto *from = static_cast<pjsip_from_hdr *>(pjsip_msg_find_hdr(tdata->msg, PJSIP_H_FROM, nullptr));
-    const auto found = instance_->reasons_.find(text_of(from->tag));
-    if (found == instance_->reasons_.end()) return PJ_SUCCESS;
-    const pj_str_t name = pj_str(const_cast<char *>("Reason"));
-    // pjsip's own words, for an answer that crossed our CANCEL and could not be used.
-    if (auto *other = static_cast<pjsip_hdr *>(pjsip_msg_find_hdr_by_name(tdata->msg, &name, nullptr))) {
-        pj_list_erase(other);
-    }
-    const pj_str_t value = pj_str(const_cast<char *>(found->second.c_str()));
-    pjsip_msg_add_hdr(tdata->msg,
-                      reinterpret_cast<pjsip_hdr *>(pjsip_generic_string_hdr_create(tdata->pool, &name, &value)));
+    instance_->reasons_.write(tdata);
     return PJ_SUCCESS;
 }
 
