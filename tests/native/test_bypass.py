@@ -128,7 +128,9 @@ async def call(
             legs.append(stack.dial(phone.uri))
             await stack.event(LegAnswered, legs[-1])
         stack.submit(Join(legs[0], legs[1]))
-        yield Call(stack, (phones[0], phones[1]), (media[0], media[1]), (legs[0], legs[1]))
+        made = Call(stack, (phones[0], phones[1]), (media[0], media[1]), (legs[0], legs[1]))
+        await made.media_ports()  # answered after the Join
+        yield made
 
 
 # --- the shift ----------------------------------------------------------------------------------
