@@ -147,7 +147,9 @@ bool take_port(MediaTransport &transport, const pjmedia_sdp_session *local, cons
     if (transport.port == 0) return false;
     pj_sockaddr rtp;
     if (rtp_address(remote, audio, family_of(transport), rtp)) {
-        transport.media->agree(transport.leg, media_terms(local, remote, audio, rtp));
+        auto terms = media_terms(local, remote, audio, rtp);
+        terms.dtmf = transport.dtmf;
+        transport.media->agree(transport.leg, std::move(terms));
     }
     return true;
 }
