@@ -88,6 +88,8 @@ std::string Offers::send(pjsip_inv_session *session) {
     if (owner_.media() == nullptr) return "the media are gone";
     const auto *other = current_->media_of != 0 ? owner_.offers_of(current_->media_of) : nullptr;
     if (other == nullptr && current_->media_of != 0) return "the other leg has no media";
+    // Keys are between each of them and us.
+    if (other != nullptr && (is_encrypted() || other->is_encrypted())) return "the media are encrypted";
     if (other == nullptr && bypasses_ != 0 && !owner_.take_ports()) return "no media port is left";
     auto status = pjsua_media_channel_init(call->index, PJSIP_ROLE_UAC, call->secure_level, session->pool_prov,
                                            nullptr, nullptr, PJ_FALSE, nullptr);

@@ -64,6 +64,7 @@ public:
     // What the peer said last.
     const PeerMedia &peer() const { return peer_; }
     const std::string &codec() const { return owner_.agreement().codec; }
+    bool is_encrypted() const { return !owner_.agreement().media.security.empty(); }
     // The leg whose peer this one's sends to, 0: it sends to us.
     LegId bypasses() const { return bypasses_; }
     // Whether a re-INVITE that names our own address is under way or waits.
