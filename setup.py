@@ -32,6 +32,7 @@ WRAPPED = (
     *(
         "pjsua_aud_channel_update",
         "pjsua_media_channel_update",
+        "pjmedia_stream_info_from_sdp",
         "pjsip_inv_usage_init",
         "pjsip_inv_send_msg",
         "pjsip_dlg_fork",

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
+#include <string>
 
 #include "codec_kinds.hpp"
 
@@ -51,6 +53,22 @@ std::unique_ptr<Codec> open_codec(const Format &format, unsigned rate) {
 unsigned only_rate(const Format &format) {
     const auto *kind = kind_of(format);
     return kind == nullptr ? 0 : kind->only_rate;
+}
+
+bool is_same_payload(const Format &said, const Format &wanted) {
+    if (!said.is_same(wanted)) return false;
+    const bool amr = said.name == "AMR" || said.name == "AMR-WB";
+    return !amr || parameter_number(said.our_fmtp, "octet-align", 0) ==
+                       parameter_number(wanted.their_fmtp, "octet-align", 0);
+}
+
+bool can_code(std::string_view codec) {
+    const auto name = codec.substr(0, codec.find('/'));
+    const auto clock = name.size() < codec.size() ? codec.substr(name.size() + 1) : std::string_view("8000");
+    return std::any_of(std::begin(kinds), std::end(kinds), [&](const Kind &kind) {
+        return kind.name.size() == name.size() && ::strncasecmp(kind.name.data(), name.data(), name.size()) == 0 &&
+               std::to_string(kind.clock) == clock;
+    });
 }
 
 std::string_view parameter(std::string_view fmtp, std::string_view name) {

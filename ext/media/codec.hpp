@@ -48,6 +48,12 @@ std::unique_ptr<Codec> open_codec(const Format &format, unsigned rate);
 // The rate of a codec that has only one; 0: it can choose, or is not built in.
 unsigned only_rate(const Format &format);
 
+// Whether what one leg says in a format is what the other one takes, bit by bit: AMR comes in two packings.
+bool is_same_payload(const Format &said, const Format &wanted);
+
+// Whether a codec of that `NAME/RATE`, in any case, is among those above.
+bool can_code(std::string_view codec);
+
 // Value of a format parameter (`octet-align` in `octet-align=1; mode-set=0,2`), empty when absent. Case is ignored.
 std::string_view parameter(std::string_view fmtp, std::string_view name);
 // The same as a number; `otherwise` when absent or no number.

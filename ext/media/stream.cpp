@@ -52,7 +52,12 @@ void Stream::agree(MediaTerms &&terms, Time now) {
     add_types(&Format::ours);
     add_types(&Format::theirs);
     translate_formats();
-    if (other_ != nullptr) other_->translate_formats();
+    codecs_.clear();
+    forget_codecs();
+    if (other_ != nullptr) {
+        other_->translate_formats();
+        other_->forget_codecs();
+    }
     if (player_ != nullptr) player_->agreed(own_choice(), terms_.sends);
     sound_ = format_before_ = none;
     listen_to_tones();
@@ -88,8 +93,12 @@ void Stream::join(Stream &other, Time now) {
 }
 
 void Stream::split() {
-    if (other_ != nullptr) other_->other_ = nullptr;
+    if (other_ != nullptr) {
+        other_->other_ = nullptr;
+        other_->forget_codecs();
+    }
     other_ = nullptr;
+    forget_codecs();
 }
 
 void Stream::translate_formats() {
@@ -97,7 +106,7 @@ void Stream::translate_formats() {
     if (other_ == nullptr) return;
     for (std::size_t i = 0; i < terms_.formats.size(); ++i) {
         for (const auto &theirs : other_->terms_.formats) {
-            if (!theirs.is_same(terms_.formats[i])) continue;
+            if (!is_same_payload(terms_.formats[i], theirs)) continue;
             type_onward_[i] = static_cast<std::int8_t>(theirs.theirs);
             break;
         }
@@ -220,13 +229,19 @@ void Stream::post_silent(Time::duration passed, bool one_way) const {
     context_.mailbox.post(std::move(silent));
 }
 
-void Stream::pass_on(const Stream &from, Datagram &datagram, RtpHeader rtp, std::size_t format, Time now) {
+void Stream::pass_on(Stream &from, Datagram &datagram, RtpHeader rtp, std::size_t format, Time now) {
     if (hears_us()) return;
     const auto type = from.type_onward_[format];
-    if (type == none) return from.counters_->not_passed_on.add(1);
-    const Origin origin{from.leg_, rtp.ssrc};
+    if (type == none) return transcode(from, datagram, rtp, format, now);
     rtp.payload_type = static_cast<std::uint8_t>(type);
-    send_rtp(datagram, rtp, origin, from.clock_of(format), now);
+    if (transcoder_ != nullptr) {
+        if (from.terms_.formats[format].is_event()) {
+            transcoder_->carry(rtp.sequence, rtp.timestamp);
+            return send_rtp(datagram, rtp, transcoded_origin(from, rtp.ssrc), encoded_->rate, now);
+        }
+        forget_codecs();  // its sound is in a format of the peer again
+    }
+    send_rtp(datagram, rtp, Origin{from.leg_, rtp.ssrc}, from.clock_of(format), now);
 }
 
 void Stream::send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, unsigned rate, Time now) {

@@ -19,6 +19,7 @@
 #include "sender.hpp"
 #include "srtp.hpp"
 #include "timers.hpp"
+#include "transcoder.hpp"
 #include "webrtc.hpp"
 
 namespace quickcall {
@@ -76,9 +77,14 @@ private:
     void receive_rtp(Datagram &datagram, const sockaddr_storage &from, Time now);
     void receive_rtcp(Datagram &datagram, const sockaddr_storage &from, int which, Time now);
     // Sends what `from` received in its format of that place.
-    void pass_on(const Stream &from, Datagram &datagram, RtpHeader rtp, std::size_t format, Time now);
+    void pass_on(Stream &from, Datagram &datagram, RtpHeader rtp, std::size_t format, Time now);
     // Sends a packet whose header is set but for what the Sender decides.
     void send_rtp(Datagram &datagram, RtpHeader rtp, const Origin &origin, unsigned rate, Time now);
+    // stream_codecs.cpp: sound in a codec that the peer does not take is decoded and encoded anew.
+    void transcode(Stream &from, const Datagram &datagram, const RtpHeader &rtp, std::size_t format, Time now);
+    bool open_transcoder(Stream &from, std::size_t format);
+    Origin transcoded_origin(const Stream &from, std::uint32_t ssrc) const;
+    void forget_codecs();
     void note_source();
     void use_keys(Time now);
     void use(const SrtpKey &sent, const SrtpKey &received);
@@ -135,6 +141,11 @@ private:
     bool silence_told_ = false, one_way_told_ = false;
     std::int8_t format_before_ = none;                   // place of the format that came last
     Stream *other_ = nullptr;
+    Codecs codecs_;                           // open for what the peer says, and is told
+    std::unique_ptr<Transcoder> transcoder_;  // while the other's sound is not in a format of the peer
+    std::int8_t transcoded_ = none;           // place of the format that it is for, or that cannot be decoded
+    std::uint32_t transcoders_ = 0;           // made so far
+    const Format *encoded_ = nullptr;         // what it makes, in `terms_`
     std::unique_ptr<Player> player_;   // once something was played
     Recording *recording_ = nullptr;
     bool tones_ = false;                      // digits of the peer come as tones

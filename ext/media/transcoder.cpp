@@ -99,19 +99,15 @@ void Transcoder::step_over_gap() {
     gap_ = 0;
 }
 
-void Transcoder::carry(std::uint16_t &sequence, std::uint32_t &timestamp, unsigned rate_in, unsigned rate_out) {
+void Transcoder::carry(std::uint16_t &sequence, std::uint32_t &timestamp) {
     const auto steps = static_cast<std::int16_t>(sequence - last_sequence_);
     if (steps > 0) {
         missing_ = static_cast<std::uint16_t>(missing_ + steps - 1);
         last_sequence_ = sequence;
     }
     sequence = sequence_++;
-    if (rate_in == clock_in_ && rate_out == clock_out_) {
-        const std::int64_t since = static_cast<std::int32_t>(timestamp - expected_);
-        timestamp = timestamp_ + static_cast<std::uint32_t>(since * clock_out_ / clock_in_);
-    } else {
-        timestamp = static_cast<std::uint32_t>(static_cast<std::uint64_t>(timestamp) * rate_out / rate_in);
-    }
+    const std::int64_t since = static_cast<std::int32_t>(timestamp - expected_);
+    timestamp = timestamp_ + static_cast<std::uint32_t>(since * clock_out_ / clock_in_);
 }
 
 // Takes from `sound` up to a full packet; false when there is not enough for one.

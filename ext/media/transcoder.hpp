@@ -63,9 +63,9 @@ public:
         while (collect(sound)) send(emit);
     }
 
-    // A packet of the same source that goes on undecoded, a telephone-event: gives it its place among ours. All packets
-    // of one event keep one timestamp (RFC 4733 2.5.1.2). `rate_in` and `rate_out` are the clocks of its two formats.
-    void carry(std::uint16_t &sequence, std::uint32_t &timestamp, unsigned rate_in, unsigned rate_out);
+    // A packet of the same source and clock that goes on undecoded, a telephone-event: gives it its place among ours. All
+    // packets of one event keep one timestamp (RFC 4733 2.5.1.2).
+    void carry(std::uint16_t &sequence, std::uint32_t &timestamp);
 
     // Packets dropped because they came after their successor.
     std::uint64_t late() const { return late_; }

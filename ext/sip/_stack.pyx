@@ -91,7 +91,7 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
         uint64_t play
         string text
         uint64_t leg, other, media_of
-        cbool more_hops, webrtc
+        cbool more_hops, webrtc, other_codecs
         WireEncryption encryption
         int status
         WireDtmf dtmf
@@ -299,6 +299,7 @@ cdef int to_native(object command, Command &native) except -1:
         native.next_hop = raw(command.next_hop)
         native.more_hops = command.more_hops
         native.dtmf = <WireDtmf><uint8_t>DTMF_METHODS.index(command.media.dtmf)
+        native.other_codecs = command.other_codecs
         for route in command.routes:
             native.routes.push_back(raw(route))
         for name, value in command.headers:

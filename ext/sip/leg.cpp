@@ -177,8 +177,12 @@ void Leg::prepare_dialog(pjsip_dialog *dialog) {
 void Leg::onCreateMediaTransport(pj::OnCreateMediaTransportParam &prm) {
     if (dialog_ == nullptr) prepare_dialog(pjsua_var.calls[getId()].async_call.dlg);
     auto *base = static_cast<pjmedia_transport *>(prm.mediaTp);
-    media_ = create_media_transport(owner_.media(), command_.leg, command_.call_id, base, *this, command_.codecs);
+    const auto &first = command_.first_codec;
+    media_ = create_media_transport(owner_.media(), command_.leg, command_.call_id, base, *this,
+                                    first.empty() ? command_.codecs : std::vector<std::string>{first});
     if (media_ != nullptr) {
+        media_->list = command_.codecs;
+        media_->other_codecs = command_.other_codecs;
         media_->dtmf = command_.dtmf;
         media_->sdes = Sdes(command_.encryption, command_.suites);
         if (command_.webrtc) media_->webrtc.emplace(owner_.media().fingerprint());

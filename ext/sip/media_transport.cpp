@@ -52,7 +52,11 @@ pj_status_t encode_sdp(pjmedia_transport *tp, pj_pool_t *pool, pjmedia_sdp_sessi
                        const pjmedia_sdp_session *remote, unsigned index) {
     auto &transport = self(tp);
     auto *line = local->media[index];
-    if (!transport.codecs.empty()) choose_codecs(line, transport.codecs, transport.other_codecs);
+    auto wanted = transport.codecs;
+    if (transport.other_codecs || wanted.empty()) {
+        wanted.insert(wanted.end(), transport.list.begin(), transport.list.end());
+    }
+    choose_codecs(pool, line, wanted);
     if (transport.lender != nullptr) return lend(transport, pool, line);
     if (!takes_events(transport.dtmf)) leave_events_out(line);
     if (transport.webrtc) {

@@ -45,9 +45,10 @@ struct MediaTransport {
     std::uint16_t port = 0;                 // of our RTP, 0: given back (bypass)
     MediaObserver *observer = nullptr;      // reset to nullptr when the leg goes first
     bool started = false;                   // an offer and an answer have been agreed on
-    std::vector<std::string> codecs;        // `NAME/RATE` in the order to offer, empty: as pjsua made it
+    std::vector<std::string> list;          // `NAME/RATE`, what the leg may use at all
+    std::vector<std::string> codecs;        // those to offer or answer with, in their order
+    bool other_codecs = false;              // the rest of `list` follows
     DtmfMethod dtmf = DtmfMethod::automatic;
-    bool other_codecs = false;              // the codecs not in that list follow
     Sdes sdes;
     std::optional<WebrtcSdp> webrtc;        // then SDES is not looked at
     const PeerMedia *lender = nullptr;      // whose address is named, and whose payload types; nullptr: ours

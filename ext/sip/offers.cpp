@@ -157,8 +157,9 @@ pjmedia_sdp_session *Offers::make_answer(pjsip_inv_session *session, const pjmed
     // What is in use stays in use when it is offered: the joined leg, or one that is being dialled, has it too.
     auto *answer = make(session, offer, {owner_.agreement().codec}, false);
     if (answer == nullptr || share_codec(answer->media[audio], offer->media[audio])) return answer;
-    if (owner_.is_joined()) return nullptr;
     answer = make(session, offer, {owner_.agreement().codec}, true);
+    // A joined leg goes on in its own codec, when we can turn one into the other.
+    if (answer != nullptr && owner_.is_joined() && !share_coded(answer->media[audio], offer->media[audio])) return nullptr;
     return answer != nullptr && share_codec(answer->media[audio], offer->media[audio]) ? answer : nullptr;
 }
 

@@ -78,7 +78,9 @@ bool PeerMedia::lend(pj_pool_t *pool, pjmedia_sdp_media *line, const std::vector
     auto *lent = said->media[audio];
     if (lent->desc.port == 0 || pj_stricmp(&lent->desc.transport, &line->desc.transport) != 0) return false;
     if (!has_codec(lent, codecs)) return false;
-    choose_codecs(lent, codecs, false);
+    auto shared = codecs;
+    std::erase_if(shared, [&](const std::string &codec) { return !has_codec(lent, {codec}); });
+    choose_codecs(pool, lent, shared);
     keep_attributes(lent);
     move_to(pool, lent, where);
     set_direction(pool, lent, direction(sends_, receives_));

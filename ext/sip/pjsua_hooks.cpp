@@ -88,4 +88,17 @@ pj_status_t __wrap_pjsua_media_channel_update(pjsua_call_id call, const pjmedia_
     return __real_pjsua_media_channel_update(call, local, remote);
 }
 
+
+pj_status_t __real_pjmedia_stream_info_from_sdp(pjmedia_stream_info *info, pj_pool_t *pool, pjmedia_endpt *endpoint,
+                                                const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote,
+                                                unsigned index);
+
+// pjsua refuses what it cannot decode. Two legs may agree on a codec that we do not have: it is relayed.
+pj_status_t __wrap_pjmedia_stream_info_from_sdp(pjmedia_stream_info *info, pj_pool_t *pool, pjmedia_endpt *endpoint,
+                                                const pjmedia_sdp_session *local, const pjmedia_sdp_session *remote,
+                                                unsigned index) {
+    const auto status = __real_pjmedia_stream_info_from_sdp(info, pool, endpoint, local, remote, index);
+    return status == PJ_ENOTFOUND || status == PJMEDIA_CODEC_EUNSUP ? PJ_SUCCESS : status;
+}
+
 }

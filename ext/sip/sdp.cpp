@@ -6,10 +6,20 @@
 #include <algorithm>
 #include <string_view>
 
+#include "codec.hpp"
+
 namespace quickcall {
 namespace {
 
 constexpr std::size_t max_sdp = 4096;
+// Payload types that need no rtpmap (RFC 3551 6), those that telephones still use.
+struct StaticCodec {
+    const char *payload, *name;
+};
+constexpr StaticCodec static_codecs[] = {{"0", "PCMU/8000"}, {"3", "GSM/8000"},   {"4", "G723/8000"},
+                                         {"8", "PCMA/8000"}, {"9", "G722/8000"},  {"15", "G728/8000"},
+                                         {"18", "G729/8000"}};
+constexpr unsigned first_dynamic = 96, last_dynamic = 127;
 constexpr const char *directions[] = {"sendrecv", "sendonly", "recvonly", "inactive"};
 
 std::string_view view(const pj_str_t &text) {
@@ -23,10 +33,9 @@ std::string codec_name(const pjmedia_sdp_media *media, const pj_str_t &format) {
     if (attribute != nullptr && pjmedia_sdp_attr_get_rtpmap(attribute, &map) == PJ_SUCCESS) {
         return std::string(view(map.enc_name)) + "/" + std::to_string(map.clock_rate);
     }
-    const auto payload = view(format);
-    if (payload == "0") return "PCMU/8000";
-    if (payload == "8") return "PCMA/8000";
-    if (payload == "9") return "G722/8000";
+    for (const auto &known : static_codecs) {
+        if (view(format) == known.payload) return known.name;
+    }
     return {};
 }
 
@@ -59,6 +68,31 @@ void keep_formats(pjmedia_sdp_media *media, const std::vector<pj_str_t> &kept) {
     }
     media->desc.fmt_count = 0;
     for (const auto &format : kept) media->desc.fmt[media->desc.fmt_count++] = format;
+}
+
+// A codec that is not built in gets a payload type of its own; what it carries is relayed. False: there is no room.
+bool add_codec(pj_pool_t *pool, pjmedia_sdp_media *media, const std::string &codec) {
+    if (media->desc.fmt_count >= PJMEDIA_MAX_SDP_FMT || media->attr_count >= PJMEDIA_MAX_SDP_ATTR) return false;
+    std::string payload;
+    for (const auto &known : static_codecs) {
+        if (names(codec, known.name)) payload = known.payload;
+    }
+    const auto taken = [&](const std::string &number) {
+        const auto *formats = media->desc.fmt;
+        return std::any_of(formats, formats + media->desc.fmt_count,
+                           [&](const pj_str_t &format) { return view(format) == number; });
+    };
+    for (unsigned i = first_dynamic; payload.empty() && i <= last_dynamic; ++i) {
+        if (!taken(std::to_string(i))) payload = std::to_string(i);
+    }
+    if (payload.empty() || taken(payload)) return false;
+    const auto map = payload + " " + codec + (codec.find('/') == std::string::npos ? "/8000" : "");
+    pj_str_t format, value;
+    pj_strdup2(pool, &format, payload.c_str());
+    pj_strdup2(pool, &value, map.c_str());
+    media->desc.fmt[media->desc.fmt_count++] = format;
+    pjmedia_sdp_media_add_attr(media, pjmedia_sdp_attr_create(pool, "rtpmap", &value));
+    return true;
 }
 
 bool has(const pjmedia_sdp_media *media, const char *attribute) {
@@ -120,25 +154,32 @@ bool share_codec(const pjmedia_sdp_media *one, const pjmedia_sdp_media *other) {
     return has_codec(other, codecs_of(one));
 }
 
-void choose_codecs(pjmedia_sdp_media *media, const std::vector<std::string> &wanted, bool others) {
-    std::vector<pj_str_t> kept, rest, events;
+bool share_coded(const pjmedia_sdp_media *one, const pjmedia_sdp_media *other) {
+    auto codecs = codecs_of(one);
+    std::erase_if(codecs, [](const std::string &codec) { return !can_code(codec); });
+    return has_codec(other, codecs);
+}
+
+void choose_codecs(pj_pool_t *pool, pjmedia_sdp_media *media, const std::vector<std::string> &wanted) {
+    std::vector<pj_str_t> kept, events;
     for (const auto &want : wanted) {
-        for (unsigned i = 0; i < media->desc.fmt_count; ++i) {
-            if (names(want, codec_name(media, media->desc.fmt[i]))) kept.push_back(media->desc.fmt[i]);
-        }
+        const auto find = [&] {
+            bool found = false;
+            for (unsigned i = 0; i < media->desc.fmt_count; ++i) {
+                const auto &format = media->desc.fmt[i];
+                if (!names(want, codec_name(media, format))) continue;
+                found = true;
+                const auto same = [&](const pj_str_t &other) { return view(other) == view(format); };
+                if (std::none_of(kept.begin(), kept.end(), same)) kept.push_back(format);
+            }
+            return found;
+        };
+        if (!find() && add_codec(pool, media, want)) find();
     }
-    if (kept.empty()) return;  // nothing of the list exists here: the whole offer is better than none
+    if (kept.empty()) return;  // nothing was asked for: the whole line is better than none
     for (unsigned i = 0; i < media->desc.fmt_count; ++i) {
-        const auto &format = media->desc.fmt[i];
-        const auto same = [&](const pj_str_t &taken) { return view(taken) == view(format); };
-        if (std::any_of(kept.begin(), kept.end(), same)) continue;
-        if (is_event(codec_name(media, format))) {
-            events.push_back(format);
-        } else if (others) {
-            rest.push_back(format);
-        }
+        if (is_event(codec_name(media, media->desc.fmt[i]))) events.push_back(media->desc.fmt[i]);
     }
-    kept.insert(kept.end(), rest.begin(), rest.end());
     kept.insert(kept.end(), events.begin(), events.end());
     keep_formats(media, kept);
 }

@@ -27,9 +27,12 @@ std::vector<std::string> codecs_of(const pjmedia_sdp_media *media);
 // True when both lines name a codec, telephone-event not counted.
 bool share_codec(const pjmedia_sdp_media *one, const pjmedia_sdp_media *other);
 
-// Keeps the wanted codecs (`NAME` or `NAME/RATE`) in the wanted order, then the `others` if so asked, then
-// telephone-event. A line that has none of the wanted ones stays as it is.
-void choose_codecs(pjmedia_sdp_media *media, const std::vector<std::string> &wanted, bool others);
+// The same, of the codecs that we can decode and encode.
+bool share_coded(const pjmedia_sdp_media *one, const pjmedia_sdp_media *other);
+
+// Keeps the wanted codecs (`NAME` or `NAME/RATE`) in the wanted order, then telephone-event. One that is not built in
+// is added. With nothing wanted the line stays as it is.
+void choose_codecs(pj_pool_t *pool, pjmedia_sdp_media *media, const std::vector<std::string> &wanted);
 
 // Takes telephone-event out of a line.
 void leave_events_out(pjmedia_sdp_media *media);

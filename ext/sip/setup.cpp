@@ -32,6 +32,16 @@ pj_bool_t spell_out(pjsip_rx_data *rdata) {
     return PJ_FALSE;
 }
 
+// A codec of pjmedia, `speex/16000/1`, by a name with or without clock rate. SDP and pjmedia disagree on the rate of
+// G.722 (RFC 3551 4.5.2).
+bool is_codec(const std::string &id, const std::string &wanted) {
+    const auto name = wanted.substr(0, wanted.find('/'));
+    const auto end = id.find('/');
+    if (pj_ansi_stricmp(id.substr(0, end).c_str(), name.c_str()) != 0) return false;
+    return name.size() == wanted.size() || pj_ansi_stricmp(name.c_str(), "G722") == 0 ||
+           id.substr(end, wanted.size() - name.size() + 1) == wanted.substr(name.size()) + "/";
+}
+
 }  // namespace
 
 bool is_v6(const std::string &host) { return host.find(':') != std::string::npos; }
@@ -69,15 +79,14 @@ void choose_codecs(const std::vector<std::string> &names) {
     pjsua_codec_info codecs[PJMEDIA_CODEC_MGR_MAX_CODECS];
     unsigned count = PJ_ARRAY_SIZE(codecs);
     pjsua_enum_codecs(codecs, &count);
-    for (unsigned i = 0; i < count; ++i) pjsua_codec_set_priority(&codecs[i].codec_id, 0);
+    // All are there for legs that ask for them; those of the configuration get the first payload types.
+    for (unsigned i = 0; i < count; ++i) pjsua_codec_set_priority(&codecs[i].codec_id, 1);
     int priority = 255;
     for (const auto &wanted : names) {
         bool known = false;
-        // By name alone: SDP and pjmedia disagree on the clock rate of G.722 (RFC 3551 4.5.2).
-        const auto name = wanted.substr(0, wanted.find('/'));
         for (unsigned i = 0; i < count; ++i) {
             const std::string id(codecs[i].codec_id.ptr, static_cast<std::size_t>(codecs[i].codec_id.slen));
-            if (pj_ansi_stricmp(id.substr(0, id.find('/')).c_str(), name.c_str()) != 0) continue;
+            if (!is_codec(id, wanted)) continue;
             pjsua_codec_set_priority(&codecs[i].codec_id, static_cast<pj_uint8_t>(priority--));
             known = true;
         }

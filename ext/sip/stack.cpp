@@ -325,9 +325,12 @@ void Stack::Impl::dial(Command &command) {
     }
     if (mailbox_.congested()) return refuse(command.leg, "events are not taken fast enough");
     const auto like = legs_.find(command.media_of != 0 ? command.media_of : command.other);
-    const bool named = like != legs_.end() && !like->second->codec().empty();
-    if (named) command.codecs = {like->second->codec()};
-    if (!named && command.media_of != 0) return refuse(command.leg, "the leg of media_of has no media");
+    if (like != legs_.end()) command.first_codec = like->second->codec();
+    if (command.first_codec.empty() && command.media_of != 0) {
+        return refuse(command.leg, "the leg of media_of has no media");
+    }
+    if (command.media_of != 0) command.other_codecs = false;
+    if (command.codecs.empty()) command.codecs = config_.codecs;
     const LegId id = command.leg;
     auto leg = std::make_unique<Leg>(static_cast<LegOwner &>(*this), *account_, std::move(command));
     auto *dialing = leg.get();

@@ -51,6 +51,7 @@ struct Command {
     LegId media_of = 0;             // dial, reoffer: leg whose peer's address is offered, 0 ours
     bool more_hops = false;         // dial
     bool webrtc = false;            // dial: ICE and DTLS-SRTP
+    bool other_codecs = false;      // dial: `codecs` follow that of `other`
     int status = 0;                 // transfer_progress, respond; send_digits: duration of each in ms
     DtmfMethod dtmf = DtmfMethod::automatic;  // dial
     Encryption encryption = Encryption::off;  // dial
@@ -67,6 +68,7 @@ struct Command {
     std::vector<std::string> routes;  // dial; use_hops: the hops
     std::vector<std::string> codecs;  // dial
     std::vector<std::string> suites;  // dial: of SRTP, empty: all
+    std::string first_codec;          // dial: that of `other`, known to the SIP thread
     std::vector<Header> headers;      // dial, respond
 };
 
