@@ -44,7 +44,7 @@ def device_endpoint(
         realm=realm,
         owner_id=device.owner_id,
         invite_format=sip.invite_format,
-        codecs=media.audio.codecs,
+        codecs=media.audio.codecs or account.media.audio.codecs,
         headers=sip.invite_headers(),
         caller_id=caller_id(device.caller_id, number),
         number=sip.number,

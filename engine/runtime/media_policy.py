@@ -14,6 +14,7 @@ def device_media(account: Account, device: Device, default: Encryption) -> Media
         webrtc=media.webrtc,
         dtmf=media.dtmf,
         inherit_codec=media.inherit_codec,
+        bypass=media.bypass_media is True,
     )
 
 

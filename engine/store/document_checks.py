@@ -50,6 +50,7 @@ def check_document(document: Document) -> None:
     match document:
         case Account():
             _check_host("realm", document.realm)
+            _check_codecs("media.audio.codecs", document.media.audio.codecs)
             _check_encryption("media.encryption", document.media.encryption)
             _check_numbering(document)
         case User():

@@ -108,9 +108,17 @@ class MediaEncryption(msgspec.Struct, frozen=True):
     either."""
 
 
+class Audio(msgspec.Struct, frozen=True):
+    """Audio settings."""
+
+    codecs: tuple[str, ...] = ()
+    """Codec names in order of preference; empty: those of the account, then the engine's."""
+
+
 class AccountMedia(msgspec.Struct, frozen=True):
     """Media settings of an account: of its devices, unless they say otherwise."""
 
+    audio: Audio = Audio()
     encryption: MediaEncryption = MediaEncryption()
 
 
@@ -216,18 +224,12 @@ class DeviceSip(_HidesPassword, frozen=True):
         return (*top, *group.items()) if isinstance(group, dict) else tuple(top)
 
 
-class DeviceAudio(msgspec.Struct, frozen=True):
-    """Audio settings of a device."""
-
-    codecs: tuple[str, ...] = ()
-    """Codec names in order of preference, empty: the engine's default set."""
-
-
 class DeviceMedia(msgspec.Struct, frozen=True):
     """Media settings of a device."""
 
-    audio: DeviceAudio = DeviceAudio()
+    audio: Audio = Audio()
     bypass_media: bool | Literal["auto"] | None = None
+    """True: its media may go past the engine when the other side says so too."""
     ignore_early_media: bool | None = None
     progress_timeout: int | None = None
     """Seconds to wait for the first ringing, 1 to 3600."""

@@ -142,6 +142,11 @@ INVALID: list[tuple[Kind, dict[str, Any], str]] = [
     ),
     ("device", {"media": {"audio": {"codecs": ["a b"]}}}, "media.audio.codecs"),
     ("device", {"media": {"audio": {"codecs": [1]}}}, "media.audio.codecs[0]"),
+    (
+        "account",
+        {"name": "A", "realm": "a", "media": {"audio": {"codecs": ["a b"]}}},
+        "media.audio.codecs",
+    ),
     ("device", {"media": {"bypass_media": "maybe"}}, "media.bypass_media"),
     ("device", {"media": {"encryption": {"methods": ["zrtp"]}}}, "media.encryption.methods"),
     ("device", {"media": {"encryption": {"methods": ["tls"]}}}, "media.encryption.methods[0]"),

@@ -64,8 +64,11 @@ def test_suites_come_from_the_device_then_its_account() -> None:
 
 def test_a_device_says_how_else_its_media_are() -> None:
     assert device_policy({}) == MediaPolicy()
-    said = {"webrtc": True, "dtmf": "info", "inherit_codec": True}
-    assert device_policy(said) == MediaPolicy(webrtc=True, dtmf=DtmfMethod.INFO, inherit_codec=True)
+    said = {"webrtc": True, "dtmf": "info", "inherit_codec": True, "bypass_media": True}
+    assert device_policy(said) == MediaPolicy(
+        webrtc=True, dtmf=DtmfMethod.INFO, inherit_codec=True, bypass=True
+    )
+    assert not device_policy({"bypass_media": "auto"}).bypass
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,22 @@ async def test_a_device_is_found_where_it_registered(house: House) -> None:
     assert endpoint.ignore_early_media is False
 
 
+@pytest.mark.parametrize(("own", "offered"), [([], ("G722", "PCMU")), (["PCMA"], ("PCMA",))])
+async def test_a_device_without_codecs_takes_those_of_its_account(
+    house: House, own: list[str], offered: tuple[str, ...]
+) -> None:
+    account = {
+        "name": "Acme",
+        "realm": "acme.test",
+        "media": {"audio": {"codecs": ["G722", "PCMU"]}},
+    }
+    await house.directory.put("account", "", account, house.account)
+    await house.device("d1", media={"audio": {"codecs": own}})
+    house.bind("d1", "sip:d1@192.0.2.1")
+    (endpoint,) = house.rung("d1")
+    assert endpoint.codecs == offered
+
+
 async def test_the_media_of_devices_and_carriers_are_as_their_documents_say(house: House) -> None:
     secure = {"encryption": {"methods": ["srtp"], "enforce_security": True}}
     await house.device("d1", media=secure)
