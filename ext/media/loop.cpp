@@ -1,6 +1,5 @@
 #include "loop.hpp"
 
-#include <pjlib.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -67,10 +66,6 @@ void Loop::post(Order &&order) {
 }
 
 void Loop::run() {
-    // pjlib wants to know every thread that calls it: pjmedia's codecs do.
-    pj_thread_desc description{};
-    pj_thread_t *self = nullptr;
-    pj_thread_register("media", description, &self);
     ::pthread_setname_np(::pthread_self(), "media");
     epoll_event events[max_events];
     while (!stopping_) {
