@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from engine.control.kazoo_keys import snake_key
 from engine.core.settings import DISPLAY_NAME
-from engine.core.values import CallerId, Endpoint, OriginateRequest, Outcome
+from engine.core.values import CallerId, Encryption, Endpoint, OriginateRequest, Outcome
 
 if TYPE_CHECKING:
     from engine.control.face import CallHandle
@@ -137,14 +137,18 @@ def _endpoints(handle: CallHandle) -> list[dict[str, object]]:
 def _endpoint(
     handle: CallHandle, endpoint: Endpoint, call_id: str, auto_answer: bool | None
 ) -> dict[str, object]:
-    request = handle.request
+    request, media = handle.request, endpoint.media
     channel_vars: dict[str, object] = {
         "account_id": request.account_id,
         "authorizing_id": endpoint.forwarded_by or endpoint.id,
         "authorizing_type": "device" if endpoint.forwarded_by else endpoint.kind,
-        "media_encryption_enforce_security": False,
+        "media_encryption_enforce_security": media.encryption is Encryption.MANDATORY,
         "sip_invite_domain": endpoint.realm,
     }
+    if media.encryption is not Encryption.OFF:
+        channel_vars["rtp_secure_media"] = "true"
+    if media.webrtc:
+        channel_vars |= {"media_webrtc": "true", "rtcp_mux": "true"}
     if auto_answer is not None:
         channel_vars["auto_answer"] = auto_answer
     if endpoint.owner_id:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
+from engine.control.face import CallHandle
 from engine.control.kazoo_events import EVENT_NAMES, Switch, cdr, channel_event
+from engine.control.kazoo_originate import originate_request
 from engine.control.kazoo_request import parse_quickcall
 from engine.control.request_bounds import check_bounds
 from engine.core.errors import RequestInvalid
 from engine.core.events import ChannelNotice
-from engine.core.values import BypassFlow, EndpointType, MediaMode, MediaReport
-from tests.control.samples import ACCOUNT, DEVICE, request, snapshot
+from engine.core.values import (
+    BypassFlow,
+    Encryption,
+    EndpointType,
+    MediaMode,
+    MediaPolicy,
+    MediaReport,
+)
+from tests.control.samples import ACCOUNT, DEVICE, endpoint, request, snapshot
 
 SWITCH = Switch("quickcall@node1.example.org", "192.0.2.1:5060")
 REPORT = MediaReport(500, 400, 80_000, 64_000, 3, 1, 1.2345, 20.5, 4.199)
@@ -90,3 +102,20 @@ def test_direct_bypass_and_ignored_early_media_exclude_each_other() -> None:
 def test_an_unknown_flow_is_refused() -> None:
     with pytest.raises(RequestInvalid, match="after_answer or direct"):
         parse_quickcall(ACCOUNT, EndpointType.DEVICE, DEVICE, "1", {"bypass_flow": "sideways"})
+
+
+def test_what_a_device_wants_of_its_media_is_in_its_channel_vars() -> None:
+    device = endpoint(media=MediaPolicy(Encryption.MANDATORY, webrtc=True))
+    handle = SimpleNamespace(
+        originate_id="req-1",
+        request=request(),
+        number="1002",
+        filter_note="",
+        endpoints=(device,),
+        planned=(),
+    )
+    (told,) = originate_request(cast(CallHandle, handle), "quickcall@node1")["endpoints"]  # type: ignore[misc]
+    variables = told["custom_channel_vars"]
+    assert variables["media_encryption_enforce_security"] is True
+    assert variables["rtp_secure_media"] == "true"
+    assert variables["media_webrtc"] == variables["rtcp_mux"] == "true"

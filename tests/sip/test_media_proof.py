@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -96,8 +97,9 @@ async def test_speech_arrives_sample_by_sample(engine: EngineUnderTest) -> None:
         await _hang_up(engine, alice, bob)
 
 
-async def test_ringback_is_heard_until_the_other_phone_answers(engine: EngineUnderTest) -> None:
+async def test_ringback_is_heard_until_the_other_phone_answers(tmp_path: Path) -> None:
     async with (
+        EngineUnderTest(tmp_path, ringback="us") as engine,
         AudioPeer(0xA) as a_media,
         AudioPeer(0xB) as b_media,
         _phone(a_media) as alice,
