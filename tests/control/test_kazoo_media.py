@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -114,8 +114,8 @@ def test_what_a_device_wants_of_its_media_is_in_its_channel_vars() -> None:
         endpoints=(device,),
         planned=(),
     )
-    (told,) = originate_request(cast(CallHandle, handle), "quickcall@node1")["endpoints"]  # type: ignore[misc]
-    variables = told["custom_channel_vars"]
+    told: Any = originate_request(cast(CallHandle, handle), "quickcall@node1")["endpoints"]
+    variables = told[0]["custom_channel_vars"]
     assert variables["media_encryption_enforce_security"] is True
     assert variables["rtp_secure_media"] == "true"
     assert variables["media_webrtc"] == variables["rtcp_mux"] == "true"
