@@ -205,6 +205,9 @@ class Sipp:
         """Build SIPp's command line."""
         arguments = [self._remote] if self._remote else []
         arguments += ["-sf", str(SCENARIOS / f"{self.scenario}.xml"), "-m", str(self.calls)]
+        if self.calls == 1:
+            # Else a message right behind another fails a scenario that answers the first.
+            arguments += ["-max_recv_loops", "1"]
         arguments += ["-i", self.host, "-bind_local", "-p", str(self.port)]
         arguments += ["-t", "u1" if self.transport == "udp" else "t1"]
         arguments += ["-mi", self.host, "-mp", str(free_media_port(self.host))]

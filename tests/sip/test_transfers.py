@@ -117,14 +117,17 @@ async def test_a_carrier_may_not_transfer(engine: EngineUnderTest) -> None:
         await carol.never_called()
 
 
-async def test_a_transferor_that_hangs_up_at_once(engine: EngineUnderTest) -> None:
+async def test_a_transferor_that_hangs_up_while_the_target_rings(engine: EngineUnderTest) -> None:
     async with (
         Sipp("uas-ring-answer") as alice,
         refers("uas-refer-leaves") as bob,
-        Sipp("uas-ring-answer-bye", options=("-d", "300")) as carol,
+        Sipp("uas-ring-answer") as carol,
     ):
         await engine.device("carol", "1003", carol.uri)
         await talk(engine, alice, bob)
+        await engine.event("CHANNEL_BRIDGE", count=4)
+        path = f"/v2/accounts/{engine.account}/channels/{engine.legs()[0]}"
+        assert (await engine.http.delete(path)).is_success
         end = await engine.end()
         for phone in (alice, bob, carol):
             await phone.succeeded()
