@@ -22,7 +22,7 @@ from engine.core.bypass_table import BYPASS_TABLE, BypassInput, BypassState
 from engine.core.commands import Command, FreeMedia, Join, Reoffer
 from engine.core.leg import Leg
 from engine.core.turn import Turn
-from engine.core.values import BypassFlow, LegMedia, MediaMode
+from engine.core.values import BypassFlow, Encryption, Endpoint, LegMedia, MediaMode
 
 MAX_OFFERS = 4
 """Re-INVITEs until the two must agree: one each way, and one corrective round."""
@@ -54,11 +54,15 @@ def wants_bypass(one: Leg, other: Leg) -> bool:
     return asked or (one.plan.endpoint.media.bypass and other.plan.endpoint.media.bypass)
 
 
-def may_be_offered(leg: Leg) -> bool:
-    """Return whether who is dialled for this leg is offered its address (the direct profile)."""
-    request = leg.plan.request
+def may_be_offered(leg: Leg, endpoint: Endpoint) -> bool:
+    """Return whether an endpoint dialled for this leg is offered its address (the direct profile).
+
+    Never one that wants its media encrypted: the other device's address comes without keys.
+    """
+    request, media = leg.plan.request, endpoint.media
     direct = request.media is MediaMode.BYPASS and request.bypass_flow is BypassFlow.DIRECT
-    return direct and not _obstacle_of(leg)
+    plain = media.encryption is Encryption.OFF and not media.webrtc
+    return direct and plain and not _obstacle_of(leg)
 
 
 def takes(media: LegMedia, codec: str) -> bool:

@@ -65,7 +65,7 @@ class LegMaker:
         leg = b_leg(subject, target, ids, turn.settings, turn.now, a=rung, number=self.number)
         if self.transfer is not None:
             self.transfer.fit(leg)
-        elif may_be_offered(rung):
+        elif may_be_offered(rung, target.endpoint):
             leg.invite = replace(leg.invite, media_of=rung.invite.leg, other_codecs=False)
         return self._enter(leg)
 

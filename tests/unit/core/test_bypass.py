@@ -6,7 +6,15 @@ from dataclasses import replace
 import pytest
 
 from engine.core.events import ChannelNotice, LegEnded, LegHeard
-from engine.core.values import BypassFlow, LegId, LegMedia, MediaMode, Party
+from engine.core.values import (
+    BypassFlow,
+    Encryption,
+    LegId,
+    LegMedia,
+    MediaMode,
+    MediaPolicy,
+    Party,
+)
 from tests.unit.core.rig import Rig, device, media
 
 BYPASS: dict[str, object] = {"media": MediaMode.BYPASS}
@@ -128,6 +136,16 @@ def test_an_encrypted_device_is_not_offered_directly() -> None:
     )
     rig.answers(1, media(1, security="AES_CM_128_HMAC_SHA1_80"))
     rig.resolves(device("bob", "10.0.0.2"))
+    assert rig.dials()[1].media_of is None
+
+
+@pytest.mark.parametrize(
+    "wanted", [MediaPolicy(Encryption.MANDATORY), MediaPolicy(webrtc=True)], ids=["srtp", "webrtc"]
+)
+def test_who_wants_encryption_is_not_offered_an_address_without_keys(wanted: MediaPolicy) -> None:
+    rig = Rig(transcoding=True)
+    rig.rings_and_answers(**BYPASS, bypass_flow=BypassFlow.DIRECT, ignore_early_media=False)
+    rig.resolves(device("bob", "10.0.0.2", media=wanted))
     assert rig.dials()[1].media_of is None
 
 
