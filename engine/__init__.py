@@ -12,7 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.config import ConfigError, EngineConfig, load_config
+    from engine.config import EngineConfig
+    from engine.config_file import load_config
+    from engine.config_values import ConfigError
     from engine.control.feed import FeedEvent, SlowConsumer, Subscription
     from engine.control.route_report import RouteReport
     from engine.core.errors import (
@@ -40,7 +42,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "engine.config": ("ConfigError", "EngineConfig", "load_config"),
+    "engine.config": ("EngineConfig",),
+    "engine.config_file": ("load_config",),
+    "engine.config_values": ("ConfigError",),
     "engine.control.feed": ("FeedEvent", "SlowConsumer", "Subscription"),
     "engine.control.route_report": ("RouteReport",),
     "engine.core.errors": (

@@ -7,53 +7,19 @@ that names the field, the value and what is allowed; nothing is guessed or ignor
 
 from __future__ import annotations
 
-import ast
-import inspect
-import ipaddress
-import os
-import re
-import tomllib
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
-from engine.core.errors import EngineError, RequestInvalid
+from engine.config_values import SECRETS, ConfigError, parse_listener, parse_name_server
+from engine.core.errors import RequestInvalid
 from engine.core.sound_names import EngineSounds, engine_sounds
 from engine.core.uri import proxy_uri
-
-ENVIRONMENT_PREFIX = "QUICKCALL_"
-"""Prefix of the environment variables that set fields."""
-
-CLIENT_VARIABLES = frozenset(
-    {"QUICKCALL_URL", "QUICKCALL_TOKEN", "QUICKCALL_ACCOUNT", "QUICKCALL_PHONE_PASSWORD"}
-)
-"""Variables of the client commands (`call`, `phone`), which are no fields of an engine."""
-
-_SECRETS = frozenset({"tokens", "database"})
-_NAME_SERVER = re.compile(
-    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII
-)
-_LISTENER = re.compile(r"^(udp|tcp|tls):(\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):(\d{1,5})$")
 
 _Port = Annotated[int, Meta(ge=0, le=65535)]
 _Text = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\x00-\x20\x7f]+$")]
-
-
-class ConfigError(EngineError, ValueError):
-    """A configuration value cannot be used. Says the field, the value and what is allowed."""
-
-    def __init__(self, field: str, value: object, allowed: str, source: str = "") -> None:
-        """Name the field, the value (hidden for secrets), what is allowed, and where it was set."""
-        shown = "(hidden)" if field in _SECRETS else repr(value)
-        place = f" (from {source})" if source else ""
-        super().__init__(f"{field} = {shown}{place} is not allowed; allowed: {allowed}")
-        self.field = field
-        self.allowed = allowed
-        self.source = source
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -205,12 +171,12 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         """Check every field. Raises `ConfigError`."""
-        for name, field in _FIELDS.items():
+        for name, field in FIELDS.items():
             value = getattr(self, name)
             try:
                 msgspec.convert(value, type=field.type)
             except msgspec.ValidationError as error:
-                raise ConfigError(name, value, f"{_allowed(name)} ({error})") from error
+                raise ConfigError(name, value, f"{allowed_words(name)} ({error})") from error
         self._check_together()
 
     def _check_together(self) -> None:
@@ -254,177 +220,20 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def __repr__(self) -> str:
         """Show the fields that differ from the defaults, secrets hidden."""
         shown = [
-            f"{name}=(hidden)" if name in _SECRETS else f"{name}={value!r}"
+            f"{name}=(hidden)" if name in SECRETS else f"{name}={value!r}"
             for name, value in msgspec.structs.asdict(self).items()
-            if value != _default_of(name)
+            if value != default_of(name)
         ]
         return f"EngineConfig({', '.join(shown)})"
 
 
-def parse_listener(text: str) -> tuple[str, str, int]:
-    """Split `TRANSPORT:HOST:PORT` into its three parts, brackets of IPv6 removed.
-
-    Raises `ConfigError` for anything else.
-
-    >>> parse_listener("udp:[::1]:5060")
-    ('udp', '::1', 5060)
-    """
-    match = _LISTENER.match(text)
-    if match is None or int(match[3]) > 65535:
-        raise ConfigError(
-            "sip_listeners",
-            text,
-            "TRANSPORT:HOST:PORT with udp, tcp or tls and a port of 0 to 65535",
-        )
-    return match[1], match[2].strip("[]"), int(match[3])
-
-
-def parse_name_server(text: str) -> tuple[str, int]:
-    """Split `ADDRESS[:PORT]` into its two parts, brackets of IPv6 removed; the default port is 53.
-
-    Raises `ConfigError` for anything else, host names included.
-
-    >>> parse_name_server("[::1]:5353"), parse_name_server("192.0.2.53")
-    (('::1', 5353), ('192.0.2.53', 53))
-    """
-    match = _NAME_SERVER.fullmatch(text)
-    try:
-        if match is not None and 1 <= int(match["port"] or 53) <= 65535:
-            address = match["v6"] or match["v4"]
-            return str(ipaddress.ip_address(address)), int(match["port"] or 53)
-    except ValueError:
-        pass
-    allowed = "ADDRESS or ADDRESS:PORT, an IPv6 address in brackets, a port of 1 to 65535"
-    raise ConfigError("dns_servers", text, allowed)
-
-
-def load_config(
-    path: str | Path | None = None,
-    environment: Mapping[str, str] | None = None,
-    **overrides: object,
-) -> EngineConfig:
-    """Build a config: defaults, then the TOML file, then the environment, then `overrides`.
-
-    `path` None reads no file; `environment` None reads the process environment. Overrides of None
-    count as not given. Raises `ConfigError` naming the field, its value, what is allowed and the
-    source.
-    """
-    values: dict[str, object] = {}
-    sources: dict[str, str] = {}
-    layers = [
-        (_from_file(path), str(path)),
-        (_from_environment(os.environ if environment is None else environment), "the environment"),
-        (
-            {name: value for name, value in overrides.items() if value is not None},
-            "the command line",
-        ),
-    ]
-    for layer, source in layers:
-        for name, value in layer.items():
-            if name not in EngineConfig.__struct_fields__:
-                raise ConfigError(
-                    name,
-                    value,
-                    f"one of {', '.join(sorted(EngineConfig.__struct_fields__))}",
-                    source,
-                )
-            values[name] = value
-            sources[name] = source
-    return _convert(values, sources)
-
-
-def config_markdown() -> str:
-    """Return docs/configuration.md, made from the fields and their docstrings."""
-    lines = [
-        "# Configuration",
-        "",
-        "Made from `engine/config.py` by its `config_markdown`; do not edit.",
-        "",
-        "An engine reads its configuration from the defaults, then a TOML file (`quickcall serve",
-        "--config FILE`), then the environment; the later wins. An unknown key or a bad value",
-        "stops the start with a sentence that names the field, the value and what is allowed.",
-        "",
-        "Lists are written in the environment with commas",
-        "(`QUICKCALL_CODECS=PCMU/8000,PCMA/8000`), the port range with a hyphen",
-        "(`QUICKCALL_RTP_PORTS=20000-29999`).",
-        "",
-    ]
-    docs = _field_docs()
-    for name in EngineConfig.__struct_fields__:
-        lines += [
-            f"## `{name}`",
-            "",
-            docs[name],
-            "",
-            f"* environment: `{ENVIRONMENT_PREFIX}{name.upper()}`",
-            f"* default: `{_toml(_default_of(name))}`",
-            f"* allowed: {_allowed(name)}",
-            "",
-        ]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _default_of(name: str) -> object:
-    field = _FIELDS[name]
+def default_of(name: str) -> object:
+    """Return the default of a field."""
+    field = FIELDS[name]
     if field.default is not msgspec.NODEFAULT:
         return field.default
     assert field.default_factory is not msgspec.NODEFAULT
     return field.default_factory()
-
-
-def _from_file(path: str | Path | None) -> dict[str, object]:
-    if path is None:
-        return {}
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError("config", str(path), f"a readable file ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError("config", str(path), f"a TOML file ({error})") from error
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
-    values: dict[str, object] = {}
-    for key, text in environment.items():
-        if key.startswith(ENVIRONMENT_PREFIX) and key not in CLIENT_VARIABLES:
-            name = key[len(ENVIRONMENT_PREFIX) :].lower()
-            values[name] = _from_text(name, text)
-    return values
-
-
-def _from_text(name: str, text: str) -> object:
-    if name in {"sip_listeners", "codecs", "dns_servers"}:
-        return [part.strip() for part in text.split(",") if part.strip()]
-    if name == "rtp_ports":
-        return text.split("-")
-    if name == "tokens":
-        return _pairs(name, text, ",", "TOKEN=ACCOUNT pairs separated by commas")
-    if name == "announcements":
-        return _pairs(name, text, ";", "CAUSE=SOUND pairs separated by semicolons")
-    return text
-
-
-def _pairs(name: str, text: str, separator: str, allowed: str) -> dict[str, str]:
-    pairs = [part.strip().rpartition("=") for part in text.split(separator) if part.strip()]
-    if not all(key and value for key, _, value in pairs):
-        raise ConfigError(name, text, allowed, "the environment")
-    return {key: value for key, _, value in pairs}
-
-
-def _convert(values: dict[str, object], sources: dict[str, str]) -> EngineConfig:
-    checked: dict[str, Any] = {}
-    for name, value in values.items():
-        # Text from the environment or the command line may stand for a number; a file has types.
-        lax = sources[name] in {"the environment", "the command line"}
-        try:
-            checked[name] = msgspec.convert(value, type=_FIELDS[name].type, strict=not lax)
-        except msgspec.ValidationError as error:
-            raise ConfigError(name, value, f"{_allowed(name)} ({error})", sources[name]) from error
-    try:
-        return EngineConfig(**checked)
-    except ConfigError as error:
-        source = sources.get(error.field, "")
-        raise ConfigError(error.field, checked.get(error.field), error.allowed, source) from error
 
 
 _TYPE_WORDS: dict[object, str] = {
@@ -435,7 +244,8 @@ _TYPE_WORDS: dict[object, str] = {
 }
 
 
-def _allowed(name: str) -> str:
+def allowed_words(name: str) -> str:
+    """Return what a field may be, in words."""
     hint = _HINTS[name]
     base, metas = (
         (get_args(hint)[0], get_args(hint)[1:]) if hasattr(hint, "__metadata__") else (hint, ())
@@ -457,28 +267,5 @@ def _allowed(name: str) -> str:
     return words
 
 
-def _toml(value: object) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return str(value)
-
-
-def _field_docs() -> dict[str, str]:
-    """Read the string under each field, which Python itself does not keep."""
-    body = ast.parse(inspect.getsource(EngineConfig)).body[0]
-    assert isinstance(body, ast.ClassDef)
-    docs: dict[str, str] = {}
-    for field, below in zip(body.body, body.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
-            assert isinstance(field.target, ast.Name)
-            assert isinstance(below.value, ast.Constant)
-            docs[field.target.id] = " ".join(str(below.value.value).split())
-    return docs
-
-
-_FIELDS = {field.name: field for field in msgspec.structs.fields(EngineConfig)}
+FIELDS = {field.name: field for field in msgspec.structs.fields(EngineConfig)}
 _HINTS: dict[str, Any] = get_type_hints(EngineConfig, include_extras=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from engine.config import config_markdown
+from engine.config_file import config_markdown
 from engine.core import bridge, bypass, leg, originate
 from engine.core.bridge import BRIDGE_TABLE
 from engine.core.bypass_table import BYPASS_TABLE

@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.cli.checks import Finding, Grade, codecs, installation, limits, network, ports
-from engine.config import ConfigError, EngineConfig, load_config
+from engine.config import EngineConfig
+from engine.config_file import load_config
+from engine.config_values import ConfigError
 
 _STYLES = {Grade.GOOD: "green", Grade.WARNING: "yellow", Grade.BROKEN: "bold red"}
 

@@ -12,7 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from engine import __version__
-from engine.config import EngineConfig, parse_listener
+from engine.config import EngineConfig
+from engine.config_values import parse_listener
 from engine.runtime.settings import AUTO
 from engine.sip.kernel_ports import overlap_in_words
 from engine.sip.network import NoRoute, addresses, links, source_address

@@ -13,7 +13,9 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from engine.config import ConfigError, EngineConfig, load_config
+from engine.config import EngineConfig
+from engine.config_file import load_config
+from engine.config_values import ConfigError
 from engine.control.auth import TOKEN_BYTES
 from engine.core.errors import EngineError
 from engine.runtime import Server, serve

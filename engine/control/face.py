@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from engine.control.auth import Tokens
 from engine.control.feed import Feed
 from engine.control.route_report import RouteReport
+from engine.core.commands import ResolveDestination
 from engine.core.digits import USUAL_MS
+from engine.core.events import DestinationResolved
 from engine.core.values import (
     Endpoint,
     EndpointType,
@@ -53,6 +56,24 @@ class CallHandle(Protocol):
 
     async def ended(self) -> Outcome:
         """Wait for the terminal outcome: every leg is gone."""
+        ...
+
+
+class ControlPlane(Protocol):
+    """Who may say where an answered originate goes before the engine's own dial plan does."""
+
+    def route(
+        self,
+        asked: ResolveDestination,
+        rung: LegSnapshot,
+        answer: Callable[[DestinationResolved | None], None],
+    ) -> bool:
+        """Ask where a number goes for the leg that answered; returns at once.
+
+        True: `answer` is called once, later, in the event loop, within the time that call control
+        waits for a router; with None the dial plan decides. False: nobody was asked, the dial plan
+        decides. Only the number of an originate is asked for, never that of a redirect or transfer.
+        """
         ...
 
 

@@ -76,6 +76,19 @@ class FeedEvent(msgspec.Struct, frozen=True, eq=False):
     _json: bytes = b""
     _public: bytes = b""
 
+    def event_id(self, node: str) -> str:
+        """Return the id that this event has on every feed, however often it is told.
+
+        The two events that end something are named by what they end, so that they have one id
+        whoever tells them: the engine, the engine after a crash, or another node for a dead one.
+        """
+        payload = self.payload
+        if self.name == "CHANNEL_DESTROY":
+            return f"{self.call_id}.{payload.get('Channel-Created-Time', 0)}.destroy"
+        if self.name == "QUICKCALL_END":
+            return f"{payload.get('Msg-ID', '')}.{node}.end"
+        return f"{self.sequence}.{node}"
+
     def json(self) -> bytes:
         """Return the payload as JSON in Header-Case; encoded once."""
         if not self._json:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.control.kazoo_keys import snake_case
-from engine.core.values import LegSnapshot, MediaReport
+from engine.core.media_values import MediaReport
+from engine.core.values import LegSnapshot
 
 
 def media_fields(leg: LegSnapshot) -> dict[str, object]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.control.kazoo_keys import snake_key
+from engine.core.media_values import Encryption
 from engine.core.settings import DISPLAY_NAME
-from engine.core.values import CallerId, Encryption, Endpoint, OriginateRequest, Outcome
+from engine.core.values import CallerId, Endpoint, OriginateRequest, Outcome
 
 if TYPE_CHECKING:
     from engine.control.face import CallHandle

@@ -21,8 +21,9 @@ from ipaddress import ip_address
 from engine.core.bypass_table import BYPASS_TABLE, BypassInput, BypassState
 from engine.core.commands import Command, FreeMedia, Join, Reoffer
 from engine.core.leg import Leg
+from engine.core.media_values import Encryption, LegMedia
 from engine.core.turn import Turn
-from engine.core.values import BypassFlow, Encryption, Endpoint, LegMedia, MediaMode
+from engine.core.values import BypassFlow, Endpoint, MediaMode
 
 MAX_OFFERS = 4
 """Re-INVITEs until the two must agree: one each way, and one corrective round."""

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.core.values import (
-    PLAIN_MEDIA,
-    Credentials,
-    LegId,
-    MediaPolicy,
-    OriginateId,
-    OriginateRequest,
-)
+from engine.core.media_values import PLAIN_MEDIA, MediaPolicy
+from engine.core.values import Credentials, LegId, OriginateId, OriginateRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from engine.core.commands import SendDigits
 from engine.core.errors import RequestInvalid
 from engine.core.events import LegSentDigit
 from engine.core.leg import Leg
+from engine.core.media_values import DtmfMethod
 from engine.core.turn import Turn
-from engine.core.values import DtmfMethod, LegId
+from engine.core.values import LegId
 
 DIGITS = "0123456789*#ABCD"
 MAX_DIGITS = 64

@@ -10,19 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.core.values import (
-    NO_MEDIA,
-    DtmfMethod,
-    Endpoint,
-    LegId,
-    LegMedia,
-    LegSnapshot,
-    MediaReport,
-    OriginateId,
-    Outcome,
-    Party,
-    Refusal,
-)
+from engine.core.media_values import NO_MEDIA, DtmfMethod, LegMedia, MediaReport
+from engine.core.values import Endpoint, LegId, LegSnapshot, OriginateId, Outcome, Party, Refusal
 
 # --- from the SIP stack -------------------------------------------------------------------------
 
@@ -307,6 +296,8 @@ class DestinationResolved:
     """Why nobody is dialled; `endpoints` is then not looked at."""
     for_leg: LegId | None = None
     """As it was asked for."""
+    park: bool = False
+    """Nobody is dialled: the answered leg waits for orders of the control plane."""
 
 
 SipEvent = (

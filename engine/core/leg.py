@@ -40,10 +40,10 @@ from engine.core.events import (
 )
 from engine.core.leg_table import LEG_TABLE, LegInput
 from engine.core.limits import limits_of
+from engine.core.media_values import NO_MEDIA, MediaReport
 from engine.core.sounds import LegSounds
 from engine.core.turn import Turn
 from engine.core.values import (
-    NO_MEDIA,
     Attempt,
     CallerId,
     Contact,
@@ -53,7 +53,6 @@ from engine.core.values import (
     LegSnapshot,
     LegState,
     MediaMode,
-    MediaReport,
     OriginateId,
     OriginateRequest,
     Party,

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NewType
 
+from engine.core.media_values import PLAIN_MEDIA, MediaPolicy, MediaReport
+
 LegId = NewType("LegId", int)
 """64-bit id of a leg, never reused while the engine runs."""
 
@@ -38,57 +40,6 @@ class BypassFlow(StrEnum):
     media go to that device, and its address is told before the answer."""
 
 
-class Encryption(StrEnum):
-    """Whether the media of a leg are encrypted (SRTP, RFC 3711)."""
-
-    OFF = "off"
-    OPTIONAL = "optional"
-    """Offered beside plain RTP; the peer chooses."""
-    MANDATORY = "mandatory"
-    """A peer that refuses it is not talked to."""
-
-
-SRTP_SUITES = (
-    "AEAD_AES_256_GCM",
-    "AEAD_AES_128_GCM",
-    "AES_256_CM_HMAC_SHA1_80",
-    "AES_CM_128_HMAC_SHA1_80",
-    "AES_256_CM_HMAC_SHA1_32",
-    "AES_CM_128_HMAC_SHA1_32",
-)
-"""SRTP suites by their SDES names (RFC 4568 6.2, RFC 6188, RFC 7714), the preferred one first."""
-
-
-class DtmfMethod(StrEnum):
-    """How a leg is sent DTMF digits."""
-
-    AUTO = "auto"
-    """As telephone-event when it was negotiated, else as tones."""
-    RFC4733 = "rfc4733"
-    INFO = "info"
-    INBAND = "inband"
-
-
-@dataclass(frozen=True, slots=True)
-class MediaPolicy:
-    """What an endpoint wants of its media, beside the codecs."""
-
-    encryption: Encryption = Encryption.OFF
-    suites: tuple[str, ...] = ()
-    """SDES suites (RFC 4568 6.2, RFC 6188) in order of preference, empty: all that are known."""
-    webrtc: bool = False
-    """ICE, DTLS-SRTP and RTCP on the port of RTP (RFC 8834, RFC 8842); wins over `encryption`."""
-    dtmf: DtmfMethod = DtmfMethod.AUTO
-    inherit_codec: bool = False
-    """As the dialled side: it is offered exactly what the answered device uses, so that nothing is
-    transcoded."""
-    bypass: bool = False
-    """Its media may go past the engine, when the other side wants that too."""
-
-
-PLAIN_MEDIA = MediaPolicy()
-
-
 class EndpointType(StrEnum):
     """What a quickcall may name."""
 
@@ -103,6 +54,18 @@ class DialMethod(StrEnum):
     """All at once, the first answer wins (a fork)."""
     SINGLE = "single"
     """One after the other (a hunt): by q, then by their place."""
+
+
+class Application(StrEnum):
+    """What is done with the endpoint that answered (Kazoo's `Application-Name`)."""
+
+    TRANSFER = "transfer"
+    """It is connected to the number."""
+    BRIDGE = "bridge"
+    """It is connected to the endpoints of `bridge_to`, or takes the place of the partner of
+    `target_call_id`."""
+    PARK = "park"
+    """It waits for orders."""
 
 
 CidType = Literal["rpid", "pid", "none"]
@@ -235,6 +198,11 @@ class Endpoint:
     may_auto_answer: bool = True
     """False: it is never asked to answer by itself."""
     media: MediaPolicy = PLAIN_MEDIA
+    call_id: str = ""
+    """Call-ID of the INVITE to its first contact, the others get `-2`, `-3`, ... behind it; empty:
+    as the request says, else the engine makes them."""
+    channel_vars: tuple[tuple[str, str], ...] = ()
+    """More custom channel variables (CCVs) of its legs."""
 
     @property
     def aor(self) -> str:
@@ -301,6 +269,36 @@ class OriginateRequest:
     headers: tuple[tuple[str, str], ...] = ()
     """Custom SIP headers of the INVITEs to the rung endpoint, at most 32; the dialled party never
     gets them."""
+    application: Application = Application.TRANSFER
+    endpoints: tuple[Endpoint, ...] = ()
+    """Whom to ring, told by who asks; empty: what `endpoint_type` and `endpoint_id` name in the
+    directory, which may not know account and endpoint otherwise. Without contacts they are rung
+    where they are registered, or at their proxy."""
+    bridge_to: tuple[Endpoint, ...] = ()
+    """With `application` bridge: whom the answered endpoint is connected to, contacts as above."""
+    channel_vars: Mapping[str, object] = field(default_factory=dict)
+    """More custom channel variables (CCVs) of the rung legs."""
+    exported_vars: frozenset[str] = frozenset()
+    """Names of those of `channel_vars` that the dialled legs get too."""
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeOrder:
+    """Connect a channel that waits for orders, or talks, to endpoints (Kazoo's `bridge`)."""
+
+    endpoints: tuple[Endpoint, ...]
+    """At least one; without contacts as in `OriginateRequest.endpoints`."""
+    number: str = ""
+    """Shown as the number called, and asked for at carriers that have none of their own."""
+    dial_method: DialMethod = DialMethod.SINGLE
+    timeout: float = 0.0
+    """Seconds they may ring, 0: the engine's `b_timeout`."""
+    caller_id: CallerId | None = None
+    """Shown to them, None: that of the channel."""
+    ignore_early_media: bool = False
+    goes_on: bool = False
+    """What follows when nobody is reached, or they leave: True, the channel waits for orders again;
+    False, it is hung up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,45 +318,6 @@ class PlannedAttempt:
     endpoint: Endpoint
     contact: Contact
     call_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class LegMedia:
-    """What an offer and its answer settled for the media of a leg."""
-
-    address: str = ""
-    """`ip:port` where the peer wants its RTP, as its SDP says; empty: nowhere."""
-    source: str = ""
-    """IP address its answer came from."""
-    security: str = ""
-    """SDES suite or `DTLS-SRTP`, empty: in the clear."""
-    ice: bool = False
-    formats: tuple[tuple[str, int], ...] = ()
-    """Codecs (`NAME/RATE`, telephone-event too) that both sides take, the preferred one first, each
-    with the payload type the peer wants it with."""
-
-
-NO_MEDIA = LegMedia()
-
-
-@dataclass(frozen=True, slots=True)
-class MediaReport:
-    """How the media of a leg went, from its first packet until now or its end."""
-
-    packets_received: int = 0
-    packets_sent: int = 0
-    bytes_received: int = 0
-    bytes_sent: int = 0
-    lost: int = 0
-    """Packets of the peer that never came (RFC 3550 A.3)."""
-    lost_by_peer: int = 0
-    """Packets of ours that the peer did not get, by its RTCP."""
-    jitter_ms: float = 0.0
-    """Interarrival jitter of what the peer sends (RFC 3550 A.8)."""
-    round_trip_ms: float | None = None
-    """By RTCP (RFC 3550 6.4.1), None: the peer sent no report of ours."""
-    mos: float | None = None
-    """Estimated listening quality, 1 to 4.5 (ITU-T G.107), None: nothing was heard."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from engine.core.media_values import Encryption
 from engine.core.uri import sip_uri
-from engine.core.values import CallerId, Contact, Credentials, Encryption, Endpoint
+from engine.core.values import CallerId, Contact, Credentials, Endpoint
 from engine.runtime.media_policy import device_media, gateway_media
 from engine.runtime.plans import Offer
 from engine.store.documents import Account, CallerIds, Device

@@ -20,14 +20,8 @@ from engine.control.route_report import RouteReport
 from engine.core.control import CallControl
 from engine.core.errors import EngineUnavailable, RequestInvalid
 from engine.core.events import SipMessageSeen
-from engine.core.values import (
-    Encryption,
-    EndpointType,
-    LegSnapshot,
-    OriginateId,
-    OriginateRequest,
-    Outcome,
-)
+from engine.core.media_values import Encryption
+from engine.core.values import EndpointType, LegSnapshot, OriginateId, OriginateRequest, Outcome
 from engine.numbers.number_filter import FilterResult, NumberFilter, NumberFilterError
 from engine.numbers.text import NumberError
 from engine.runtime.calls import Call

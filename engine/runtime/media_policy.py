@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.core.values import Encryption, MediaPolicy
+from engine.core.media_values import Encryption, MediaPolicy
 from engine.store.documents import Account, Device, Gateway, MediaEncryption
 
 

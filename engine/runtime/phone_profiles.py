@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.config import ConfigError
+from engine.config_values import ConfigError
 from engine.core.auto_answer import PhoneProfile, PhoneProfiles
 from engine.core.errors import RequestInvalid
 from engine.core.headers import check_name

@@ -15,14 +15,8 @@ from dataclasses import dataclass, field
 from engine.core.commands import ResolveDestination
 from engine.core.errors import NotFound
 from engine.core.events import DestinationResolved
-from engine.core.values import (
-    CallerId,
-    Encryption,
-    Endpoint,
-    EndpointType,
-    OriginateRequest,
-    Refusal,
-)
+from engine.core.media_values import Encryption
+from engine.core.values import CallerId, Endpoint, EndpointType, OriginateRequest, Refusal
 from engine.numbers.dialplan import DialPlan, Hop, Route, RouteKind
 from engine.numbers.hunt import hunt_order
 from engine.numbers.text import NumberError

@@ -7,7 +7,8 @@ import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.config import EngineConfig, parse_listener, parse_name_server
+from engine.config import EngineConfig
+from engine.config_values import parse_listener, parse_name_server
 from engine.core.causes import RemoteReason
 from engine.core.settings import CallSettings
 from engine.runtime.phone_profiles import read_phone_profiles

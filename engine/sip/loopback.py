@@ -54,7 +54,8 @@ from engine.core.events import (
     StockTaken,
     TransferRequested,
 )
-from engine.core.values import LegId, LegMedia, Party
+from engine.core.media_values import LegMedia
+from engine.core.values import LegId, Party
 from engine.sip.loopback_peer import Peer
 from engine.sip.loopback_sounds import LoopbackSounds
 from engine.sip.loopback_steps import (

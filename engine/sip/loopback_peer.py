@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.core.commands import Dial, Reoffer
-from engine.core.values import NO_MEDIA, LegId, LegMedia
+from engine.core.media_values import NO_MEDIA, LegMedia
+from engine.core.values import LegId
 from engine.sip.loopback_steps import Answer, Early, RefuseOffers, Renegotiate
 
 ENGINE_HOST = "192.0.2.254"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.core.values import DtmfMethod, LegMedia
+from engine.core.media_values import DtmfMethod, LegMedia
 
 
 @dataclass(frozen=True, slots=True)

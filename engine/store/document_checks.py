@@ -10,8 +10,8 @@ import msgspec
 
 from engine.core.errors import RequestInvalid
 from engine.core.headers import check_name
+from engine.core.media_values import SRTP_SUITES
 from engine.core.uri import proxy_uri
-from engine.core.values import SRTP_SUITES
 from engine.numbers.dialplan import AFFIX_LIMIT
 from engine.numbers.numbering import DEFAULT_NUMBERING
 from engine.sip.uri import is_host, parse_uri

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from engine.core.errors import RequestInvalid
-from engine.core.values import DtmfMethod
+from engine.core.media_values import DtmfMethod
 from engine.store.dial_rules import check_patterns
 from engine.store.document_checks import check_document
 from engine.store.documents import STRUCTS, SYSTEM, Blocklist, Document, Kind

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.core.values import CidType, DtmfMethod
+from engine.core.media_values import DtmfMethod
+from engine.core.values import CidType
 
 Kind = Literal["account", "user", "device", "resource", "blocklist", "dial_plan"]
 """Kinds of documents, the words of `engine.core.errors.NotFound`."""

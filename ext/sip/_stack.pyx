@@ -48,7 +48,8 @@ from engine.core.events import (
     StockTaken,
     TransferRequested,
 )
-from engine.core.values import DtmfMethod, Encryption, LegMedia, MediaReport, Party
+from engine.core.media_values import DtmfMethod, Encryption, LegMedia, MediaReport
+from engine.core.values import Party
 from engine.sip.port import Listener, SipStats, StackBusy
 
 

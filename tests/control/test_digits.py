@@ -6,7 +6,8 @@ import pytest
 
 from engine import NotFound, RequestInvalid, WrongState
 from engine.core.commands import SendDigits
-from engine.core.values import DtmfMethod, LegRole
+from engine.core.media_values import DtmfMethod
+from engine.core.values import LegRole
 from engine.sip.loopback import Digit, Ring
 from tests.control.rig import A_URI, Rig, ended
 

@@ -14,14 +14,8 @@ from engine.control.kazoo_request import parse_quickcall
 from engine.control.request_bounds import check_bounds
 from engine.core.errors import RequestInvalid
 from engine.core.events import ChannelNotice
-from engine.core.values import (
-    BypassFlow,
-    Encryption,
-    EndpointType,
-    MediaMode,
-    MediaPolicy,
-    MediaReport,
-)
+from engine.core.media_values import Encryption, MediaPolicy, MediaReport
+from engine.core.values import BypassFlow, EndpointType, MediaMode
 from tests.control.samples import ACCOUNT, DEVICE, endpoint, request, snapshot
 
 SWITCH = Switch("quickcall@node1.example.org", "192.0.2.1:5060")

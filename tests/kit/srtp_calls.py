@@ -7,7 +7,8 @@ import dataclasses
 
 from engine.core.commands import Join
 from engine.core.events import LegAnswered, LegDialed
-from engine.core.values import PLAIN_MEDIA, Encryption, LegId, MediaPolicy
+from engine.core.media_values import PLAIN_MEDIA, Encryption, MediaPolicy
+from engine.core.values import LegId
 from tests.kit.rtp import RtpPeer, audio_address
 from tests.kit.sipp import Sipp
 from tests.kit.srtp import Key, read_lines

@@ -12,7 +12,8 @@ import pytest_asyncio
 
 from engine.core.commands import Join, SendDigits, Split, TakeStock
 from engine.core.events import LegAnswered, LegDialed, LegSentDigit, StockTaken
-from engine.core.values import DtmfMethod, LegId, MediaPolicy
+from engine.core.media_values import DtmfMethod, MediaPolicy
+from engine.core.values import LegId
 from tests.kit.digit_peer import (
     DigitPeer,
     Pressed,

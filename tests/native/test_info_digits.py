@@ -8,7 +8,8 @@ import pytest
 
 from engine.core.commands import SendDigits
 from engine.core.events import LegAnswered
-from engine.core.values import DtmfMethod, LegId, MediaPolicy, Party
+from engine.core.media_values import DtmfMethod, MediaPolicy
+from engine.core.values import LegId, Party
 from engine.sip.port import Listener, SipConfig
 from tests.kit.digit_phone import digit_phone
 from tests.kit.sipp import Sipp

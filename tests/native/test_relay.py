@@ -9,7 +9,7 @@ import pytest
 
 from engine.core.commands import Join, Split
 from engine.core.events import LegAnswered, LegRenegotiated, LegSilent
-from engine.core.values import MediaReport
+from engine.core.media_values import MediaReport
 from engine.sip.port import Listener, SipConfig
 from tests.kit.rtp import RtpPacket, RtpPeer
 from tests.kit.sipp import Sipp

@@ -10,7 +10,8 @@ from engine.core.events import (
     LegGaveEarlyMedia,
     SipMessageSeen,
 )
-from engine.core.values import SRTP_SUITES, MediaPolicy, Party
+from engine.core.media_values import SRTP_SUITES, MediaPolicy
+from engine.core.values import Party
 from engine.sip.port import Listener, SipConfig
 from tests.kit.rtp import RtpPeer
 from tests.kit.sipp import Sipp

@@ -10,7 +10,8 @@ from engine.core.events import (
     LegRenegotiated,
     LegReofferFailed,
 )
-from engine.core.values import Encryption, Party
+from engine.core.media_values import Encryption
+from engine.core.values import Party
 from tests.kit.rtp import RtpPeer
 from tests.kit.srtp import Key, SrtpPeer, read_lines
 from tests.kit.srtp_calls import (

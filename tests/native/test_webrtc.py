@@ -11,7 +11,8 @@ import pytest
 
 from engine.core.commands import Join, Reoffer
 from engine.core.events import LegAnswered, LegDialed, LegEnded, LegMediaFailed, LegRenegotiated
-from engine.core.values import LegId, MediaPolicy
+from engine.core.media_values import MediaPolicy
+from engine.core.values import LegId
 from tests.kit.rtp import RtpPeer, audio_address
 from tests.kit.sip_phone import SipPhone
 from tests.kit.sipp import Sipp

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from engine.cli import app
 from engine.cli.calling import CallOrder, query_text
 from engine.cli.following import Follower
-from engine.config import EngineConfig, load_config
+from engine.config import EngineConfig
+from engine.config_file import load_config
 from engine.control.auth import Tokens
 from engine.control.kazoo import parse_quickcall
 from engine.core.values import EndpointType

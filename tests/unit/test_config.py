@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import ConfigError, EngineConfig, config_markdown, load_config, parse_listener
+from engine.config import EngineConfig
+from engine.config_file import config_markdown, load_config
+from engine.config_values import ConfigError, parse_listener
 
 
 def toml(directory: Path, text: str) -> Path:

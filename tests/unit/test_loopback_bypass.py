@@ -6,7 +6,8 @@ import pytest
 
 from engine.core.commands import Dial, FreeMedia, Join, Reoffer, TakeStock
 from engine.core.events import LegAnswered, LegRenegotiated, LegReofferFailed, StockTaken
-from engine.core.values import LegId, LegMedia
+from engine.core.media_values import LegMedia
+from engine.core.values import LegId
 from engine.sip.loopback import (
     Answer,
     AnswerOffers,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.core.values import DtmfMethod, Encryption, MediaPolicy
+from engine.core.media_values import DtmfMethod, Encryption, MediaPolicy
 from engine.runtime.media_policy import device_media, gateway_media
 from engine.store.document_rules import read_document
 from engine.store.documents import Account, Device, Resource

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import ConfigError
+from engine.config_values import ConfigError
 from engine.core.auto_answer import DEFAULT_PROFILE
 from engine.runtime.phone_profiles import read_phone_profiles
 

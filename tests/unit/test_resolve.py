@@ -11,11 +11,11 @@ import pytest
 from engine.core.commands import ResolveDestination
 from engine.core.errors import NotFound
 from engine.core.events import DestinationResolved
+from engine.core.media_values import Encryption
 from engine.core.values import (
     CallerId,
     Contact,
     Credentials,
-    Encryption,
     Endpoint,
     EndpointType,
     OriginateId,

@@ -37,14 +37,13 @@ from engine.core.events import (
     OriginateEnded,
     SipEvent,
 )
+from engine.core.media_values import LegMedia, MediaReport
 from engine.core.values import (
     CallerId,
     Contact,
     Endpoint,
     EndpointType,
     LegId,
-    LegMedia,
-    MediaReport,
     OriginateId,
     OriginateRequest,
     Outcome,

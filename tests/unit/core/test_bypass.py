@@ -6,15 +6,8 @@ from dataclasses import replace
 import pytest
 
 from engine.core.events import ChannelNotice, LegEnded, LegHeard
-from engine.core.values import (
-    BypassFlow,
-    Encryption,
-    LegId,
-    LegMedia,
-    MediaMode,
-    MediaPolicy,
-    Party,
-)
+from engine.core.media_values import Encryption, LegMedia, MediaPolicy
+from engine.core.values import BypassFlow, LegId, MediaMode, Party
 from tests.unit.core.rig import Rig, device, media
 
 BYPASS: dict[str, object] = {"media": MediaMode.BYPASS}

@@ -5,7 +5,8 @@ import pytest
 from engine.core.commands import SendDigits
 from engine.core.errors import RequestInvalid, WrongState
 from engine.core.events import ChannelNotice, LegGaveEarlyMedia, LegSentDigit
-from engine.core.values import DtmfMethod, LegId, MediaPolicy
+from engine.core.media_values import DtmfMethod, MediaPolicy
+from engine.core.values import LegId
 from tests.unit.core.rig import Rig, device
 
 RFC4733, INFO, INBAND = DtmfMethod.RFC4733, DtmfMethod.INFO, DtmfMethod.INBAND

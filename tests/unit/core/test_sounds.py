@@ -11,8 +11,9 @@ from engine.core.events import (
     LegRecorded,
     LegSilent,
 )
+from engine.core.media_values import MediaReport
 from engine.core.sounds import Sound
-from engine.core.values import LegId, MediaMode, MediaReport, Party
+from engine.core.values import LegId, MediaMode, Party
 from tests.unit.core.rig import Rig, carrier, device
 
 RING = {"ringback": "tone:425/1000,0/4000"}
