@@ -12,6 +12,7 @@ from engine.core.commands import ResolveDestination
 from engine.core.digits import USUAL_MS
 from engine.core.events import DestinationResolved
 from engine.core.values import (
+    BridgeOrder,
     Endpoint,
     EndpointType,
     LegSnapshot,
@@ -89,6 +90,8 @@ class EngineFace(Protocol):
     idempotency: IdempotencyKeys
     feed: Feed
     tokens: Tokens
+    control_plane: ControlPlane | None
+    """Set by whoever connects one, None: the dial plan decides alone."""
 
     def start(self, request: OriginateRequest) -> CallHandle:
         """Accept a request and send its INVITEs; returns at once.
@@ -117,6 +120,27 @@ class EngineFace(Protocol):
         """Connect a channel to a number; the one it talks to leaves when that answers.
 
         Raises `NotFound`, `WrongState`, `RequestInvalid` naming `target`.
+        """
+        ...
+
+    def bridge(self, name: str, order: BridgeOrder, account_id: str | None = None) -> None:
+        """Connect a channel to endpoints; one that it talks to leaves first.
+
+        Raises `NotFound`, `RequestInvalid`, and `WrongState` before the answer.
+        """
+        ...
+
+    def intercept(self, name: str, other: str, account_id: str | None = None) -> None:
+        """Connect an answered channel to one of another call, whose partner leaves.
+
+        Raises `NotFound` for either, and `WrongState`.
+        """
+        ...
+
+    def park(self, name: str, account_id: str | None = None) -> None:
+        """Let an answered channel wait for orders; the one it talks to leaves. Idempotent.
+
+        Raises `NotFound`, and `WrongState` before the answer.
         """
         ...
 

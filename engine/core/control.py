@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, KeysView
 
+from engine.core.causes import ending_by_us
 from engine.core.commands import TransferProgress
 from engine.core.deadlines import Deadlines
 from engine.core.digits import check_digits
-from engine.core.errors import Conflict, EngineUnavailable
+from engine.core.errors import Conflict, EngineUnavailable, WrongState
 from engine.core.events import DestinationResolved, SipEvent, TransferRequested
 from engine.core.invite import check_request
 from engine.core.leg import Leg
@@ -23,6 +24,7 @@ from engine.core.transfer import parse_replaces
 from engine.core.turn import Effects, Turn
 from engine.core.uri import header_text
 from engine.core.values import (
+    BridgeOrder,
     CallerId,
     Endpoint,
     LegId,
@@ -30,6 +32,7 @@ from engine.core.values import (
     LegState,
     OriginateId,
     OriginateRequest,
+    Party,
     PlannedAttempt,
     Refusal,
 )
@@ -88,8 +91,9 @@ class CallControl:
                 f"originate_id: {originate_id!r} is not allowed; allowed: one not in use"
             )
         check_request(request, number)
-        if request.call_id and self._registry.of_call_id(request.call_id) is not None:
-            raise Conflict("call_id", request.call_id, "a call that is not over")
+        for call_id in request.chosen_call_ids:
+            if self._registry.of_call_id(call_id) is not None:
+                raise Conflict("call_id", call_id, "a call that is not over")
         subject = Subject(
             originate_id, request, number, interaction_id, owner_caller_id, filter_note
         )
@@ -113,6 +117,8 @@ class CallControl:
             if originate is None:
                 return _NOTHING
             originate.resolved(event, turn)
+            if originate.wants_channel:
+                self._join_as_asked(originate, turn)
         else:
             owner = self._registry.of_leg(event.leg)
             if owner is None:
@@ -169,8 +175,75 @@ class CallControl:
         if found is None:
             return _NOTHING
         originate, leg = found
-        originate.transfer(leg, number, turn)
+        if leg is originate.waits:
+            originate.route(leg, number, turn)
+        else:
+            originate.transfer(leg, number, turn)
         return turn.effects()
+
+    def park(self, call_id: str, now: float) -> Effects:
+        """Let an answered channel wait for orders; whom it talks to leaves. Idempotent.
+
+        An unknown Call-ID has no effect: the call has ended. Raises `WrongState`.
+        """
+        turn = self._turn(now)
+        found = self._channel(call_id)
+        if found is not None:
+            found[0].park(found[1], turn)
+        return turn.effects()
+
+    def bridge(self, call_id: str, order: BridgeOrder, now: float) -> Effects:
+        """Connect an answered channel to endpoints; whom it talks to leaves first.
+
+        An unknown Call-ID has no effect: the call has ended. Raises `WrongState`.
+        """
+        turn = self._turn(now)
+        found = self._channel(call_id)
+        if found is None:
+            return _NOTHING
+        originate, leg = found
+        originate.bridge(leg, order, turn)
+        return self._done(originate, turn)
+
+    def intercept(self, call_id: str, other_call_id: str, now: float) -> Effects:
+        """Connect an answered channel to one of another call, whose partner leaves.
+
+        Unknown Call-IDs have no effect: the call has ended. Raises `WrongState`.
+        """
+        turn = self._turn(now)
+        found, other = self._channel(call_id), self._channel(other_call_id)
+        if found is None or other is None:
+            return _NOTHING
+        self._intercept(*found, *other, turn)
+        return self._done(found[0], turn)
+
+    def _intercept(
+        self, originate: Originate, leg: Leg, theirs: Originate, taken: Leg, turn: Turn
+    ) -> None:
+        if theirs is originate:
+            raise WrongState(str(taken), "a channel of the same call", "of another call")
+        # All that can be refused comes before anything is done: half of it cannot be undone.
+        originate.check_parks(leg)
+        theirs.check_leaves(taken)
+        theirs.let_go(taken, turn)
+        originate.join_with(leg, taken, turn)
+        self._forget_ended(theirs)
+
+    def _join_as_asked(self, originate: Originate, turn: Turn) -> None:
+        """Join a leg with the channel its request names, or end the call when it cannot be."""
+        name, leg = originate.wants_channel, originate.waits
+        other = self._channel(name)
+        same_account = (
+            other is not None
+            and other[0].subject.request.account_id == originate.subject.request.account_id
+        )
+        try:
+            if other is None or leg is None or not same_account:
+                raise WrongState(f"channel {name}", "not there", "a channel that lives")
+            self._intercept(originate, leg, *other, turn)
+        except WrongState as error:
+            ending = ending_by_us("DESTINATION_OUT_OF_ORDER", Party.POLICY, str(error))
+            originate.end(ending, turn)
 
     def send_digits(self, call_id: str, digits: str, now: float, duration_ms: int) -> Effects:
         """Send DTMF digits to the peer of an answered channel, `duration_ms` each.

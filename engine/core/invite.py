@@ -27,16 +27,17 @@ from engine.core.uri import (
     proxy_uri,
     sip_uri,
 )
-from engine.core.values import Endpoint, LegId, OriginateRequest
+from engine.core.values import Application, Endpoint, LegId, OriginateRequest
 
 
 def check_request(request: OriginateRequest, number: str) -> None:
     """Check what a request itself puts into headers. Raises `RequestInvalid` naming the field."""
-    _user("number", number)
+    if number or request.application is Application.TRANSFER:
+        _user("number", number)
     header_text("cid_name", request.cid_name or "")
     header_text("cid_number", request.cid_number or "")
-    if request.call_id:
-        call_id_text("call_id", request.call_id)
+    for call_id in request.chosen_call_ids:
+        call_id_text("call_id", call_id)
     check_request_headers("headers", request.headers)
     check_delay("answer_after", request.answer_after)
 

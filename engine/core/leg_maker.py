@@ -18,13 +18,12 @@ from engine.core.values import LegId
 class LegMaker:
     """The source of the legs of an originate."""
 
-    __slots__ = ("_a_ids", "_registry", "_subject", "alone", "legs", "number", "rung", "transfer")
+    __slots__ = ("_registry", "_subject", "alone", "legs", "number", "rung", "transfer")
 
     def __init__(self, subject: Subject, registry: Registry) -> None:
         """Make legs of this originate and enter them in the registry."""
         self._subject = subject
         self._registry = registry
-        self._a_ids = 0
         self.legs: dict[LegId, Leg] = {}
         """Legs that wait or live, those being released too."""
         self.alone = False
@@ -36,21 +35,22 @@ class LegMaker:
         self.transfer: Transfer | None = None
         """The transfer that B-legs are dialled for."""
 
-    def new_ids(self) -> Ids:
-        """Return ids for a leg."""
-        return self._registry.new_ids(self._subject.id)
+    def new_ids(self, target: Target) -> Ids:
+        """Return ids for a leg, with the Call-ID of its endpoint if that was given one."""
+        return self._ids(target.endpoint.call_id)
 
-    def new_a_ids(self) -> Ids:
+    def new_a_ids(self, target: Target) -> Ids:
         """Return ids for an A-leg: the Call-ID that the caller chose, numbered from the second on.
 
-        Numbers that another call has taken are passed over.
+        Numbers that are taken are passed over.
         """
-        chosen = self._subject.request.call_id
-        while True:
-            self._a_ids += 1
-            call_id = numbered(chosen, self._a_ids)
-            if not call_id or self._registry.of_call_id(call_id) is None:
-                return self._registry.new_ids(self._subject.id, call_id)
+        return self._ids(target.endpoint.call_id or self._subject.request.call_id)
+
+    def _ids(self, chosen: str) -> Ids:
+        n = 1
+        while chosen and self._registry.of_call_id(numbered(chosen, n)) is not None:
+            n += 1
+        return self._registry.new_ids(self._subject.id, numbered(chosen, n))
 
     def a(self, target: Target, ids: Ids, turn: Turn) -> Leg:
         """Return a leg that rings the endpoint. Raises `RequestInvalid`."""

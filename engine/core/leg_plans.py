@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.core.attempts import RESOURCE, Target
@@ -57,7 +58,7 @@ def a_leg(
         _shown_to_a(subject, endpoint),
         shown_to_b(subject, endpoint),
         auto_answer,
-        _channel_vars(subject, endpoint),
+        _channel_vars(subject, endpoint, subject.request.channel_vars),
     )
     return Leg(plan, invite, now)
 
@@ -121,7 +122,9 @@ def b_leg(
     invite = b_invite(
         *(subject, target, ids, settings), rung=rung, number=number, codec_of=a.invite.leg
     )
-    variables = _channel_vars(subject, endpoint)
+    given, exported = request.channel_vars, request.exported_vars
+    shared = {name: given[name] for name in given if name in exported}
+    variables = _channel_vars(subject, endpoint, shared)
     variables["Bridge-ID"] = a.invite.call_id
     if is_carrier(target) and not endpoint.forwarded_by:
         variables["Authorizing-ID"] = rung.forwarded_by or rung.id
@@ -198,19 +201,26 @@ def shown_to_b(subject: Subject, endpoint: Endpoint) -> CallerId:
     return CallerId(name, number if request.cid_number is None else request.cid_number)
 
 
-def _channel_vars(subject: Subject, endpoint: Endpoint) -> dict[str, object]:
-    """Variables as Kazoo names them; without Account-ID the events of a leg reach nobody."""
+def _channel_vars(
+    subject: Subject, endpoint: Endpoint, given: Mapping[str, object]
+) -> dict[str, object]:
+    """Variables as Kazoo names them, those that were `given` and those of the endpoint among them.
+
+    Without Account-ID the events of a leg reach nobody, so nothing may take its place.
+    """
     by = endpoint.forwarded_by
     values = {
-        "Account-ID": subject.request.account_id,
+        "Retain-CID": "true",
         "Authorizing-ID": by or endpoint.id,
         "Authorizing-Type": "device" if by else endpoint.kind,
         "Resource-ID": endpoint.id if endpoint.kind == RESOURCE else "",
         "Call-Forward": "true" if by else "",
         "Owner-ID": endpoint.owner_id,
+        **given,
+        **dict(endpoint.channel_vars),
+        "Account-ID": subject.request.account_id,
         "Call-Interaction-ID": subject.interaction_id,
         "Realm": endpoint.realm,
         "Username": endpoint.user,
-        "Retain-CID": "true",
     }
-    return {name: value for name, value in values.items() if value}
+    return {name: value for name, value in values.items() if value not in ("", None)}

@@ -48,13 +48,13 @@ from engine.core.leg import Leg
 from engine.core.leg_maker import LegMaker
 from engine.core.leg_plans import Subject
 from engine.core.leg_table import LegInput
+from engine.core.orders import BRIDGED, Ordered
 from engine.core.originate_table import ORIGINATE_TABLE, OriginateInput, OriginateState
 from engine.core.outcome import cause_for, outcome_of
 from engine.core.registry import Registry
 from engine.core.ringing import Ringing, Verdict
 from engine.core.sounds import Sound
 from engine.core.talk import Talk
-from engine.core.talking import Talking
 from engine.core.turn import Turn
 from engine.core.values import (
     DialMethod,
@@ -75,7 +75,7 @@ _RUNG = (_S.RINGING, _S.CONNECTING, _S.TRANSFERRING)
 """States in which a side is rung."""
 
 
-class Originate(Talking):
+class Originate(Ordered):
     """One accepted request until its terminal event."""
 
     __slots__ = ("_digits", "_ending", "_ringing_won", "_sides", "a")
@@ -190,6 +190,9 @@ class Originate(Talking):
         if destination.for_leg is not None:
             self._resolved_for(destination.for_leg, destination, turn)
             return
+        if destination.park and self.state is _S.ROUTING:
+            self._feed(_I.PARK, self._talking().near, turn)
+            return
         groups = hunt(destination.endpoints, turn.settings.max_attempts)
         if destination.refusal is not None or not groups:
             self._fail(_I.UNROUTABLE, ending_of_nowhere(destination), turn)
@@ -218,12 +221,17 @@ class Originate(Talking):
             self._drop_rivals(None, turn)
             self._side_failed(ending_by_us("NO_ANSWER", Party.TIMEOUT), turn)
             return
+        if self.state is _S.CONNECTING and self._order is not None:
+            self._drop_rivals(None, turn)
+            self._order_failed(ending_by_us("NO_ANSWER", Party.TIMEOUT), turn)
+            return
         if self.state is _S.ROUTING:
             ending = ending_by_us(
                 "NORMAL_TEMPORARY_FAILURE", Party.TIMEOUT, "the router did not answer"
             )
         else:
-            name = "ALLOTTED_TIMEOUT" if self.state is _S.TALKING else "NO_ANSWER"
+            allotted = self.state in (_S.TALKING, _S.PARKED)
+            name = "ALLOTTED_TIMEOUT" if allotted else "NO_ANSWER"
             ending = ending_by_us(name, Party.TIMEOUT)
         self._feed(_I.TIMEOUT, ending, turn)
 
@@ -233,9 +241,13 @@ class Originate(Talking):
         The cause is `name` when given, else NORMAL_CLEARING when the two talk and ORIGINATOR_CANCEL
         before.
         """
-        talking = self.state in (_S.TALKING, _S.TRANSFERRING)
+        talking = self.state in (_S.TALKING, _S.TRANSFERRING, _S.PARKED)
         name = name or ("NORMAL_CLEARING" if talking else "ORIGINATOR_CANCEL")
-        self._feed(_I.HANG_UP, ending_by_us(name, Party.LOCAL), turn)
+        self.end(ending_by_us(name, Party.LOCAL), turn)
+
+    def end(self, ending: Ending, turn: Turn) -> None:
+        """End the call by order, as `ending` says."""
+        self._feed(_I.HANG_UP, ending, turn)
 
     def planned(self) -> tuple[PlannedAttempt, ...]:
         """Return the INVITEs of the rung side, those sent later too."""
@@ -266,12 +278,14 @@ class Originate(Talking):
         if self.state is _S.TRANSFERRING and talk is not None and leg is talk.far:
             self._feed(_I.TRANSFEROR_LEFT, None, turn)
         elif talk is not None and leg is talk.near:
-            talks = self.state in (_S.TALKING, _S.TRANSFERRING)
+            talks = self.state in (_S.TALKING, _S.TRANSFERRING, _S.PARKED)
             if own is not None and not talks:
                 own = ending_by_us("ORIGINATOR_CANCEL", own.party, "A left before B answered")
             self._feed(_I.A_LEFT, own, turn)
         elif talk is not None and leg is talk.far:
-            self._feed(_I.B_LEFT, own, turn)
+            stays = self._stays() and self.state is _S.TALKING
+            self._tell_order(BRIDGED, turn)
+            self._feed(_I.NEAR_STAYS if stays else _I.B_LEFT, own, turn)
         elif leg is self.a:
             self._feed(_I.RINGING_FAILED, own, turn)
         else:
@@ -297,6 +311,8 @@ class Originate(Talking):
             self._feed(_I.RINGING_FAILED, ending, turn)
         elif transfer is not None and transfer.transferor is not None:
             self._feed(_I.TRANSFER_FAILED, ending, turn)
+        elif self._order is not None and self.state is _S.CONNECTING:
+            self._order_failed(ending, turn)
         else:
             self._fail(_I.B_FAILED, ending, turn)
 
@@ -342,7 +358,8 @@ class Originate(Talking):
         del what
         if self._ringing.ring_next(turn):
             self._talking().wait(turn)
-            turn.deadlines.set((self.subject.id, None), turn.now + turn.settings.b_ring_s)
+            longest = (self._order.timeout if self._order else 0.0) or turn.settings.b_ring_s
+            turn.deadlines.set((self.subject.id, None), turn.now + longest)
         else:
             self._side_failed(most_telling(self._ringing.endings()), turn)
 
@@ -352,9 +369,7 @@ class Originate(Talking):
 
     def connect(self, leg: Leg, turn: Turn) -> None:
         """Action: B answered; join the two."""
-        longest = self.subject.request.max_duration or turn.settings.max_call_s
-        self._talk_until = turn.now + longest if longest else None
-        self._arm_talk(turn)
+        self._begin_talk(turn)
         self._talking().connect(leg, turn)
         self._drop_rivals(leg, turn)
 
@@ -404,9 +419,12 @@ class Originate(Talking):
         self._sides.append(side)
         self._ringing = side
 
-    def _ring_b(self, number: str, groups: tuple[tuple[Target, ...], ...]) -> None:
+    def _ring_b(
+        self, number: str, groups: tuple[tuple[Target, ...], ...], *, choosy: bool = True
+    ) -> None:
         self._maker.number = number
-        self._ring(Ringing(LegRole.B, groups, self._maker.b, self._maker.new_ids))
+        new_ids = self._maker.new_ids
+        self._ring(Ringing(LegRole.B, groups, self._maker.b, new_ids, choosy=choosy))
 
     def _outcome(self, now: float, *, final: bool) -> Outcome:
         return outcome_of(

@@ -18,6 +18,7 @@ class OriginateState(StrEnum):
     TALKING = "talking"
     TRANSFERRING = "transferring"
     ANNOUNCING = "announcing"
+    PARKED = "parked"
     ENDING = "ending"
     ENDED = "ended"
 
@@ -51,6 +52,11 @@ class OriginateInput(StrEnum):
     TRANSFEROR_LEFT = "transferor_left"
     TAKE_OVER = "take_over"
     GIVE_AWAY = "give_away"
+    PARK = "park"
+    BRIDGE = "bridge"
+    ROUTE = "route"
+    JOIN = "join"
+    NEAR_STAYS = "near_stays"
     ANNOUNCE = "announce"
     ANNOUNCED = "announced"
     LEG_GONE = "leg_gone"
@@ -90,6 +96,16 @@ _NO_TRANSFER: Row = {
         *(_I.TRANSFER, _I.TRANSFER_FAILED, _I.TRANSFEROR_LEFT, _I.TAKE_OVER, _I.GIVE_AWAY),
     )
 }
+_NOT_PARKED: Row = {
+    **refuse("only who waits for orders gets one", _I.BRIDGE, _I.ROUTE, _I.JOIN),
+}
+_NO_ORDER: Row = {
+    **_NOT_PARKED,
+    **refuse("nobody has answered who could wait for orders", _I.PARK, _I.NEAR_STAYS),
+}
+_PARK: Row = {**_NOT_PARKED, _I.PARK: Transition(_S.PARKED, "wait_for_orders")}
+_NEAR_STAYS = Transition(_S.PARKED, "wait_again")
+_NOBODY_LEFT: Row = {**refuse("nobody is bridged by order", _I.NEAR_STAYS)}
 _NOT_ANNOUNCING: Row = {
     **refuse("only who waits for a side that failed is told so", _I.ANNOUNCE, _I.ANNOUNCED)
 }
@@ -108,6 +124,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
     OriginateInput,
     {
         _S.NEW: {
+            **_NO_ORDER,
             **_NOT_ANNOUNCING,
             **_NO_TRANSFER,
             _I.START: Transition(_S.RINGING, "ring"),
@@ -123,6 +140,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             **_NO_B,
         },
         _S.RINGING: {
+            **_NO_ORDER,
             **_NOT_ANNOUNCING,
             **_NO_TRANSFER,
             **_STARTED,
@@ -140,6 +158,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.EARLY: {
+            **_NO_ORDER,
             **_NOT_ANNOUNCING,
             **_NO_TRANSFER,
             **_STARTED,
@@ -157,6 +176,8 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.ROUTING: {
+            **_PARK,
+            **_NOBODY_LEFT,
             **_ANNOUNCE,
             **_NO_TRANSFER,
             **_STARTED,
@@ -171,6 +192,8 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.CONNECTING: {
+            **_PARK,
+            _I.NEAR_STAYS: _NEAR_STAYS,
             **_ANNOUNCE,
             **_NO_TRANSFER,
             **_STARTED,
@@ -189,6 +212,8 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.TALKING: {
+            **_PARK,
+            _I.NEAR_STAYS: _NEAR_STAYS,
             **_NOT_ANNOUNCING,
             **_STARTED,
             **_ANSWERED_ONCE,
@@ -215,6 +240,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
         _S.TRANSFERRING: {
+            **_NO_ORDER,
             **_ANNOUNCE,
             **_STARTED,
             **_ANSWERED_ONCE,
@@ -234,7 +260,34 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             **refuse("it ends the attempts of the transfer, which fails then", _I.TIMEOUT),
             _I.HANG_UP: Transition(_S.ENDING, "release"),
         },
+        _S.PARKED: {
+            **_NOT_ANNOUNCING,
+            **_STARTED,
+            **_ANSWERED_ONCE,
+            _I.A_LEFT: Transition(_S.ENDING, "release"),
+            **_RESOLVED,
+            **refuse(
+                "nobody is rung and nobody is talked to",
+                *(_I.B_EARLY_MEDIA, _I.B_ANSWERED, _I.B_ATTEMPT_FAILED, _I.B_GROUP_FAILED),
+                *(_I.B_FAILED, _I.B_LEFT),
+            ),
+            **refuse(
+                "only two who talk are transferred",
+                *(_I.TRANSFER, _I.TRANSFER_FAILED, _I.TRANSFEROR_LEFT, _I.TAKE_OVER),
+            ),
+            _I.GIVE_AWAY: Transition(_S.ENDING, "release"),
+            **ignore("it waits for orders already", _I.PARK),
+            _I.BRIDGE: Transition(_S.CONNECTING, "dial_next"),
+            _I.ROUTE: Transition(_S.ROUTING, "ask_anew"),
+            _I.JOIN: Transition(_S.TALKING, "join"),
+            **_NOBODY_LEFT,
+            **_LOSER_GONE,
+            **_STILL_ALIVE,
+            _I.TIMEOUT: Transition(_S.ENDING, "release"),
+            _I.HANG_UP: Transition(_S.ENDING, "release"),
+        },
         _S.ANNOUNCING: {
+            **_NO_ORDER,
             **_NO_TRANSFER,
             **_STARTED,
             **_ANSWERED_ONCE,
@@ -253,6 +306,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             _I.HANG_UP: _ANNOUNCED,
         },
         _S.ENDING: {
+            **_NO_ORDER,
             **_NOT_ANNOUNCING,
             **_NO_TRANSFER,
             **_STARTED,
@@ -269,6 +323,7 @@ ORIGINATE_TABLE: Table[OriginateState, OriginateInput] = Table(
             **ignore("the call is ending already", _I.HANG_UP),
         },
         _S.ENDED: {
+            **_NO_ORDER,
             **_NOT_ANNOUNCING,
             **_NO_TRANSFER,
             **ignore("the router answered after the call had ended", _I.ROUTED, _I.UNROUTABLE),

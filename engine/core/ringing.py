@@ -64,6 +64,7 @@ class Ringing:
 
     __slots__ = (
         "_asked",
+        "_choosy",
         "_group",
         "_make",
         "_new_ids",
@@ -81,13 +82,20 @@ class Ringing:
         role: LegRole,
         groups: Iterable[tuple[Target, ...]],
         make: MakeLeg,
-        new_ids: Callable[[], Ids],
+        new_ids: Callable[[Target], Ids],
+        *,
+        choosy: bool = False,
     ) -> None:
-        """Plan every attempt; `ring_next` begins."""
+        """Plan every attempt; `ring_next` begins.
+
+        `choosy`: only a failure that another might not have has the next group rung, so that a busy
+        number is not asked for at the next carrier.
+        """
+        self._choosy = choosy
         self.role = role
         self._make = make
         self._new_ids = new_ids
-        self._waiting = deque(tuple((t, new_ids()) for t in group) for group in groups)
+        self._waiting = deque(tuple((t, new_ids(t)) for t in group) for group in groups)
         self.planned = tuple(attempt for group in self._waiting for attempt in group)
         """Every target known from the start, with the ids of its leg."""
         self._group: list[Leg] = []
@@ -134,7 +142,7 @@ class Ringing:
         if self._rings:
             return RINGS
         ending = most_telling(self.endings())
-        worth = self.role is LegRole.A or worth_another_try(ending.cause)
+        worth = not self._choosy or worth_another_try(ending.cause)
         return Verdict(False, bool(self._waiting) and worth, ending)
 
     # --- questions ---
@@ -201,7 +209,7 @@ class Ringing:
 
     def _ring_these(self, targets: Iterable[Target], turn: Turn) -> bool:
         """Ring these now, as part of the group; return whether any could be rung."""
-        made = [self._try(target, self._new_ids(), turn) for target in targets]
+        made = [self._try(target, self._new_ids(target), turn) for target in targets]
         legs = [leg for leg in made if leg is not None]
         for leg in legs:
             self._start_now(leg, turn)
@@ -209,7 +217,7 @@ class Ringing:
 
     def _ring_hop(self, failed: Leg, turn: Turn) -> None:
         target = Target(failed.plan.endpoint, failed.plan.contact)
-        leg = self._make(target, self._new_ids(), turn)
+        leg = self._make(target, self._new_ids(target), turn)
         leg.hops = failed.hops[1:]
         leg.invite = replace(leg.invite, next_hop=failed.hops[0], more_hops=bool(leg.hops))
         self._enter(leg)

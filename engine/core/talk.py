@@ -163,6 +163,22 @@ class Talk:
         else:
             self._bypass.pull_back(turn, then)
 
+    def keep(self, leg: Leg, turn: Turn) -> Leg | None:
+        """Take the two apart: this leg stays and is the near one; return the other, if any."""
+        partner = self.partner(leg)
+        self.leave_bypass(turn)
+        self.part(self.near, turn)
+        leg.sounds.stop(turn, Sound.RINGBACK)
+        if leg.parked:
+            # It was on hold for the sake of who has left.
+            leg.hold(False, turn)
+        if partner is not None:
+            self._lose(partner, turn)
+        self._bridge = Bridge()
+        self._asked_to_follow = None
+        self.near, self.far = leg, None
+        return partner
+
     def begin_transfer(self, turn: Turn) -> Transfer:
         """Take the two apart; the one that is transferred is near from now on."""
         transfer = self._transferring()

@@ -117,7 +117,7 @@ class Talking(ABC):
         )
         self._begin_transfer(transfer, question(self.subject.id, leg, number), turn)
 
-    def give_away(self, leg: Leg, turn: Turn) -> Leg:
+    def give_away(self, leg: Leg, turn: Turn, cause: str = "ATTENDED_TRANSFER") -> Leg:
         """End, but for the one this leg talks to, who is returned and is no leg of this call now.
 
         Raises `WrongState` when it talks to nobody.
@@ -126,7 +126,7 @@ class Talking(ABC):
         self._talking().give_away(leg, partner, turn)
         self._maker.let_go(partner)
         leg.announce("CHANNEL_REPLACED", turn, {"Replaced-By": partner.invite.call_id})
-        self._feed(_I.GIVE_AWAY, ending_by_us("ATTENDED_TRANSFER", Party.LOCAL), turn)
+        self._feed(_I.GIVE_AWAY, ending_by_us(cause, Party.LOCAL), turn)
         return partner
 
     def take_over(self, transferor: Leg, taken: Leg, turn: Turn) -> None:
@@ -202,6 +202,12 @@ class Talking(ABC):
         if transfer.transferor is not None:
             transfer.transferor.announce("CHANNEL_TRANSFEROR", turn, details)
         turn.commands.append(asked)
+
+    def _begin_talk(self, turn: Turn) -> None:
+        """Count the time that the two may talk from now."""
+        longest = self.subject.request.max_duration or turn.settings.max_call_s
+        self._talk_until = turn.now + longest if longest else None
+        self._arm_talk(turn)
 
     def _arm_talk(self, turn: Turn) -> None:
         if self._talk_until is None:

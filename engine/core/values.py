@@ -281,6 +281,12 @@ class OriginateRequest:
     exported_vars: frozenset[str] = frozenset()
     """Names of those of `channel_vars` that the dialled legs get too."""
 
+    @property
+    def chosen_call_ids(self) -> tuple[str, ...]:
+        """The Call-IDs that its first legs shall have, those of its endpoints among them."""
+        chosen = (self.call_id, *(endpoint.call_id for endpoint in self.endpoints))
+        return tuple(call_id for call_id in chosen if call_id)
+
 
 @dataclass(frozen=True, slots=True)
 class BridgeOrder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.core.digits import USUAL_MS
-from engine.core.values import LegId
+from engine.core.values import BridgeOrder, LegId
 from engine.runtime.calls import Call
 from engine.runtime.live import LiveCalls
 
@@ -46,6 +46,31 @@ class ChannelActions:
         `WrongState` for a channel that talks to nobody, or is transferred already.
         """
         self._live.transfer(name, number, account_id)
+
+    def park(self, name: str | LegId, account_id: str | None = None) -> None:
+        """Let an answered channel wait for orders; the one it talks to leaves. Idempotent.
+
+        It waits for `max_call_s` at most. Ids as of `hold`. Raises `NotFound`, and `WrongState`
+        before the answer and during a transfer.
+        """
+        self._live.park(name, account_id)
+
+    def bridge(self, name: str | LegId, order: BridgeOrder, account_id: str | None = None) -> None:
+        """Connect an answered channel to endpoints; the one it talks to leaves first.
+
+        CHANNEL_EXECUTE_COMPLETE of the channel, with the Application-Name `bridge`, tells how it
+        went: SUCCESS when the two have talked, else the cause. Ids as of `hold`. Raises `NotFound`,
+        `RequestInvalid` for the number, and `WrongState` as `park`.
+        """
+        self._live.bridge(name, order, account_id)
+
+    def intercept(self, name: str | LegId, other: str, account_id: str | None = None) -> None:
+        """Connect an answered channel to one of another call, whose partner leaves.
+
+        Both are of one account. Ids as of `hold`. Raises `NotFound`, and `WrongState` as `park`, or
+        when `other` neither talks nor waits for orders.
+        """
+        self._live.intercept(name, other, account_id)
 
     def play(
         self,

@@ -14,8 +14,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from engine.control.face import ControlPlane
 from engine.core.commands import Dial, HangUp, ResolveDestination, Respond, SipCommand, TakeStock
 from engine.core.control import CallControl, Effects
 from engine.core.events import (
@@ -30,7 +31,7 @@ from engine.core.events import (
     StackLogged,
     StockTaken,
 )
-from engine.core.values import LegId, OriginateId, Party, Refusal
+from engine.core.values import Application, LegId, OriginateId, Party, Refusal
 from engine.runtime.clock import Clock
 from engine.runtime.dialer import Dialer
 from engine.runtime.publisher import Publisher
@@ -71,8 +72,10 @@ class Driver:
         reaper: Reaper,
         reaper_s: float,
         locator: Locator,
+        control_plane: Callable[[], ControlPlane | None],
     ) -> None:
         """Take the parts and the seconds between two audits; `attach` begins."""
+        self._control_plane = control_plane
         self._sip = sip
         self._control = control
         self._registrar = registrar
@@ -197,10 +200,35 @@ class Driver:
         self._notices += effects.notices
         for command in effects.commands:
             if isinstance(command, ResolveDestination):
-                found = self._resolve(command, now)
-                self._take_effects(self._control.handle(found, now), now)
+                if not self._ask_control_plane(command):
+                    found = self._resolve(command, now)
+                    self._take_effects(self._control.handle(found, now), now)
             else:
                 self._commands.append(command)
+
+    def _ask_control_plane(self, asked: ResolveDestination) -> bool:
+        """Ask whoever decides before the dial plan does; return whether an answer will come."""
+        plane = self._control_plane()
+        transfers = asked.request.application is Application.TRANSFER
+        if plane is None or asked.for_leg is not None or not transfers:
+            return False
+        answered = (s for s in self._control.legs_of(asked.originate_id) if s.answered_at)
+        rung = next(answered, None)
+
+        def answer(found: DestinationResolved | None) -> None:
+            now = self._clock.now()
+            found = self._resolve(asked, now) if found is None else found
+            try:
+                self._take_effects(self._control.handle(found, now), now)
+            except Exception:
+                _log.exception("%s could not be routed as told", asked.originate_id)
+            self._end_turn(now)
+
+        try:
+            return rung is not None and plane.route(asked, rung, answer)
+        except Exception:
+            _log.exception("the control plane could not be asked about %s", asked.originate_id)
+            return False
 
     def _resolve(self, asked: ResolveDestination, now: float) -> DestinationResolved:
         try:

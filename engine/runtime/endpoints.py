@@ -33,14 +33,10 @@ def device_endpoint(
     """
     sip, media = device.sip, device.media
     proxy = sip.forward or sip.proxy or outbound_proxy
-    found = not contacts or sip.invite_format == "forward"
-    if found and proxy and sip.username:
-        # The proxy knows where it is, and asks its location service for X-KAZOO-AOR.
-        contacts = (Contact(uri=sip_uri(sip.username, realm)),)
     return Endpoint(
         id=device.id,
         kind="device",
-        contacts=contacts,
+        contacts=behind_proxy(contacts, sip.invite_format, proxy, sip.username, realm),
         user=sip.username,
         realm=realm,
         owner_id=device.owner_id,
@@ -57,6 +53,18 @@ def device_endpoint(
         may_auto_answer=account.allow_auto_answer,
         media=device_media(account, device, encryption),
     )
+
+
+def behind_proxy(
+    contacts: tuple[Contact, ...], invite_format: str, proxy: str, user: str, realm: str
+) -> tuple[Contact, ...]:
+    """Return where a device is reached: its contacts, or with none its AOR at the proxy, if any.
+
+    The proxy knows where it is, and asks its location service for X-KAZOO-AOR.
+    """
+    if proxy and user and (not contacts or invite_format == "forward"):
+        return (Contact(uri=sip_uri(user, realm)),)
+    return contacts
 
 
 def carrier_endpoint(offer: Offer, outbound_proxy: str, encryption: Encryption) -> Endpoint:

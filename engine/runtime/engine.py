@@ -13,6 +13,7 @@ import msgspec
 
 from engine.config import EngineConfig
 from engine.control.auth import Tokens
+from engine.control.face import ControlPlane
 from engine.control.feed import Feed, Subscription
 from engine.control.kazoo import Switch
 from engine.control.request_bounds import check_bounds
@@ -21,7 +22,14 @@ from engine.core.control import CallControl
 from engine.core.errors import EngineUnavailable, RequestInvalid
 from engine.core.events import SipMessageSeen
 from engine.core.media_values import Encryption
-from engine.core.values import EndpointType, LegSnapshot, OriginateId, OriginateRequest, Outcome
+from engine.core.values import (
+    Application,
+    EndpointType,
+    LegSnapshot,
+    OriginateId,
+    OriginateRequest,
+    Outcome,
+)
 from engine.numbers.number_filter import FilterResult, NumberFilter, NumberFilterError
 from engine.numbers.text import NumberError
 from engine.runtime.calls import Call
@@ -90,6 +98,8 @@ class Engine(ChannelActions):
     """The live event stream."""
     tokens: Tokens
     """Who may use the HTTP API."""
+    control_plane: ControlPlane | None
+    """Who may say where an answered originate goes, None: the dial plan alone."""
 
     def __init__(self, config: EngineConfig | None = None, sip: SipPort | None = None) -> None:
         """Prepare an engine; nothing is opened yet.
@@ -100,6 +110,7 @@ class Engine(ChannelActions):
         self.config = config if config is not None else EngineConfig()
         self.node = self.config.node
         self.tokens = Tokens(self.config.tokens)
+        self.control_plane = None
         self._given_sip = sip
         self._clock = Clock()
         self._trace = SipTrace(self.config.trace_calls)
@@ -212,10 +223,12 @@ class Engine(ChannelActions):
             self._reaper,
             config.reaper_s,
             locator,
+            lambda: self.control_plane,
         )
         self._live = LiveCalls(
             *(self._control, self._driver, self._calls, self._clock),
             MediaFiles(config.sounds_dir, config.recordings_dir),
+            self._resolver,
         )
         self._driver.attach(asyncio.get_running_loop())
         self._exit.callback(self._driver.detach)
@@ -305,8 +318,8 @@ class Engine(ChannelActions):
             raise EngineUnavailable(refusal)
         _check(request)
         originate_id = OriginateId(request.request_id) if request.request_id else new_request_id()
-        self._live.check_free(originate_id, request.call_id)
-        filtered = self.check_number_filter(request.number_filter, request.number)
+        self._live.check_free(originate_id, request.chosen_call_ids)
+        filtered = self._filtered(request)
         number = filtered.number
         now = self._clock.now()
         endpoints = self._resolver.endpoints_for(request, number, now)
@@ -327,6 +340,11 @@ class Engine(ChannelActions):
         self._driver.carry_out(effects, now)
         self._publisher.accept(call)
         return call
+
+    def _filtered(self, request: OriginateRequest) -> FilterResult:
+        if not request.number and request.application is not Application.TRANSFER:
+            return FilterResult("", "", None)
+        return self.check_number_filter(request.number_filter, request.number)
 
     def refusal(self) -> str:
         """Return why new requests are refused now, empty when they are taken."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from engine.control.request_bounds import number_text
 from engine.core.control import CallControl, Effects
 from engine.core.digits import check_digits
 from engine.core.errors import Conflict, NotFound, WrongState
-from engine.core.values import LegId, OriginateId
+from engine.core.values import BridgeOrder, LegId, OriginateId
 from engine.runtime.calls import Call
 from engine.runtime.clock import Clock
 from engine.runtime.driver import Driver
 from engine.runtime.media_files import MediaFiles
+from engine.runtime.resolve import Resolver
 
 
 class LiveCalls:
@@ -25,21 +27,24 @@ class LiveCalls:
         calls: Mapping[OriginateId, Call],
         clock: Clock,
         files: MediaFiles,
+        resolver: Resolver,
     ) -> None:
-        """Take call control, what carries out its effects, the accepted requests and the files."""
+        """Take call control, what carries out its effects, the accepted requests and the rest."""
+        self._resolver = resolver
         self._files = files
         self._control = control
         self._driver = driver
         self._calls = calls
         self._clock = clock
 
-    def check_free(self, originate_id: OriginateId, call_id: str) -> None:
-        """Raise `Conflict` when a live call has this request id or Call-ID for one of its own.
+    def check_free(self, originate_id: OriginateId, call_ids: Iterable[str]) -> None:
+        """Raise `Conflict` when a live call has this request id or a Call-ID for one of its own.
 
         Both name the call to be from now on, so neither may name another one. Of that other one
         nothing is told: it may be somebody else's.
         """
-        for field, name in (("request_id", originate_id), ("call_id", call_id)):
+        chosen = [("request_id", str(originate_id)), *(("call_id", name) for name in call_ids)]
+        for field, name in chosen:
             if name and (name in self._calls or self._control.originate_of(name) is not None):
                 raise Conflict(field, name, "a call that is not over")
 
@@ -69,6 +74,26 @@ class LiveCalls:
         number_text("target", number)
         channel, now = self._channel(name, account_id), self._clock.now()
         self._carry_out(self._control.transfer(channel, number, now), now)
+
+    def park(self, name: str | LegId, account_id: str | None) -> None:
+        """Let a channel wait for orders, as `Engine.park`."""
+        channel, now = self._channel(name, account_id), self._clock.now()
+        self._carry_out(self._control.park(channel, now), now)
+
+    def bridge(self, name: str | LegId, order: BridgeOrder, account_id: str | None) -> None:
+        """Connect a channel to endpoints, as `Engine.bridge`."""
+        if order.number:
+            number_text("number", order.number)
+        channel, now = self._channel(name, account_id), self._clock.now()
+        order = replace(order, endpoints=self._resolver.reached(order.endpoints, now))
+        self._carry_out(self._control.bridge(channel, order, now), now)
+
+    def intercept(self, name: str | LegId, other: str, account_id: str | None) -> None:
+        """Connect a channel to another one, as `Engine.intercept`."""
+        owner = self.find(name, account_id).request.account_id
+        channel, taken = self._channel(name, account_id), self._channel(other, owner)
+        now = self._clock.now()
+        self._carry_out(self._control.intercept(channel, taken, now), now)
 
     def send_digits(
         self, name: str | LegId, digits: str, duration_ms: int, account_id: str | None

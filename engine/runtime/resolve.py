@@ -10,17 +10,25 @@ nobody to ring.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.core.commands import ResolveDestination
 from engine.core.errors import NotFound
 from engine.core.events import DestinationResolved
 from engine.core.media_values import Encryption
-from engine.core.values import CallerId, Endpoint, EndpointType, OriginateRequest, Refusal
+from engine.core.values import (
+    Application,
+    CallerId,
+    Endpoint,
+    EndpointType,
+    OriginateRequest,
+    Refusal,
+)
 from engine.numbers.dialplan import DialPlan, Hop, Route, RouteKind
 from engine.numbers.hunt import hunt_order
 from engine.numbers.text import NumberError
 from engine.runtime.endpoints import (
+    behind_proxy,
     caller_id,
     carrier_endpoint,
     device_endpoint,
@@ -108,6 +116,8 @@ class Resolver:
         chooses between internal and external caller id. Raises `NotFound` for the account, user or
         device.
         """
+        if request.endpoints:
+            return self.reached(request.endpoints, now)
         account = self._directory.account(request.account_id)
         if request.endpoint_type is EndpointType.DEVICE:
             devices: tuple[Device, ...] = (
@@ -125,12 +135,35 @@ class Resolver:
     def owner_caller_id(self, request: OriginateRequest, number: str) -> CallerId:
         """Return the caller id for devices that have none: their owner's, then the account's.
 
-        Raises `NotFound` for the account, user or device.
+        Raises `NotFound` for the account, user or device; who names his endpoints himself has none.
         """
+        if request.endpoints:
+            return CallerId()
         account = self._directory.account(request.account_id)
         owner = self._owner(request)
         candidates = ([owner.caller_id] if owner else []) + [account.caller_id]
         return first_caller_id(candidates, number)
+
+    def reached(self, endpoints: Iterable[Endpoint], now: float) -> tuple[Endpoint, ...]:
+        """Return endpoints that came without contacts with those where they are reached.
+
+        That is where they are registered, or else their proxy; one that is reached nowhere gives
+        way to the first of its fallbacks that is.
+        """
+        return tuple(self._reached(endpoint, now) for endpoint in endpoints)
+
+    def _reached(self, endpoint: Endpoint, now: float) -> Endpoint:
+        fallbacks = self.reached(endpoint.fallbacks, now)
+        contacts, user, realm = endpoint.contacts, endpoint.user, endpoint.realm
+        if not contacts and user:
+            contacts = self._location.contacts(f"{user}@{realm}", now)
+        proxy = endpoint.proxy or self._proxy
+        contacts = behind_proxy(contacts, endpoint.invite_format, proxy, user, realm)
+        if not contacts and fallbacks:
+            found = next((fallback for fallback in fallbacks if fallback.contacts), None)
+            if found is not None:
+                return found
+        return replace(endpoint, contacts=contacts, proxy=proxy, fallbacks=fallbacks)
 
     def account_caller_id(self, account_id: str, number: str) -> CallerId:
         """Return the caller id of an account. Raises `NotFound`."""
@@ -144,7 +177,15 @@ class Resolver:
         A number without a route is no such case: a route may be there when A answers. Raises
         `NotFound` for the account, user or device.
         """
-        plan = self.plans.plan_for(request.account_id, request.endpoint_type, request.endpoint_id)
+        if request.application is not Application.TRANSFER:
+            return None
+        try:
+            plan = self._plan_of(request)
+        except NotFound:
+            if request.endpoints:
+                # Its account is known to the control plane alone, which routes the number too.
+                return None
+            raise
         route = _route(plan, number)
         if plan is None or route is None or route.kind is RouteKind.EXTENSION:
             return None
@@ -159,11 +200,16 @@ class Resolver:
         The account, or whoever rang, may have been deleted since: no route.
         """
         request = asked.request
-        try:
-            plan = self.plans.plan_for(
-                request.account_id, request.endpoint_type, request.endpoint_id
+        if asked.for_leg is None and request.application is not Application.TRANSFER:
+            return DestinationResolved(
+                originate_id=asked.originate_id,
+                number=asked.number,
+                endpoints=self.reached(request.bridge_to, now),
+                rule=request.application,
+                park=not request.bridge_to,
             )
-            found = self.find(request.account_id, plan, asked.number, now)
+        try:
+            found = self.find(request.account_id, self._plan_of(request), asked.number, now)
         except NotFound as error:
             found = _nowhere(asked.number, str(error))
         return DestinationResolved(
@@ -174,6 +220,17 @@ class Resolver:
             refusal=found.refusal,
             for_leg=asked.for_leg,
         )
+
+    def _plan_of(self, request: OriginateRequest) -> DialPlan | None:
+        """Return the dial plan of whom a request rings, else that of its account.
+
+        Raises `NotFound`: without the account, or when the directory should know whom it rings.
+        """
+        account_id, who = request.account_id, request.endpoint_id
+        has, rings_device = self._directory.has, request.endpoint_type is EndpointType.DEVICE
+        if request.endpoints and not has("device" if rings_device else "user", account_id, who):
+            return self.plans.plan_for(account_id)
+        return self.plans.plan_for(account_id, request.endpoint_type, who)
 
     def find(
         self,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from engine.control.auth import ROOT, Tokens
+from engine.control.face import ControlPlane
 from engine.control.feed import Feed
 from engine.control.kazoo import Switch, channel_event, quickcall_end
 from engine.control.route_report import RouteReport
@@ -24,6 +25,7 @@ from engine.core.errors import (
 from engine.core.events import ChannelNotice
 from engine.core.settings import CallSettings
 from engine.core.values import (
+    BridgeOrder,
     Endpoint,
     EndpointType,
     LegSnapshot,
@@ -90,6 +92,7 @@ class ScriptedEngine:
 
     route_tables: RouteTables
     idempotency: IdempotencyKeys
+    control_plane: ControlPlane | None = None
 
     def __init__(self, directory: Directory, location: Location, journal: Journal) -> None:
         self.node = "engine@test.example.org"
@@ -157,6 +160,22 @@ class ScriptedEngine:
         if not self.call(name, account_id).done.is_set():
             raise WrongState(f"call {name}", "ringing", "answered")
         self.asked.append(("transfer", f"{name} to {number}"))
+
+    def bridge(self, name: str, order: BridgeOrder, account_id: str | None = None) -> None:
+        """Note it."""
+        self.call(name, account_id)
+        self.asked.append(("bridge", f"{name} to {', '.join(e.id for e in order.endpoints)}"))
+
+    def intercept(self, name: str, other: str, account_id: str | None = None) -> None:
+        """Note it, of two channels that are there."""
+        self.call(name, account_id)
+        self.call(other, account_id)
+        self.asked.append(("intercept", f"{name} with {other}"))
+
+    def park(self, name: str, account_id: str | None = None) -> None:
+        """Note it."""
+        self.call(name, account_id)
+        self.asked.append(("park", name))
 
     def send_digits(
         self, name: str, digits: str, account_id: str | None = None, *, duration_ms: int = USUAL_MS

@@ -49,7 +49,7 @@ from engine.core.events import (
 )
 from engine.core.settings import Redirects
 from engine.core.values import (
-    Contact,
+    BridgeOrder,
     DialMethod,
     Endpoint,
     LegId,
@@ -58,40 +58,9 @@ from engine.core.values import (
     Party,
     Refusal,
 )
+from tests.property.call_values import BARRED, MOVED, STATUSES, devices, targets
 from tests.property.media_paths import MediaPaths
-from tests.unit.core.rig import START, carrier, device, media, request
-
-BARRED = Refusal("OUTGOING_CALL_BARRED", "emergency numbers are restricted")
-STATUSES = [0, 200, 404, 408, 480, 486, 487, 488, 500, 503, 603, 699]
-
-contacts = st.lists(
-    st.sampled_from([Contact(f"sip:p@10.0.0.{n}", q=n / 4) for n in range(4)] + [Contact("x:y")]),
-    max_size=3,
-).map(tuple)
-devices = st.builds(
-    lambda name, where, early, delay, limit, first: device(
-        name,
-        contacts=where,
-        ignore_early_media=early,
-        delay=delay,
-        timeout=limit,
-        progress_timeout=first,
-        fallbacks=(carrier("back"), carrier("up")) if delay == 0.0 else (),
-    ),
-    st.sampled_from(["alice", "bob"]),
-    contacts,
-    st.sampled_from([None, True, False, "ring_ready"]),
-    st.sampled_from([None, None, 0.0, 2.0]),
-    st.sampled_from([None, None, 4.0]),
-    st.sampled_from([None, None, 1.0]),
-)
-targets: st.SearchStrategy[Endpoint] = devices | st.sampled_from([carrier("west"), carrier("east")])
-MOVED = (
-    "<sip:alice@10.9.9.9>;q=0.3",
-    '"Sales" <sip:3001@example.org;user=phone>;q=0.7',
-    "sip:west@10.9.9.8",
-    "<tel:+15551234>",
-)
+from tests.unit.core.rig import START, media, request
 
 
 class Calls(RuleBasedStateMachine):
@@ -105,7 +74,7 @@ class Calls(RuleBasedStateMachine):
         self.control = self.make("follow")
         self.owner: dict[LegId, OriginateId] = {}
         self.asked: list[ResolveDestination] = []
-        self.routed: set[OriginateId] = set()
+        self.routed: set[tuple[OriginateId, str]] = set()
         self.handed_over: set[LegId] = set()
         self.released: set[LegId] = set()
         self.told: dict[LegId, list[str]] = defaultdict(list)
@@ -145,8 +114,11 @@ class Calls(RuleBasedStateMachine):
                 self.released.add(command.leg)
             elif isinstance(command, ResolveDestination):
                 if command.for_leg is None:
-                    assert command.originate_id not in self.routed, "the router is asked once"
-                    self.routed.add(command.originate_id)
+                    asked = (command.originate_id, command.number)
+                    assert asked not in self.routed or asked[1] == "3001", (
+                        "the router is asked once"
+                    )
+                    self.routed.add(asked)
                 self.asked.append(command)
             else:
                 self.paths.follow(command)
@@ -398,19 +370,46 @@ class Calls(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         on=st.booleans(),
-        order=st.sampled_from(["hold", "hold", "transfer", "play", "record"]),
+        order=st.sampled_from(["hold", "hold", "transfer", "play", "record", "park", "intercept"]),
     )
     def is_ordered(self, data: st.DataObject, on: bool, order: str) -> None:
-        live = self.control.snapshots()
+        live = [leg.call_id for leg in self.control.snapshots()]
         if not live:
             return
-        call_id = data.draw(st.sampled_from([leg.call_id for leg in live]))
+        call_id = data.draw(st.sampled_from(live))
         with suppress(WrongState):
-            self.keep(self.order(call_id, order, on=on))
+            if order == "intercept":
+                other = data.draw(st.sampled_from(live))
+                self.keep(self.control.intercept(call_id, other, self.now))
+            else:
+                self.keep(self.order(call_id, order, on=on))
+
+    @precondition(lambda self: self.owner)
+    @rule(
+        data=st.data(),
+        endpoints=st.lists(devices, min_size=1, max_size=2).map(tuple),
+        goes_on=st.booleans(),
+        method=st.sampled_from(DialMethod),
+    )
+    def is_bridged_by_order(
+        self,
+        data: st.DataObject,
+        endpoints: tuple[Endpoint, ...],
+        goes_on: bool,
+        method: DialMethod,
+    ) -> None:
+        live = [leg.call_id for leg in self.control.snapshots()]
+        if not live:
+            return
+        order = BridgeOrder(endpoints, "3002", method, timeout=7.0, goes_on=goes_on)
+        with suppress(WrongState):
+            self.keep(self.control.bridge(data.draw(st.sampled_from(live)), order, self.now))
 
     def order(self, call_id: str, order: str, *, on: bool) -> Effects:
         """What somebody wants of a channel."""
         control, now = self.control, self.now
+        if order == "park":
+            return control.park(call_id, now)
         if order == "transfer":
             return control.transfer(call_id, "3001", now)
         if order == "play":
@@ -427,6 +426,7 @@ class Calls(RuleBasedStateMachine):
         endpoints=st.lists(targets, max_size=3).map(tuple),
         number=st.sampled_from(["2001", "2001", ""]),
         refusal=st.sampled_from([None, None, BARRED]),
+        park=st.booleans(),
     )
     def resolves(
         self,
@@ -434,10 +434,12 @@ class Calls(RuleBasedStateMachine):
         endpoints: tuple[Endpoint, ...],
         number: str,
         refusal: Refusal | None,
+        park: bool,
     ) -> None:
         asked = self.asked.pop(data.draw(st.integers(0, len(self.asked) - 1)))
         event = DestinationResolved(
-            asked.originate_id, number, endpoints, "rule", refusal, asked.for_leg
+            *(asked.originate_id, number, endpoints, "rule", refusal, asked.for_leg),
+            park=park and asked.for_leg is None,
         )
         self.keep(self.control.handle(event, self.now))
 

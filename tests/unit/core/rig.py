@@ -39,6 +39,7 @@ from engine.core.events import (
 )
 from engine.core.media_values import LegMedia, MediaReport
 from engine.core.values import (
+    BridgeOrder,
     CallerId,
     Contact,
     Endpoint,
@@ -192,10 +193,11 @@ class Rig:
         number: str = "2001",
         for_leg: int | None = None,
         originate_id: str = ORIGINATE,
+        park: bool = False,
     ) -> Effects:
         leg = LegId(for_leg) if for_leg is not None else None
         event = DestinationResolved(
-            OriginateId(originate_id), number, endpoints, "rule", refusal, leg
+            OriginateId(originate_id), number, endpoints, "rule", refusal, leg, park
         )
         return self._keep(self.control.handle(event, self.now))
 
@@ -204,6 +206,16 @@ class Rig:
 
     def transfers(self, leg: int, number: str) -> Effects:
         return self._keep(self.control.transfer(f"call-{leg}", number, self.now))
+
+    def parks(self, leg: int) -> Effects:
+        return self._keep(self.control.park(f"call-{leg}", self.now))
+
+    def bridges(self, leg: int, *endpoints: Endpoint, **order: Any) -> Effects:
+        given = BridgeOrder(endpoints, **{"number": "3001", **order})
+        return self._keep(self.control.bridge(f"call-{leg}", given, self.now))
+
+    def intercepts(self, leg: int, other: int) -> Effects:
+        return self._keep(self.control.intercept(f"call-{leg}", f"call-{other}", self.now))
 
     def hangs_up(self) -> Effects:
         return self._keep(self.control.hang_up(ORIGINATE, self.now))
