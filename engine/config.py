@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from engine.config_values import SECRETS, ConfigError, parse_listener, parse_name_server
+from engine.control.amqp_url import parse_url
 from engine.core.errors import RequestInvalid
 from engine.core.sound_names import EngineSounds, engine_sounds
 from engine.core.uri import proxy_uri
@@ -159,6 +160,11 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     tokens: Annotated[dict[str, str], Meta(max_length=10_000)] = {}
     """API tokens known from the start: token, or `sha256:` and its hex digest, to the account id it
     opens, `*` for all. In the environment: `TOKEN=ACCOUNT`, separated by commas."""
+    amqp_url: _Text = ""
+    """Kazoo's message bus: `amqp://USER:PASSWORD@HOST:PORT/VHOST`, amqps for TLS (docs/amqp.md).
+    Empty: none."""
+    amqp_prefetch: Annotated[int, Meta(ge=1, le=10_000)] = 64
+    """Requests of the bus that may be in work at once; the broker keeps the others."""
     trace: bool = False
     """Keep the SIP messages of recent calls in memory for ladders. Costs CPU on every message."""
     trace_calls: Annotated[int, Meta(ge=1, le=100_000)] = 256
@@ -177,12 +183,16 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 msgspec.convert(value, type=field.type)
             except msgspec.ValidationError as error:
                 raise ConfigError(name, value, f"{allowed_words(name)} ({error})") from error
+        self._check_addresses()
         self._check_together()
 
-    def _check_together(self) -> None:
-        """Check what types cannot say."""
-        for text in self.sip_listeners:
-            parse_listener(text)
+    def _check_addresses(self) -> None:
+        """Check where others are to be found."""
+        if self.amqp_url:
+            try:
+                parse_url(self.amqp_url)
+            except RequestInvalid as error:
+                raise ConfigError("amqp_url", "", error.allowed) from error
         for text in self.dns_servers:
             parse_name_server(text)
         if self.outbound_proxy:
@@ -190,6 +200,11 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 proxy_uri("outbound_proxy", self.outbound_proxy)
             except RequestInvalid as error:
                 raise ConfigError("outbound_proxy", error.value, error.allowed) from error
+
+    def _check_together(self) -> None:
+        """Check what types cannot say."""
+        for text in self.sip_listeners:
+            parse_listener(text)
         try:
             _ = self.sounds
         except RequestInvalid as error:

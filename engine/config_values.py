@@ -7,7 +7,7 @@ import re
 
 from engine.core.errors import EngineError
 
-SECRETS = frozenset({"tokens", "database"})
+SECRETS = frozenset({"tokens", "database", "amqp_url"})
 """Fields whose values are never shown."""
 
 _NAME_SERVER = re.compile(

@@ -1,4 +1,4 @@
-"""An engine with its HTTP API, in one event loop."""
+"""An engine with its faces, HTTP API and message bus, in one event loop."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ from types import TracebackType
 from typing import Self
 
 from engine.config import EngineConfig
+from engine.control.amqp import AmqpFace
 from engine.control.server import HttpServer
 from engine.runtime.engine import Engine
 from engine.sip.port import SipPort
 
 
 class Server:
-    """An engine and the HTTP server in front of it. `async with` starts and stops both."""
+    """An engine and what is in front of it. `async with` starts and stops all of it."""
 
     def __init__(self, engine: Engine) -> None:
         """Prepare the server of an engine that is not open yet."""
         self.engine = engine
-        self._http = HttpServer(engine, engine.config.http_host, engine.config.http_port)
+        config = engine.config
+        self._http = HttpServer(engine, config.http_host, config.http_port)
+        self.amqp: AmqpFace | None = None
+        """The engine on Kazoo's bus; None without `amqp_url`."""
+        if config.amqp_url:
+            self.amqp = AmqpFace(engine, config.amqp_url, config.amqp_prefetch)
 
     @property
     def port(self) -> int:
@@ -31,21 +37,27 @@ class Server:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     async def start(self) -> None:
-        """Open the engine, then the API.
+        """Open the engine, then the API, then join the bus, which may be away.
 
         Raises as `Engine.open`, and `OSError` for the HTTP address.
         """
         await self.engine.open()
         try:
             await self._http.start()
+            if self.amqp is not None:
+                await self.amqp.start()
         except BaseException:
             await self.engine.close()
             raise
 
     async def stop(self) -> None:
-        """End the calls, answer the requests that wait for them, stop the API, close the engine."""
+        """End the calls, answer who waits for them, leave API and bus, close the engine."""
+        if self.amqp is not None:
+            self.amqp.drain()
         await self.engine.drain()
         await self._http.stop()
+        if self.amqp is not None:
+            await self.amqp.stop()
         await self.engine.close()
 
     async def __aenter__(self) -> Self:
@@ -64,7 +76,7 @@ class Server:
 
 
 def serve(config: EngineConfig | None = None, sip: SipPort | None = None) -> Server:
-    """Make an engine and its HTTP server, to be entered with `async with`.
+    """Make an engine and its faces, to be entered with `async with`.
 
     `server.url` is where the API listens, `server.engine` the engine. Arguments as for `Engine`.
     """

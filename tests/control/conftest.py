@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from engine.control.server import HttpServer
 from engine.sip.loopback import LoopbackSip
 from tests.control.engine import ScriptedEngine, scripted_engine
 from tests.control.rig import Rig
+from tests.kit.rabbitmq import RabbitMq
 
 ROOT_TOKEN = "root-token"
 
@@ -109,3 +110,18 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         yield made
     assert sip.stats().legs == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMq]:
+    """The broker of this worker process, for whoever stops it or makes it say things."""
+    broker = RabbitMq()
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def amqp_url(rabbitmq: RabbitMq) -> str:
+    """URL of a virtual host of its own on the broker."""
+    return rabbitmq.new_vhost()

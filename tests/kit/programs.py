@@ -8,9 +8,11 @@ import shutil
 PACKAGES = {
     "baresip": "baresip-core",
     "dnsmasq": "dnsmasq-base",
+    "epmd": "erlang-base",
     "kamailio": "kamailio",
     "linphone-daemon": "linphone-cli",
     "openssl": "openssl",
+    "rabbitmq-server": "rabbitmq-server",
     "setpriv": "util-linux",
     "sipp": "sip-tester",
 }
