@@ -32,6 +32,7 @@ SYSTEM_ERRORS = {
     "invalid_method": 405,
     "datastore_conflict": 409,
     "wrong_state": 409,
+    "precondition_failed": 412,
     "request_too_large": 413,
     "idempotency_key_reused": 422,
     "unspecified_fault": 500,
@@ -49,6 +50,15 @@ class ParseError(EngineError):
 
 class RouteMissing(EngineError):
     """No such URL (HTTP 404, Kazoo `not_found`)."""
+
+
+class PreconditionFailed(EngineError):
+    """The document is no longer the one that `If-Match` names (HTTP 412)."""
+
+    def __init__(self, tag: str) -> None:
+        """Name the entity tag it has now."""
+        super().__init__(f"the document has changed: its entity tag is {tag} now; read it again")
+        self.tag = tag
 
 
 @dataclass(slots=True)
@@ -130,6 +140,7 @@ _PLAIN_ERRORS: dict[type[EngineError], str] = {
     Forbidden: "forbidden",
     ParseError: "parse_error",
     RouteMissing: "not_found",
+    PreconditionFailed: "precondition_failed",
     EngineUnavailable: "service_unavailable",
 }
 """Errors that say no more than their text."""

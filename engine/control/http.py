@@ -7,12 +7,23 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
 from engine.control.face import EngineFace
-from engine.control.http_calls import (
+from engine.control.http_blocklists import Blacklists, Blocklists
+from engine.control.http_cdrs import (
+    export_cdrs,
+    list_cdrs,
+    list_cdrs_of_device,
+    list_cdrs_of_user,
+    list_interactions,
+    list_legs,
+    show_cdr,
+)
+from engine.control.http_channels import (
     act_on_channel,
     end_channel,
-    list_cdrs,
     list_channels,
-    show_cdr,
+    list_channels_of_device,
+    list_channels_of_user,
+    send_metaflow,
     show_channel,
 )
 from engine.control.http_context import (
@@ -24,14 +35,7 @@ from engine.control.http_context import (
     on_http_error,
 )
 from engine.control.http_dial_plans import SharedDialPlans, list_account_dial_plans
-from engine.control.http_directory import (
-    Accounts,
-    Blacklists,
-    Blocklists,
-    Devices,
-    Resources,
-    Users,
-)
+from engine.control.http_directory import Accounts, Devices, Resources, Users
 from engine.control.http_quickcall import quickcall, quickcall_and_wait
 from engine.control.http_routes import (
     delete_routes,
@@ -80,10 +84,18 @@ def make_app(face: EngineFace) -> Litestar:
             explain_route,
             explain_for_endpoint,
             list_channels,
+            list_channels_of_user,
+            list_channels_of_device,
             show_channel,
             act_on_channel,
+            send_metaflow,
             end_channel,
             list_cdrs,
+            export_cdrs,
+            list_cdrs_of_user,
+            list_cdrs_of_device,
+            list_interactions,
+            list_legs,
             show_cdr,
             healthz,
             readyz,

@@ -14,15 +14,19 @@ from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.params import FromPath
 
 from engine.control.auth import ROOT
-from engine.control.http_context import HttpRequest, open_call
+from engine.control.http_context import Call, HttpRequest, open_call
+from engine.control.http_etag import conditional, expected, tag_of
+from engine.control.http_paging import page_of, page_options
 from engine.control.openapi import operation
-from engine.store.document_rules import BLOCKLIST_LIMIT, SECRETS, without_secrets
+from engine.store.document_rules import SECRETS, merged, without_secrets
 from engine.store.documents import Blocklist, Device, Kind, Resource, User
 from engine.store.location import static_contacts
 
-_READ = operation(errors=(400, 401, 403, 404))
-_WRITE = operation(document=True, errors=(400, 401, 403, 404, 409))
-_REMOVE = operation(errors=(400, 401, 403, 404, 409))
+_LIST = operation(query=page_options, errors=(400, 401, 403, 404), conditional=True)
+_READ = operation(errors=(400, 401, 403, 404), conditional=True)
+_CREATE = operation(document=True, errors=(400, 401, 403, 404, 409))
+_WRITE = operation(document=True, errors=(400, 401, 403, 404, 409, 412))
+_REMOVE = operation(errors=(400, 401, 403, 404, 409, 412))
 
 _SUMMARY: dict[Kind, tuple[str, ...]] = {
     "account": ("id", "name", "realm", "enabled"),
@@ -34,9 +38,6 @@ _SUMMARY: dict[Kind, tuple[str, ...]] = {
 }
 """Fields that a list shows, as Kazoo's list views do."""
 
-MAX_BLOCKLIST_BODY = BLOCKLIST_LIMIT + 1024 * 1024
-"""Longest request body for a blocklist, bytes: one that is too long is told so in its terms."""
-
 
 class Accounts(Controller):
     """Accounts; only a root token creates and deletes them."""
@@ -44,20 +45,23 @@ class Accounts(Controller):
     path = "/v2/accounts"
     tags = ("Account",)
 
-    @get(summary="List the accounts a token may use", operation_class=_READ)
+    @get(summary="List the accounts a token may use", operation_class=_LIST)
     async def list_accounts(self, request: HttpRequest) -> Response[bytes]:
         """List every account for a root token, else the token's own."""
         call = await open_call(request, None)
         everyone = [account.id for account in call.face.directory.accounts()]
         own = [one for one in everyone if call.scope.is_root or one == call.scope.account_id]
-        documents = [call.face.directory.document("account", one, one) for one in own]
-        return call.succeed([_summary("account", document) for document in documents])
+        page, words = page_of({one: one for one in own}, call.query)
+        documents = [call.face.directory.document("account", one, one) for one in page]
+        shown = [_summary("account", document) for document in documents]
+        return conditional(request, call, shown, **words)
 
-    @put(status_code=201, summary="Create an account", operation_class=_WRITE)
+    @put(status_code=201, summary="Create an account", operation_class=_CREATE)
     async def create_account(self, request: HttpRequest) -> Response[bytes]:
         """Create an account."""
         call = await open_call(request, ROOT)
-        return call.succeed(await call.face.directory.put("account", "", call.required_data), 201)
+        created = await call.face.directory.put("account", "", call.required_data)
+        return written(call, created, created, 201)
 
     @get("/{account_id:str}", summary="Show an account", operation_class=_READ)
     async def show_account(
@@ -96,7 +100,9 @@ class Accounts(Controller):
     ) -> Response[bytes]:
         """Delete an account with its users, devices and carriers."""
         call = await open_call(request, ROOT)
-        document = await call.face.directory.delete("account", account_id, account_id)
+        document = await call.face.directory.delete(
+            "account", account_id, account_id, expected(request)
+        )
         return call.succeed(without_secrets(document))
 
 
@@ -105,7 +111,7 @@ class Documents(Controller):
 
     kind: ClassVar[Kind]
 
-    @get(summary="List", operation_class=_READ)
+    @get(summary="List", operation_class=_LIST)
     async def list_documents(
         self, request: HttpRequest, account_id: FromPath[str]
     ) -> Response[bytes]:
@@ -118,18 +124,20 @@ class Documents(Controller):
             "resource": directory.resources,
             "blocklist": directory.blocklists,
         }
-        listed = lists[self.kind](account_id)
-        documents = [directory.document(self.kind, account_id, one.id) for one in listed]
-        return call.succeed([_summary(self.kind, document) for document in documents])
+        listed = {_list_key(one): one.id for one in lists[self.kind](account_id)}
+        page, words = page_of(listed, call.query)
+        documents = [directory.document(self.kind, account_id, one) for one in page]
+        shown = [_summary(self.kind, document) for document in documents]
+        return conditional(request, call, shown, **words)
 
-    @put(status_code=201, summary="Create", operation_class=_WRITE)
+    @put(status_code=201, summary="Create", operation_class=_CREATE)
     async def create_document(
         self, request: HttpRequest, account_id: FromPath[str]
     ) -> Response[bytes]:
         """Create a document."""
         call = await open_call(request, account_id)
         created = await call.face.directory.put(self.kind, account_id, call.required_data)
-        return call.succeed(created, 201)
+        return written(call, created, created, 201)
 
     @get("/{document_id:str}", summary="Show", operation_class=_READ)
     async def show_document(
@@ -158,9 +166,9 @@ class Documents(Controller):
     ) -> Response[bytes]:
         """Delete a document."""
         call = await open_call(request, account_id)
-        return call.succeed(
-            without_secrets(await call.face.directory.delete(self.kind, account_id, document_id))
-        )
+        directory, check = call.face.directory, expected(request)
+        deleted = await directory.delete(self.kind, account_id, document_id, check)
+        return call.succeed(without_secrets(deleted))
 
 
 class Users(Documents):
@@ -178,7 +186,11 @@ class Devices(Documents):
     tags = ("Device",)
     kind = "device"
 
-    @get("/status", summary="List which devices are reachable", operation_class=_READ)
+    @get(
+        "/status",
+        summary="List which devices are reachable",
+        operation_class=operation(errors=(400, 401, 403, 404)),
+    )
     async def device_status(
         self, request: HttpRequest, account_id: FromPath[str]
     ) -> Response[bytes]:
@@ -201,49 +213,54 @@ class Resources(Documents):
     kind = "resource"
 
 
-class Blocklists(Documents):
-    """Blocklists of an account."""
-
-    path = "/v2/accounts/{account_id:str}/blocklists"
-    tags = ("Blocklist",)
-    kind = "blocklist"
-    request_max_body_size = MAX_BLOCKLIST_BODY
-
-
-class Blacklists(Blocklists):
-    """The same under Kazoo's name."""
-
-    path = "/v2/accounts/{account_id:str}/blacklists"
-
-
 async def _show(
     request: HttpRequest, kind: Kind, account_id: str, document_id: str
 ) -> Response[bytes]:
     call = await open_call(request, account_id)
-    return call.succeed(
-        without_secrets(call.face.directory.document(kind, account_id, document_id))
-    )
+    shown = without_secrets(call.face.directory.document(kind, account_id, document_id))
+    return conditional(request, call, shown)
 
 
 async def _replace(
     request: HttpRequest, kind: Kind, account_id: str, document_id: str
 ) -> Response[bytes]:
     call = await open_call(request, account_id)
-    old = call.face.directory.document(kind, account_id, document_id)
-    new = with_secrets_of(old, call.required_data)
-    whole = await call.face.directory.put(kind, account_id, new, document_id)
+    given, check = call.required_data, expected(request)
+    carried = False
+
+    def change(old: Mapping[str, Any]) -> Mapping[str, Any]:
+        nonlocal carried
+        check(old)
+        new: dict[str, Any] = with_secrets_of(old, given)
+        carried = new != given
+        return new
+
+    whole = await call.face.directory.update(kind, account_id, document_id, change)
     # A password that was only carried over is not the client's to read.
-    return call.succeed(whole if new == call.required_data else without_secrets(whole))
+    return written(call, whole, without_secrets(whole) if carried else whole)
 
 
 async def _change(
     request: HttpRequest, kind: Kind, account_id: str, document_id: str
 ) -> Response[bytes]:
     call = await open_call(request, account_id)
-    old = call.face.directory.document(kind, account_id, document_id)
-    changes = with_secrets_of(old, call.required_data)
-    whole = await call.face.directory.patch(kind, account_id, document_id, changes)
-    return call.succeed(without_secrets(whole))
+    given, check = call.required_data, expected(request)
+
+    def change(old: Mapping[str, Any]) -> Mapping[str, Any]:
+        check(old)
+        return merged(old, with_secrets_of(old, given))
+
+    whole = await call.face.directory.update(kind, account_id, document_id, change)
+    return written(call, whole, without_secrets(whole))
+
+
+def written(
+    call: Call, whole: Mapping[str, Any], shown: Mapping[str, Any], status: int = 200
+) -> Response[bytes]:
+    """Show a document that was just written, with the entity tag it has now."""
+    response = call.succeed(shown, status)
+    response.set_header("etag", tag_of(without_secrets(whole)))
+    return response
 
 
 def with_secrets_of(old: Any, new: Any) -> Any:
@@ -266,6 +283,12 @@ def with_secrets_of(old: Any, new: Any) -> Any:
 def _same_server(old: Any, new: Any) -> bool:
     both = isinstance(old, dict) and isinstance(new, dict)
     return both and all(old.get(key) == new.get(key) for key in ("server", "username"))
+
+
+def _list_key(document: User | Device | Resource | Blocklist) -> str:
+    """Return the place of a document in a list: by id, carriers in the order they are tried."""
+    cost = f"{document.weight_cost:03}-" if isinstance(document, Resource) else ""
+    return cost + document.id
 
 
 def _summary(kind: Kind, document: Mapping[str, Any]) -> dict[str, Any]:

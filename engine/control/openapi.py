@@ -15,7 +15,9 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, Operation, Responses, SecurityScheme
 
+from engine.control.channel_actions import ACTIONS
 from engine.control.envelope import API_VERSION
+from engine.control.metaflows import MODULES
 from engine.control.option_schemas import Schema
 from engine.control.request_bounds import MAX_DURATION, MAX_NUMBER
 from engine.core.digits import MAX_MS, MIN_MS, USUAL_MS
@@ -32,19 +34,14 @@ channel_body: Schema = {
     "type": "object",
     "required": ["action"],
     "properties": {
-        "action": {
-            "type": "string",
-            "enum": [
-                *("hangup", "hold", "unhold", "transfer", "dtmf"),
-                *("play", "stop_playing", "record_start", "record_stop"),
-            ],
-        },
+        "action": {"type": "string", "enum": [*ACTIONS]},
         "target": {
             "type": "string",
             "minLength": 1,
             "maxLength": MAX_NUMBER,
             "description": "Number to connect the channel to; for transfer",
         },
+        "Transfer-Type": {"type": "string", "enum": ["blind"], "description": "For transfer"},
         "digits": {
             "type": "string",
             "pattern": "^[0-9*#A-Da-d]{1,64}$",
@@ -84,13 +81,17 @@ channel_body: Schema = {
     },
 }
 
-_GREGORIAN: Schema = {"type": "integer", "minimum": 0, "maximum": 10**12}
-
-cdr_options: dict[str, tuple[Schema, str]] = {
-    "page_size": ({"type": "integer", "minimum": 1, "maximum": 1000}, "Most records; 50"),
-    "created_from": (_GREGORIAN, "Only legs that ended then or later, Gregorian seconds"),
-    "created_to": (_GREGORIAN, "Only legs that ended before, Gregorian seconds"),
-    "filter_interaction_id": (_TEXT, "Only the legs of one call"),
+metaflow_body: Schema = {
+    "type": "object",
+    "required": ["module"],
+    "properties": {
+        "module": {"type": "string", "enum": [*MODULES]},
+        "data": {
+            "type": "object",
+            "description": "Arguments of the module, in Kazoo's words: `target`, `id`, `action`, "
+            "`media_name`, `time_limit`",
+        },
+    },
 }
 
 _REASONS = {
@@ -99,6 +100,7 @@ _REASONS = {
     403: "The token is for another account",
     404: "No such account, endpoint or object",
     409: "Another object, or a live call, has this unique value; or the call is in another state",
+    412: "The document is no longer the one that `If-Match` names",
     413: "The body is too long",
     422: "The idempotency key was used for another request",
     500: "Ringing the endpoint failed; `data` says why",
@@ -114,26 +116,36 @@ def operation(
     errors: tuple[int, ...] = (),
     csv_body: bool = False,
     csv_answer: bool = False,
+    conditional: bool = False,
 ) -> type[Operation]:
     """Return an operation class that adds what a handler's signature does not tell.
 
     `query`, `headers`: name to schema and description. `body`: schema of the envelope's `data`;
     `document`: it is the document that the first tag names. `errors`: statuses that answer with an
     error envelope. `csv_body`, `csv_answer`: what is sent, what is answered may be CSV instead.
+    `conditional`: `If-None-Match` may save the answer. With 412 among the errors `If-Match` is
+    looked at.
     """
+    asked = dict(headers or {})
+    if conditional:
+        asked["If-None-Match"] = (_TEXT, "Entity tags of what is known already")
+    if 412 in errors:
+        asked["If-Match"] = (_TEXT, "Entity tag of the document that is meant to be changed")
 
     @dataclass
     class Documented(Operation):
         def __post_init__(self) -> None:
             parameters = cast(list[Any], self.parameters or [])
-            for place, options in (("query", query), ("header", headers)):
-                parameters += [_parameter(name, place, *o) for name, o in (options or {}).items()]
+            for place, options in (("query", query or {}), ("header", asked)):
+                parameters += [_parameter(name, place, *o) for name, o in options.items()]
             self.parameters = parameters or None
             data = _reference((self.tags or [""])[0]) if document else body
             if data is not None:
                 self.request_body = cast(Any, _request_body(data, document or csv_body, csv_body))
             status = next(iter(cast(Responses, self.responses)))
             responses = {status: _response("Success", "Success", csv_answer)}
+            if conditional:
+                responses["304"] = {"description": "It is known already"}
             responses |= {str(code): _response(_REASONS[code], "Error") for code in errors}
             self.responses = cast(Any, responses)
 

@@ -12,6 +12,7 @@ import uvicorn
 
 from engine.control.face import EngineFace
 from engine.control.http import make_app
+from engine.control.http_front import Front
 
 MAX_FRAME = 64 * 1024
 """Longest WebSocket frame of a client, bytes."""
@@ -52,7 +53,7 @@ class HttpServer:
         self._host = host
         self._port = port
         config = uvicorn.Config(
-            make_app(face),
+            Front(make_app(face)),
             http="httptools",
             ws="websockets-sansio",
             lifespan="on",

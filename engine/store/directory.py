@@ -227,22 +227,45 @@ class Directory:
         async with self._changes:
             return await self._put(kind, account_id, document_id or secrets.token_hex(16), raw)
 
+    async def update(
+        self,
+        kind: Kind,
+        account_id: str,
+        document_id: str,
+        change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> Mapping[str, Any]:
+        """Replace a document by what `change` makes of it; nothing else changes it meanwhile.
+
+        `change` gets the document whole and must not alter it; what it raises is raised here, and
+        nothing is changed. Returns and raises as `put`, and `NotFound` for the document.
+        """
+        async with self._changes:
+            whole = change(self.document(kind, account_id, document_id))
+            return await self._put(kind, account_id, document_id, whole)
+
     async def patch(
         self, kind: Kind, account_id: str, document_id: str, changes: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         """Merge changes into a document (RFC 7396: null removes). Returns and raises as `put`."""
-        async with self._changes:
-            whole = merged(self.document(kind, account_id, document_id), changes)
-            return await self._put(kind, account_id, document_id, whole)
+        return await self.update(kind, account_id, document_id, lambda old: merged(old, changes))
 
-    async def delete(self, kind: Kind, account_id: str, document_id: str) -> Mapping[str, Any]:
+    async def delete(
+        self,
+        kind: Kind,
+        account_id: str,
+        document_id: str,
+        check: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> Mapping[str, Any]:
         """Delete a document and return what it was; an account goes with everything in it.
 
-        Raises `NotFound`, and `Conflict` for a user who still owns devices, a blocklist its account
-        names, a shared dial plan that is named anywhere.
+        `check` sees it just before; when it raises, nothing is deleted. Raises `NotFound`, and
+        `Conflict` for a user who still owns devices, a blocklist its account names, a shared dial
+        plan that is named anywhere.
         """
         async with self._changes:
             whole = self.document(kind, account_id, document_id)
+            if check is not None:
+                check(whole)
             if kind == "user" and (owned := self.devices_of(account_id, document_id)):
                 raise Conflict("owner_id", document_id, f"device {owned[0].id}")
             self._check_unused(kind, account_id, document_id)

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.core.errors import NotFound
+from engine.store.cdrs import CdrReader
 from engine.store.database import Database
 from engine.store.group_commit import GroupCommit
 from engine.store.retention import Retention
@@ -55,6 +55,8 @@ class Journal:
         """What the events tell to live now."""
         self._retention = Retention(keep_events, 0, self.unended)
         self._encode = msgspec.json.Encoder().encode
+        self.records = CdrReader(database, self.flush)
+        """The call records, to read."""
         self._rows: GroupCommit[_Row] = GroupCommit(
             "journal", self._commit, interval=0.1, batch=1000, limit=backlog_limit
         )
@@ -209,42 +211,6 @@ class Journal:
         async with self._database.read() as connection:
             rows = await connection.execute(query.order_by(events.c.sequence).limit(limit))
             return [StoredEvent(*row) for row in rows]
-
-    async def cdrs(
-        self,
-        account_id: str,
-        limit: int = 50,
-        *,
-        since: float | None = None,
-        before: float | None = None,
-        interaction_id: str | None = None,
-    ) -> list[dict[str, Any]]:
-        """Return call records of an account, newest first, at most `limit`.
-
-        `since` (inclusive) and `before` (exclusive) bound the Unix time the leg ended.
-        """
-        await self.flush()
-        query = select(cdrs.c.document).where(cdrs.c.account_id == account_id)
-        if since is not None:
-            query = query.where(cdrs.c.at >= since)
-        if before is not None:
-            query = query.where(cdrs.c.at < before)
-        if interaction_id is not None:
-            query = query.where(cdrs.c.interaction_id == interaction_id)
-        query = query.order_by(cdrs.c.at.desc(), cdrs.c.id).limit(limit)
-        async with self._database.read() as connection:
-            return [msgspec.json.decode(row[0]) for row in await connection.execute(query)]
-
-    async def cdr(self, account_id: str, cdr_id: str) -> dict[str, Any]:
-        """Return one call record. Raises `NotFound`."""
-        await self.flush()
-        query = select(cdrs.c.document).where(cdrs.c.id == cdr_id, cdrs.c.account_id == account_id)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
-        if row is None:
-            raise NotFound("cdr", cdr_id)
-        document: dict[str, Any] = msgspec.json.decode(row[0])
-        return document
 
     async def close(self, deadline: float = 10.0) -> int:
         """Write what waits, for at most `deadline` seconds. Return the rows not written."""

@@ -10,6 +10,7 @@ from engine import Call, Engine, EngineConfig, OriginateRequest
 from engine.control.feed import FeedEvent, Subscription
 from engine.core.values import EndpointType, LegRole
 from engine.sip.loopback import Answer, LoopbackSip, Ring
+from engine.store.cdrs import CdrQuery
 
 A_URI = "sip:1001@192.0.2.11"
 B_URI = "sip:1002@192.0.2.12"
@@ -67,6 +68,11 @@ class Rig:
     def call_id(self, role: LegRole) -> str:
         (leg,) = [leg for leg in self.engine.channels(self.account) if leg.role is role]
         return leg.call_id
+
+    async def records(self) -> list[dict[str, Any]]:
+        """Return the call records of the account, newest first."""
+        page = await self.engine.journal.records.page(CdrQuery(self.account))
+        return page.records
 
     async def talk(self) -> Call:
         """Return a call whose two sides are connected."""

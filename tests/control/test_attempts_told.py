@@ -33,7 +33,7 @@ async def _user(rig: Rig, *names: str) -> str:
 async def _told(rig: Rig) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return cause by endpoint of the event's attempts, and every record by its endpoint."""
     event = (await rig.event("QUICKCALL_END")).payload
-    found = await rig.engine.journal.cdrs(rig.account)
+    found = await rig.records()
     records = {record["custom_channel_vars"]["authorizing_id"]: record for record in found}
     attempts: Any = event["Attempts"]
     main = [record for record in records.values() if "attempts" in record]
@@ -104,7 +104,7 @@ async def test_an_attempt_that_could_not_be_sent_is_told_too(rig: Rig) -> None:
     event = (await rig.event("QUICKCALL_END")).payload
     attempts: Any = event["Attempts"]
     assert [attempt["Cause"] for attempt in attempts] == ["USER_BUSY", "INVALID_URL"]
-    (record,) = await rig.engine.journal.cdrs(rig.account)
+    (record,) = await rig.records()
     assert [attempt["cause"] for attempt in record["attempts"]] == ["USER_BUSY", "INVALID_URL"]
     assert record["attempts"][1]["contact"] == "tel:+15550100"
 

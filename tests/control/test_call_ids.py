@@ -128,7 +128,7 @@ async def test_records_of_a_call_id_that_comes_again_are_kept_apart(rig: Rig) ->
         rig.sip.script(A_URI, Refuse(486, "Busy Here"))
         assert await ended(rig.start(call_id="order-17")) == "USER_BUSY"
     await rig.event("QUICKCALL_END", 2)
-    first, second = await rig.engine.journal.cdrs(rig.account)
+    first, second = await rig.records()
     assert first["interaction_id"] != second["interaction_id"]
     assert first["id"] != second["id"]
-    assert await rig.engine.journal.cdr(rig.account, first["id"]) == first
+    assert await rig.engine.journal.records.show(rig.account, first["id"]) == first

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.control.http_directory import MAX_BLOCKLIST_BODY, with_secrets_of
+from engine.control.http_blocklists import MAX_BLOCKLIST_BODY
+from engine.control.http_directory import with_secrets_of
 from tests.control.conftest import Tenant, create
 from tests.control.engine import ScriptedEngine, scripted_engine
 
@@ -263,3 +264,118 @@ async def test_accounts_see_shared_plans_and_only_root_has_hands_on_them(
         response = await client.request(method, "/v2/dial_plans/us", headers=own, json={"data": {}})
         assert response.status_code == 403, method
     assert (await root.get("/v2/accounts/none/dialplans")).status_code == 404
+
+
+@pytest.mark.parametrize("collection", ["users", "resources"])
+async def test_lists_come_in_pages(
+    root: httpx.AsyncClient, tenant: Tenant, collection: str
+) -> None:
+    url = f"{tenant.url}/{collection}"
+    for index in range(5):
+        document = {**CARRIER, "weight_cost": 100 - index} if collection == "resources" else {}
+        await create(root, url, document)
+    whole = (await root.get(url, params={"paginate": "false"})).json()
+    assert "next_start_key" not in whole
+    ids = [one["id"] for one in whole["data"]]
+    if collection == "resources":
+        assert [one["weight_cost"] for one in whole["data"]] == [96, 97, 98, 99, 100]
+    seen: list[str] = []
+    query = {"page_size": "2"}
+    while True:
+        page = (await root.get(url, params=query)).json()
+        seen += [one["id"] for one in page["data"]]
+        if "next_start_key" not in page:
+            break
+        query["start_key"] = page["next_start_key"]
+    assert seen == ids
+    # The first of the next page has gone meanwhile.
+    page = (await root.get(url, params={"page_size": "2"})).json()
+    assert (await root.delete(f"{url}/{ids[2]}")).status_code == 200
+    following = {"page_size": "2", "start_key": page["next_start_key"]}
+    page = (await root.get(url, params=following)).json()
+    assert [one["id"] for one in page["data"]] == ids[3:5]
+
+
+async def test_a_tag_saves_reading_and_guards_writing(
+    root: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    url = f"{tenant.url}/devices/{tenant.device}"
+    first = await root.get(url)
+    tag = first.headers["etag"]
+    again = await root.get(url, headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    listed = await root.get(f"{tenant.url}/devices")
+    known = {"If-None-Match": listed.headers["etag"]}
+    assert (await root.get(f"{tenant.url}/devices", headers=known)).status_code == 304
+    changed = await root.patch(url, json={"data": {"name": "New"}}, headers={"If-Match": tag})
+    assert changed.status_code == 200
+    new = changed.headers["etag"]
+    assert new == (await root.get(url)).headers["etag"] != tag
+    for method in ("PATCH", "POST", "DELETE"):
+        refused = await root.request(
+            method, url, json={"data": {"name": "Old"}}, headers={"If-Match": tag}
+        )
+        assert (refused.status_code, refused.json()["message"]) == (412, "precondition_failed")
+        assert new in refused.json()["data"]["message"].replace("\\", "")
+    assert (await root.get(f"{tenant.url}/devices", headers=known)).status_code == 200
+    assert (await root.get(url)).json()["data"]["name"] == "New"
+    # A password is no part of it: it could be guessed from the tag.
+    changed = await root.patch(url, json={"data": {"sip": {"password": "other"}}})
+    assert changed.headers["etag"] == new
+    deleted = await root.delete(url, headers={"If-Match": f'"x", {new}'})
+    assert deleted.status_code == 200
+
+
+async def test_numbers_of_a_blocklist_change_a_few_at_a_time(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    blocklist = await create(root, f"{tenant.url}/blocklists", SEED)
+    url = f"{tenant.url}/blocklists/{blocklist}/numbers"
+    changes: dict[str, Any] = {"add": ["1", "2", "1"], "remove": ["+14154846048", "none"]}
+    response = await root.post(url, json={"data": changes})
+    assert response.json()["data"] == {"removed": 1, "added": 2, "numbers": 2}
+    changes = {"add": {"2": {"name": "Bob"}, "3": {}}}
+    response = await root.post(
+        url, json={"data": changes}, headers={"If-Match": response.headers["etag"]}
+    )
+    assert response.json()["data"] == {"removed": 0, "added": 1, "numbers": 3}
+    stored = engine.directory.document("blocklist", tenant.account, blocklist)
+    assert stored["numbers"] == {"1": {}, "2": {"name": "Bob"}, "3": {}}
+    page = (await root.get(url, params={"page_size": "2"})).json()
+    assert page["data"] == {"1": {}, "2": {"name": "Bob"}}
+    page = (await root.get(url, params={"start_key": page["next_start_key"]})).json()
+    assert page["data"] == {"3": {}}
+    for data, field in (
+        ({"add": [1]}, "add"),
+        ({"remove": {"1": {}}}, "remove"),
+        ({"numbers": []}, "numbers"),
+        ({"add": {"1": "x"}}, "numbers"),
+        ({"add": ["\n"]}, "numbers"),
+    ):
+        response = await root.post(url, json={"data": data})
+        assert response.status_code == 400, data
+        assert next(iter(response.json()["data"])).startswith(field)
+    refused = await root.post(url, json={"data": {}}, headers={"If-Match": '"x"'})
+    assert refused.status_code == 412
+    assert (await root.get(f"{tenant.url}/blocklists/none/numbers")).status_code == 404
+
+
+async def test_head_is_get_without_its_body(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    url = f"{tenant.url}/devices/{tenant.device}"
+    got, head = await root.get(url), await root.head(url)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("etag", "content-length", "content-type"):
+        assert head.headers[name] == got.headers[name]
+    assert (await root.head(f"{tenant.url}/devices/none")).status_code == 404
+    # A GET that places a call has no HEAD.
+    assert (await root.head(tenant.quickcall())).status_code == 405
+    assert engine.handles == []
+
+
+async def test_other_origins_are_told_nothing(root: httpx.AsyncClient, tenant: Tenant) -> None:
+    origin = {"Origin": "https://example.com", "Access-Control-Request-Method": "GET"}
+    for method in ("GET", "OPTIONS"):
+        response = await root.request(method, tenant.url, headers=origin)
+        assert not [name for name in response.headers if name.startswith("access-control")]

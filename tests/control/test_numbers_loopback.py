@@ -77,7 +77,7 @@ async def test_a_number_blocked_while_the_phone_rings_is_refused_at_its_answer(r
     assert payload["Hangup-Cause"] == "NUMBER_BLOCKED"
     assert "Main" in str(payload["Hangup-Reason"])
     await rig.engine.journal.flush()
-    (record,) = await rig.engine.journal.cdrs(rig.account)
+    (record,) = await rig.records()
     assert record["hangup_cause"] == "NUMBER_BLOCKED"
     assert record["hangup_reason"] == payload["Hangup-Reason"]
 

@@ -37,7 +37,7 @@ async def restart(directory: Path) -> tuple[list[StoredEvent], dict[str, Payload
     rig = Rig(directory, LoopbackSip())
     await rig.engine.open()
     events = await rig.engine.journal.events(None)
-    cdrs = {cdr["call_id"]: cdr for cdr in await rig.engine.journal.cdrs(rig.account)}
+    cdrs = {cdr["call_id"]: cdr for cdr in await rig.records()}
     assert not rig.engine.journal.unended.requests
     await rig.engine.close()
     return events, cdrs

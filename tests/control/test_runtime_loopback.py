@@ -61,7 +61,7 @@ async def test_a_whole_call(rig: Rig) -> None:
     assert rig.names == CALL_EVENTS
     assert [event.sequence for event in rig.seen] == list(range(1, len(CALL_EVENTS) + 1))
     assert {e.payload["Custom-Application-Vars"]["order"] for e in rig.seen} == {"7"}  # type: ignore[index]
-    records = await rig.engine.journal.cdrs(rig.account)
+    records = await rig.records()
     assert [record["hangup_cause"] for record in records] == ["NORMAL_CLEARING"] * 2
     stored = await rig.engine.journal.events(rig.account)
     assert [(row.sequence, row.name) for row in stored] == [(e.sequence, e.name) for e in rig.seen]

@@ -1,4 +1,4 @@
-"""Channels and call records over HTTP, and the document that describes the routes."""
+"""Live channels over HTTP."""
 
 from __future__ import annotations
 
@@ -175,46 +175,6 @@ async def test_a_call_id_is_read_from_the_path_as_it_is(
     assert (await root.get(path)).json()["data"]["call_id"] == call_id
 
 
-async def test_call_records_are_listed_by_time_and_interaction(
-    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
-) -> None:
-    url = f"{tenant.url}/cdrs"
-    for index in range(3):
-        leg = snapshot(
-            account_id=tenant.account,
-            call_id=f"c{index}",
-            ended_at=1443672788.0 + index,
-            interaction_id="one" if index < 2 else "two",
-        )
-        assert leg.ended_at is not None
-        engine.journal.add_cdr(
-            leg.account_id, leg.call_id, leg.interaction_id, leg.ended_at, cdr(leg, engine.switch)
-        )
-    records = (await root.get(url)).json()
-    assert [record["call_id"] for record in records["data"]] == ["c2", "c1", "c0"]
-    assert records["page_size"] == 3
-    record = records["data"][0]
-    assert record["id"] == "201510-c2"
-    assert record["billing_seconds"] == 32
-    assert record["custom_application_vars"] == {"foo": "bar", "Order-ID": "7"}
-    assert (await root.get(f"{url}/201510-c2")).json()["data"] == record
-    assert (await root.get(f"{url}/201510-none")).status_code == 404
-
-    async def listed(**query: str) -> list[str]:
-        response = await root.get(url, params=query)
-        return [record["call_id"] for record in response.json()["data"]]
-
-    assert await listed(page_size="1") == ["c2"]
-    assert await listed(filter_interaction_id="one") == ["c1", "c0"]
-    middle = str(1443672789 + 62167219200)
-    assert await listed(created_from=middle) == ["c2", "c1"]
-    assert await listed(created_to=middle) == ["c0"]
-    for query in ({"page_size": "0"}, {"page_size": "x"}, {"created_from": "-1"}):
-        response = await root.get(url, params=query)
-        assert response.status_code == 400
-        assert list(response.json()["data"]) == list(query)
-
-
 async def test_an_unknown_account_is_not_found(root: httpx.AsyncClient, tenant: Tenant) -> None:
     for what in ("channels", "cdrs", "users", "devices", "resources"):
         response = await root.get(f"/v2/accounts/{'0' * 32}/{what}")
@@ -222,45 +182,87 @@ async def test_an_unknown_account_is_not_found(root: httpx.AsyncClient, tenant: 
         assert response.json()["data"]["kind"] == "account"
 
 
-async def test_the_openapi_document_describes_every_route(client: httpx.AsyncClient) -> None:
-    document = (await client.get("/openapi.json")).json()
-    paths = document["paths"]
-    account = "/v2/accounts/{account_id}"
-    for path, methods in {
-        f"{account}/devices/{{endpoint_id}}/quickcall/{{number}}": {"get", "post"},
-        f"{account}/users/{{endpoint_id}}/quickcall/{{number}}": {"get", "post"},
-        "/v2/accounts": {"get", "put"},
-        account: {"get", "post", "patch", "delete"},
-        f"{account}/devices/{{document_id}}": {"get", "post", "patch", "delete"},
-        f"{account}/channels/{{call_id}}": {"get", "post", "delete"},
-        f"{account}/cdrs/{{cdr_id}}": {"get"},
-        f"{account}/blocklists/{{document_id}}": {"get", "post", "patch", "delete"},
-        f"{account}/blacklists": {"get", "put"},
-        f"{account}/dialplans": {"get"},
-        "/v2/dial_plans/{name}": {"get", "put", "post", "patch", "delete"},
-    }.items():
-        assert methods <= set(paths[path]), path
-    post = paths[f"{account}/devices/{{endpoint_id}}/quickcall/{{number}}"]["post"]
-    data = post["requestBody"]["content"]["application/json"]["schema"]["properties"]["data"]
-    assert data["properties"]["timeout"]["minimum"] == 3
-    refusals = {"400", "401", "403", "404", "409", "422"}
-    assert {"202", *refusals, "500", "503"} == set(post["responses"])
-    names = {parameter["name"] for parameter in post["parameters"]}
-    assert {"timeout", "cid-name", "number_filter", "target_call_id", "call_id"} <= names
-    assert {"Idempotency-Key", "X-Request-ID"} <= names
-    references = {r.rsplit("/", 1)[1] for r in _references(document)}
-    assert references <= set(document["components"]["schemas"])
-    schemas = document["components"]["schemas"]
-    assert "id" not in schemas["Device"]["required"]
-    assert schemas["Blocklist"]["required"] == ["name"]
-    rule = {"$ref": "#/components/schemas/DialPlanRule"}
-    assert schemas["SharedDialPlan"]["additionalProperties"] == rule
+async def test_channels_are_listed_by_whose_they_are(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    own = {"account_id": tenant.account, "endpoint_id": tenant.device, "owner_id": tenant.user}
+    engine.legs = [
+        snapshot(**own, call_id="mine"),
+        snapshot(account_id=tenant.account, endpoint_id=tenant.nobody, owner_id="", call_id="away"),
+    ]
+
+    async def listed(path: str) -> list[str]:
+        response = await root.get(f"{tenant.url}/{path}/channels")
+        assert response.status_code == 200, response.text
+        return [channel["call_id"] for channel in response.json()["data"]]
+
+    assert await listed(f"users/{tenant.user}") == ["mine"]
+    assert await listed(f"devices/{tenant.device}") == ["mine"]
+    assert await listed(f"devices/{tenant.nobody}") == ["away"]
+    for kind in ("users", "devices"):
+        response = await root.get(f"{tenant.url}/{kind}/none/channels")
+        assert (response.status_code, response.json()["data"]["cause"]) == (404, "none")
 
 
-def _references(value: object) -> list[str]:
-    if isinstance(value, dict):
-        own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
-        return own + [found for item in value.values() for found in _references(item)]
-    if isinstance(value, list):
-        return [found for item in value for found in _references(item)]
-    return []
+async def test_metaflows_do_what_the_actions_do(
+    root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine
+) -> None:
+    await root.get(tenant.quickcall(), headers={"X-Request-ID": "mine"})
+    engine.handles[0].finish()
+    url = f"{tenant.url}/channels/mine"
+
+    async def put(module: str, **data: object) -> httpx.Response:
+        return await root.put(url, json={"data": {"module": module, "data": data}})
+
+    for module, data in (
+        ("hold", {}),
+        ("hold_control", {"action": "unhold"}),
+        ("transfer", {"target": "1003", "Transfer-Type": "blind"}),
+        ("play", {"id": "de"}),
+        ("break", {}),
+        ("record_call", {"action": "start", "media_name": "a.wav", "time_limit": 5}),
+        ("record_call", {"action": "stop"}),
+    ):
+        response = await put(module, **data)
+        assert (response.status_code, response.json()["message"]) == (202, "metaflow sent"), module
+    wrapped = {"action": "metaflow", "data": {"module": "hangup"}}
+    assert (await root.put(url, json={"data": wrapped})).status_code == 202
+    assert engine.handles[0].hung_up == 1
+    assert engine.asked == [
+        ("hold", "mine"),
+        ("unhold", "mine"),
+        ("transfer", "mine to 1003"),
+        ("play", "de once"),
+        ("stop_playing", "mine"),
+        ("record", "a.wav for 5 s"),
+        ("stop_recording", "mine"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({"module": "fax"}, "module"),
+        ({"module": ["play"]}, "module"),
+        ({}, "module"),
+        ({"action": "hangup"}, "action"),
+        ({"action": "metaflow"}, "data"),
+        ({"module": "play", "data": "de"}, "data"),
+        ({"module": "hangup", "children": {"_": {}}}, "children"),
+        ({"module": "record_call", "data": {"action": "mask"}}, "data.action"),
+        ({"module": "transfer", "data": {"Transfer-Type": "attended", "target": "1"}}, "Transfer-"),
+    ],
+)
+async def test_a_metaflow_that_cannot_be_is_refused(
+    root: httpx.AsyncClient,
+    tenant: Tenant,
+    engine: ScriptedEngine,
+    data: dict[str, object],
+    field: str,
+) -> None:
+    await root.get(tenant.quickcall(), headers={"X-Request-ID": "mine"})
+    response = await root.put(f"{tenant.url}/channels/mine", json={"data": data})
+    assert response.status_code == 400
+    (named,) = response.json()["data"]
+    assert named.startswith(field)
+    assert engine.asked == []
