@@ -227,6 +227,7 @@ class CallControl:
         theirs.check_leaves(taken)
         theirs.let_go(taken, turn)
         originate.join_with(leg, taken, turn)
+        theirs.left(turn)
         self._forget_ended(theirs)
 
     def _join_as_asked(self, originate: Originate, turn: Turn) -> None:

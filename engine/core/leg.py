@@ -383,7 +383,9 @@ class Leg:
         turn.notices.append(ChannelNotice(name, turn.now, self.snapshot()))
 
     def announce(self, name: str, turn: Turn, details: Mapping[str, object] = _NO_DETAILS) -> None:
-        """Emit a notice that others decide on: of bridges and transfers."""
+        """Emit a notice that others decide on, of bridges and transfers; none when it is gone."""
+        if self.state is LegState.ENDED:
+            return
         turn.notices.append(ChannelNotice(name, turn.now, self.snapshot(), details))
 
     def attempt(self, now: float) -> Attempt:

@@ -105,16 +105,20 @@ class Ordered(Talking):
         self._feed(_I.JOIN, taken, turn)
 
     def let_go(self, leg: Leg, turn: Turn) -> None:
-        """End, but for this leg, which leaves for another call; whom it talks to leaves for good.
+        """Leave a leg to another call; whom it talks to leaves for good. `left` must follow.
 
         Raises `WrongState` when it neither talks nor waits for orders.
         """
         self.check_leaves(leg)
         if leg is self.waits:
             self._maker.let_go(leg)
-            self._feed(_I.GIVE_AWAY, ending_by_us("PICKED_OFF", Party.LOCAL), turn)
         else:
             self.give_away(self._partner(leg), turn, "PICKED_OFF")
+
+    def left(self, turn: Turn) -> None:
+        """End, if the leg that waited for orders belongs to another call by now."""
+        if self.waits is not None and not self.legs:
+            self._feed(_I.GIVE_AWAY, ending_by_us("PICKED_OFF", Party.LOCAL), turn)
 
     def check_leaves(self, leg: Leg) -> None:
         """Raise `WrongState` when this leg neither talks nor waits for orders."""

@@ -11,6 +11,8 @@ class MediaPaths:
 
     def __init__(self) -> None:
         self.joined: list[set[LegId]] = []
+        self.known: list[set[LegId]] = []
+        """Pairs that have been joined. A hold parts them, and so does the end of their talk."""
         self.passed: list[set[LegId]] = []
         """Pairs whose peers have sent to each other."""
         self.parked: set[LegId] = set()
@@ -21,10 +23,10 @@ class MediaPaths:
             pair = {command.leg, command.other}
             assert all(pair.isdisjoint(other) for other in self.joined), "one partner at a time"
             self.joined.append(pair)
+            self.known.append(pair)
         elif isinstance(command, Split):
             pair = {command.leg, command.other}
-            known = pair in self.joined or pair in self.passed
-            assert known or pair & self.parked, "apart already"
+            assert pair in self.known, "never joined"
             self.joined = [other for other in self.joined if other != pair]
         elif isinstance(command, FreeMedia):
             pair = {command.leg, command.other}
