@@ -76,6 +76,22 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     call."""
     max_legs: Annotated[int, Meta(ge=1, le=8192)] = 8000
     """Legs at once. A quickcall beyond it fails, it does not queue."""
+    account_calls: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    """Calls that an account may have at once which has no `limits.calls` of its own, 0: as many as
+    the engine (docs/limits.md)."""
+    account_calls_per_second: Annotated[float, Meta(ge=0, le=100_000)] = 0.0
+    """Quickcalls a second that such an account may ask for, 0: as many as the engine can make."""
+    account_burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 10
+    """Quickcalls that such an account may ask for at once after a while of silence."""
+    max_calls_per_second: Annotated[float, Meta(ge=0, le=100_000)] = 0.0
+    """INVITEs a second that the engine sends, evenly spaced, 0: as they come. A few more wait for
+    their turn."""
+    pacing_wait_s: Annotated[float, Meta(ge=0, le=30)] = 2.0
+    """Longest wait of an INVITE for its turn, seconds. One that would wait longer fails at once,
+    and the next carrier is tried."""
+    overload_lag_ms: Annotated[float, Meta(ge=0, le=1000)] = 20.0
+    """How late the engine may be with its work before it refuses quickcalls with 503 `overloaded`,
+    milliseconds, 0: it never does."""
     sip_t1_ms: Annotated[int, Meta(ge=10, le=2000)] = 500
     """SIP's estimate of a round trip, T1 of RFC 3261 17.1.1.1, milliseconds: a peer that says
     nothing is given up after 64 of them. Below 500 only on networks whose round trip is known."""

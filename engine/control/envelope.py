@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -13,7 +13,9 @@ from engine.core.errors import (
     Conflict,
     EngineError,
     EngineUnavailable,
+    LimitExceeded,
     NotFound,
+    Overloaded,
     RequestInvalid,
     WrongState,
 )
@@ -35,8 +37,11 @@ SYSTEM_ERRORS = {
     "precondition_failed": 412,
     "request_too_large": 413,
     "idempotency_key_reused": 422,
+    "rate_limited": 429,
+    "concurrency_exceeded": 429,
     "unspecified_fault": 500,
     "service_unavailable": 503,
+    "overloaded": 503,
 }
 """HTTP status of each system error: Kazoo's names, and its own words where it has none."""
 
@@ -78,6 +83,8 @@ class Failure:
     status: int
     message: str
     data: dict[str, object]
+    retry_after: float = 0.0
+    """Seconds after which the request has a chance, 0: nobody can say."""
 
 
 def request_id_of(header: str | None) -> str:
@@ -162,6 +169,11 @@ def failure_of(error: EngineError) -> Failure:
             return system_error("wrong_state", str(error), cause=error.state)
         case KeyReused():
             return system_error("idempotency_key_reused", str(error), cause=error.key)
+        case LimitExceeded():
+            limit = system_error(error.code, str(error), field=error.field, cause=error.value)
+            return replace(limit, retry_after=error.retry_after)
+        case Overloaded():
+            return replace(system_error("overloaded", str(error)), retry_after=error.retry_after)
         case _:
             name = _PLAIN_ERRORS.get(type(error), "unspecified_fault")
             return system_error(name, str(error))

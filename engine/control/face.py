@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from engine.control.auth import Tokens
@@ -97,8 +97,21 @@ class EngineFace(Protocol):
         """Accept a request and send its INVITEs; returns at once.
 
         Raises `NotFound` (account, user, device), `RequestInvalid` (number filter, bounds),
-        `EngineUnavailable`. Once it returned, exactly one terminal event follows.
+        `LimitExceeded` (of the account), `EngineUnavailable` (`Overloaded` among them).
+        Once it returned, exactly one terminal event follows.
         """
+        ...
+
+    def shed(self) -> float:
+        """Return 0 when a request may come in now, else how many seconds it should wait.
+
+        For whoever can refuse it before more is done for it, and does so: it is counted. `start`
+        asks too. Costs next to nothing.
+        """
+        ...
+
+    def limits(self, account_id: str) -> Mapping[str, object]:
+        """Return what an account uses of its limits. Raises `NotFound`."""
         ...
 
     def refusal(self) -> str:

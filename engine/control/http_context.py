@@ -6,6 +6,7 @@ Nothing here, and no error, logs a query string: it may hold a token.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +32,7 @@ from engine.control.envelope import (
 )
 from engine.control.face import EngineFace
 from engine.control.kazoo_request import decode_segment
-from engine.core.errors import EngineError, EngineUnavailable, RequestInvalid
+from engine.core.errors import EngineError, EngineUnavailable, Overloaded, RequestInvalid
 
 MAX_BODY = 1024 * 1024
 """Longest request body, bytes."""
@@ -193,14 +194,15 @@ def reply(content: bytes, status: int, exchange: Exchange) -> Response[bytes]:
 def fail(error: Failure, exchange: Exchange) -> Response[bytes]:
     """Return an error envelope."""
     response = reply(failure(error, exchange, datetime.now(UTC)), error.status, exchange)
-    if error.status == 503:
-        response.set_header("retry-after", str(RETRY_AFTER))
+    if error.retry_after or error.status == 503:
+        response.set_header("retry-after", str(math.ceil(error.retry_after or RETRY_AFTER)))
     return response
 
 
 def on_engine_error(request: HttpRequest, error: EngineError) -> Response[bytes]:
     """Answer an error the engine raised on purpose."""
-    if isinstance(error, EngineUnavailable):
+    # Overload is told once when it begins: a line for each refusal would add to it.
+    if isinstance(error, EngineUnavailable) and not isinstance(error, Overloaded):
         _log.warning("refused: %s", error)
     return fail(failure_of(error), _error_exchange(request))
 

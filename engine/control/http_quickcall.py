@@ -20,7 +20,7 @@ from engine.core.values import EndpointType
 ENDPOINTS = {"users": EndpointType.USER, "devices": EndpointType.DEVICE}
 """What a URL calls the endpoints that can be rung."""
 
-_REFUSALS = (400, 401, 403, 404, 409, 422)
+_REFUSALS = (400, 401, 403, 404, 409, 422, 429)
 
 PATHS = [
     f"/v2/accounts/{{account_id:str}}/{endpoints}/{{endpoint_id:str}}/quickcall/{{number:path}}"

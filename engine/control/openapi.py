@@ -103,6 +103,7 @@ _REASONS = {
     412: "The document is no longer the one that `If-Match` names",
     413: "The body is too long",
     422: "The idempotency key was used for another request",
+    429: "The account has as many calls at once, or asks for them as fast, as it may",
     500: "Ringing the endpoint failed; `data` says why",
     503: "The engine takes no new work now",
 }

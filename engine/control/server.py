@@ -13,6 +13,7 @@ import uvicorn
 from engine.control.face import EngineFace
 from engine.control.http import make_app
 from engine.control.http_front import Front
+from engine.control.shedding import Shedding
 
 MAX_FRAME = 64 * 1024
 """Longest WebSocket frame of a client, bytes."""
@@ -53,7 +54,7 @@ class HttpServer:
         self._host = host
         self._port = port
         config = uvicorn.Config(
-            Front(make_app(face)),
+            Shedding(Front(make_app(face)), face),
             http="httptools",
             ws="websockets-sansio",
             lifespan="on",

@@ -286,7 +286,9 @@ def ending_by_peer(
     ended an unanswered leg had no usable SDP (INCOMPATIBLE_DESTINATION); where the stack gave an
     answered one up, the status says why.
     """
-    if 0 < q850 <= 127 and honour in (RemoteReason.BOTH, RemoteReason.Q850):
+    # What this side's policy says is no word of a peer that somebody may not want to believe.
+    believed = party is Party.POLICY or honour in (RemoteReason.BOTH, RemoteReason.Q850)
+    if 0 < q850 <= 127 and believed:
         name = cause_of_q850(q850)
         return Ending(name, q850, sip_status, reason or name, party)
     told = _told_by(sip_cause, answered=answered)

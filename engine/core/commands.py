@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.core.media_values import PLAIN_MEDIA, MediaPolicy
-from engine.core.values import Credentials, LegId, OriginateId, OriginateRequest
+from engine.core.values import Credentials, DialLimit, LegId, OriginateId, OriginateRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class Dial:
     """Offer the address and payload types of this answered leg's peer instead of ours, so that the
     two send their media to each other."""
     media: MediaPolicy = PLAIN_MEDIA
+    limits: tuple[DialLimit, ...] = ()
+    """What the dialled side can take; the stack never sees a command beyond that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,3 +53,42 @@ class WrongState(EngineError):
 
 class EngineUnavailable(EngineError):
     """The engine cannot take new work now: it is overloaded, closing or not started (HTTP 503)."""
+
+
+class Overloaded(EngineUnavailable):
+    """The engine is offered more than it can do and takes no more for a moment (HTTP 503)."""
+
+    def __init__(self, retry_after: float) -> None:
+        """Say after how many seconds the request may come again."""
+        super().__init__("the engine is offered more calls than it can make")
+        self.retry_after = retry_after
+
+
+class LimitExceeded(EngineError):
+    """An account may not have this call now; a later one it may (HTTP 429). Base of two."""
+
+    code = ""
+    """Word that tells the two from each other."""
+
+    def __init__(self, field: str, value: object, allowed: str, retry_after: float) -> None:
+        """Name the limit (dotted path in the account), what it would be, what is allowed.
+
+        `retry_after`: seconds until a request has a chance.
+        """
+        super().__init__(f"{field}: {value} is not allowed; allowed: {allowed}")
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+        self.retry_after = retry_after
+
+
+class RateLimited(LimitExceeded):
+    """The account asks for calls faster than it may."""
+
+    code = "rate_limited"
+
+
+class ConcurrencyExceeded(LimitExceeded):
+    """The account has as many calls as it may have at once."""
+
+    code = "concurrency_exceeded"

@@ -136,6 +136,7 @@ def dial_carrier(
         endpoint.credentials,
         other_codecs=_offers_others(endpoint, settings),
         media=endpoint.media,
+        limits=endpoint.limits,
     )
 
 

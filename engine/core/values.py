@@ -143,6 +143,18 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class DialLimit:
+    """What a carrier, or one of its gateways, can take."""
+
+    name: str
+    """Whose limit it is, for people too; all that have one name share what it allows."""
+    calls: int = 0
+    """Legs at once, 0: no limit."""
+    calls_per_second: float = 0.0
+    """INVITEs a second, 0: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One device or carrier that can be sent an INVITE, as the directory describes it."""
 
@@ -203,6 +215,8 @@ class Endpoint:
     as the request says, else the engine makes them."""
     channel_vars: tuple[tuple[str, str], ...] = ()
     """More custom channel variables (CCVs) of its legs."""
+    limits: tuple[DialLimit, ...] = ()
+    """What it can take, if that is limited."""
 
     @property
     def aor(self) -> str:

@@ -16,6 +16,7 @@ class Call:
         "_answered",
         "_cancel",
         "_ended",
+        "_give_back",
         "_waiters",
         "endpoints",
         "filter_note",
@@ -32,8 +33,12 @@ class Call:
         filtered: FilterResult,
         endpoints: tuple[Endpoint, ...],
         cancel: Callable[[OriginateId], None],
+        give_back: Callable[[], None] = lambda: None,
     ) -> None:
-        """Keep what was accepted; `cancel` ends the originate of an id."""
+        """Keep what was accepted; `cancel` ends the originate of an id.
+
+        `give_back` frees the place that the call has among those of its account.
+        """
         self.originate_id = originate_id
         self.request = request
         self.number = filtered.number
@@ -45,6 +50,7 @@ class Call:
         self.planned: tuple[PlannedAttempt, ...] = ()
         """The INVITEs sent for it, empty when nobody is registered."""
         self._cancel = cancel
+        self._give_back = give_back
         self._answered: Outcome | None = None
         self._ended: Outcome | None = None
         self._waiters: list[tuple[bool, asyncio.Future[Outcome]]] = []
@@ -84,8 +90,9 @@ class Call:
         self._wake(outcome)
 
     def set_ended(self, outcome: Outcome) -> None:
-        """Take the terminal outcome and wake everybody."""
+        """Take the terminal outcome, wake everybody and free the call's place."""
         self._ended = outcome
+        self._give_back()
         self._wake(outcome)
 
     def _wait(self, *, final: bool) -> asyncio.Future[Outcome]:

@@ -34,6 +34,8 @@ from engine.core.events import (
 from engine.core.values import Application, LegId, OriginateId, Party, Refusal
 from engine.runtime.clock import Clock
 from engine.runtime.dialer import Dialer
+from engine.runtime.paced_dials import PacedDials
+from engine.runtime.pacing import Pacer
 from engine.runtime.publisher import Publisher
 from engine.runtime.reaper import Reaper
 from engine.runtime.resolve import Resolver
@@ -73,6 +75,7 @@ class Driver:
         reaper_s: float,
         locator: Locator,
         control_plane: Callable[[], ControlPlane | None],
+        pacer: Pacer,
     ) -> None:
         """Take the parts and the seconds between two audits; `attach` begins."""
         self._control_plane = control_plane
@@ -86,7 +89,8 @@ class Driver:
         self._reaper = reaper
         self._reaper_s = reaper_s
         self._audit: asyncio.TimerHandle | None = None
-        self._dialer = Dialer(locator, self._on_located)
+        self._dialer = Dialer(locator, self._on_dials)
+        self._paced = PacedDials(pacer, clock, self._on_dials)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._commands: list[SipCommand] = []
         self._notices: list[Notice] = []
@@ -119,6 +123,7 @@ class Driver:
             if handle is not None:
                 handle.cancel()
         self._timer = self._retry = self._audit = None
+        self._paced.detach()
         self._unsent.clear()
 
     def carry_out(self, effects: Effects, now: float) -> None:
@@ -165,13 +170,15 @@ class Driver:
                 answer = self._dialer.answer(event)
                 self._commands += [answer] if answer is not None else []
             else:
+                if isinstance(event, LegEnded):
+                    self._paced.ended(event.leg)
                 self._take_effects(self._control.handle(event, now), now)
         except Exception:
             _log.exception("an event could not be handled: %r", event)
             if not isinstance(event, _NO_LEG):
                 self._give_up(event.leg, now)
 
-    def _on_located(
+    def _on_dials(
         self, events: Sequence[HopsFound | LegEnded], commands: Sequence[SipCommand]
     ) -> None:
         now = self._clock.now()
@@ -190,7 +197,9 @@ class Driver:
 
     def _take_stock(self, stock: StockTaken, now: float) -> None:
         held = {command.leg for command in self._unsent if isinstance(command, Dial)}
-        hangups, ends = self._reaper.look(stock, held | self._dialer.waiting)
+        held |= self._dialer.waiting | self._paced.waiting
+        hangups, ends = self._reaper.look(stock, held)
+        self._paced.audit(self._control.leg_ids() | set(stock.legs), now)
         self._commands += hangups
         for end in ends:
             self._take(end, now)
@@ -279,7 +288,8 @@ class Driver:
         if self._loop is None:
             return
         commands, events = self._dialer.sift(commands)
-        for event in events:
+        commands, refused = self._paced.sift(commands, now)
+        for event in (*events, *refused):
             self._take(event, now)
         if self._unsent:
             self._unsent += commands

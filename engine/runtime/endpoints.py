@@ -92,6 +92,7 @@ def carrier_endpoint(offer: Offer, outbound_proxy: str, encryption: Encryption) 
         proxy=gateway.proxy or outbound_proxy,
         cid_type=gateway.sip_cid_type,
         media=gateway_media(gateway, encryption),
+        limits=offer.to.limits,
     )
 
 

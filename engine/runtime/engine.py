@@ -35,11 +35,13 @@ from engine.numbers.text import NumberError
 from engine.runtime.calls import Call
 from engine.runtime.channel_actions import ChannelActions
 from engine.runtime.clock import Clock
+from engine.runtime.door import Door, Doorway
 from engine.runtime.driver import Driver
 from engine.runtime.explain import Explainer
 from engine.runtime.ids import new_call_id, new_interaction_id, new_request_id
 from engine.runtime.live import LiveCalls
 from engine.runtime.media_files import MediaFiles
+from engine.runtime.pacing import Pacer
 from engine.runtime.plans import Plans
 from engine.runtime.publisher import Publisher
 from engine.runtime.reaper import Reaped, Reaper
@@ -75,7 +77,7 @@ _CLOSED = "the engine is closed"
 _log = logging.getLogger(__name__)
 
 
-class Engine(ChannelActions):
+class Engine(Doorway, ChannelActions):
     """A quickcall engine inside this process and event loop.
 
     `async with Engine(config) as engine:` opens and closes it; `open` and `close` do the same. One
@@ -202,6 +204,8 @@ class Engine(ChannelActions):
             self.feed, self.journal, Switch(self.node, _address(first))
         )
         self._calls = publisher.calls
+        self._door = Door(self.directory, self._clock, config)
+        self._exit.callback(self._door.close)
         await recover(self.journal, publisher, self._clock.now())
         digest = DigestServer(
             secrets.token_bytes(32), secrets.token_bytes, algorithms=config.digest_algorithms
@@ -211,7 +215,9 @@ class Engine(ChannelActions):
         )
         locator = name_locator(config, self._sip.listeners, secrets.randbelow)
         self._exit.push_async_callback(locator.close)
-        self._reaper = Reaper(self._control, self.journal.unended, publisher.calls.keys())
+        self._reaper = Reaper(
+            self._control, self.journal.unended, publisher.calls.keys(), self._door.limits.calls
+        )
         self._driver = Driver(
             self._sip,
             self._control,
@@ -224,6 +230,7 @@ class Engine(ChannelActions):
             config.reaper_s,
             locator,
             lambda: self.control_plane,
+            Pacer(config.max_calls_per_second, config.pacing_wait_s),
         )
         self._live = LiveCalls(
             *(self._control, self._driver, self._calls, self._clock),
@@ -286,6 +293,7 @@ class Engine(ChannelActions):
         now = self._clock.now()
         self.location.expire(now)
         self.idempotency.expire(now)
+        self._door.limits.forget(now)
         loop = asyncio.get_running_loop()
         self._housekeeping = loop.call_later(HOUSEKEEPING_S, self._keep_house)
 
@@ -310,8 +318,8 @@ class Engine(ChannelActions):
         or barred and nobody is rung. Raises `NotFound`
         (account, user, device), `RequestInvalid` (a value out of bounds, a bad number filter),
         `Conflict` (a live call, of whatever account, has this `request_id` or `call_id`),
-        `EngineUnavailable` (not open, closing,
-        overloaded: try again later).
+        `LimitExceeded` (the account has too many calls, or asks for them too fast),
+        `EngineUnavailable` (not open, closing, `Overloaded`: try again later).
         """
         refusal = self.refusal()
         if refusal:
@@ -323,6 +331,8 @@ class Engine(ChannelActions):
         number = filtered.number
         now = self._clock.now()
         endpoints = self._resolver.endpoints_for(request, number, now)
+        refused = self._resolver.refusal(request, number)
+        self._door.admit(request.account_id, now)
         effects = self._control.originate(
             originate_id,
             request,
@@ -332,9 +342,10 @@ class Engine(ChannelActions):
             now,
             self._resolver.owner_caller_id(request, number),
             filter_note=filtered.note or "",
-            refusal=self._resolver.refusal(request, number),
+            refusal=refused,
         )
-        call = Call(originate_id, request, filtered, endpoints, self._live.end)
+        slot = self._door.slot(request.account_id, now)
+        call = Call(originate_id, request, filtered, endpoints, self._live.end, slot)
         call.planned = self._control.planned(originate_id)
         self._calls[originate_id] = call
         self._driver.carry_out(effects, now)

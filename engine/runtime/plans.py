@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from engine.core.errors import NotFound
 from engine.core.formats import NUMBER_FORMATS
-from engine.core.values import EndpointType
+from engine.core.values import DialLimit, EndpointType
 from engine.numbers.dialplan import (
     BlockedNumbers,
     CarrierRule,
@@ -70,6 +70,8 @@ class CarrierGateway:
 
     resource: Resource
     gateway: Gateway
+    limits: tuple[DialLimit, ...] = ()
+    """What both can take, if that is limited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ class Plans:
         if old is not None and _same(resources, old.carriers_from):
             carriers, gateways = old.carriers, old.gateways
         else:
-            carriers, gateways = _compile_carriers(resources)
+            carriers, gateways = _compile_carriers(account_id, resources)
         if old is not None and _same(blocklists, old.blocked_from):
             blocked = old.blocked
         else:
@@ -282,6 +284,7 @@ def _compile_blocklists(blocklists: Sequence[Blocklist]) -> BlockedNumbers | Non
 
 
 def _compile_carriers(
+    account_id: str,
     resources: Sequence[Resource],
 ) -> tuple[CarrierRules, dict[str, tuple[CarrierGateway, ...]]]:
     """One rule for each gateway, because prefix and suffix are the gateway's."""
@@ -291,7 +294,10 @@ def _compile_carriers(
         if not resource.enabled:
             continue
         enabled = [
-            (f"{resource.id}{_SEPARATOR}{index}", CarrierGateway(resource, gateway))
+            (
+                f"{resource.id}{_SEPARATOR}{index}",
+                CarrierGateway(resource, gateway, _limits(account_id, resource, gateway, index)),
+            )
             for index, gateway in enumerate(resource.gateways)
             if gateway.enabled
         ]
@@ -299,6 +305,19 @@ def _compile_carriers(
         gateways |= {key: (found,) for key, found in enabled}
         rules += [_carrier_rule(key, found) for key, found in enabled]
     return CarrierRules.compile(rules), gateways
+
+
+def _limits(
+    account_id: str, resource: Resource, gateway: Gateway, index: int
+) -> tuple[DialLimit, ...]:
+    # Accounts may have carriers of one id.
+    carrier = f"carrier {resource.id} of account {account_id}"
+    limits = ((f"gateway {index + 1} of {carrier}", gateway.limits), (carrier, resource.limits))
+    return tuple(
+        DialLimit(name, own.calls, own.calls_per_second)
+        for name, own in limits
+        if own.calls or own.calls_per_second
+    )
 
 
 def _carrier_rule(key: str, found: CarrierGateway) -> CarrierRule:

@@ -15,7 +15,7 @@ Held calls cost one number each to compare, some 8000 of them about a millisecon
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Set
+from collections.abc import Callable, Collection, Set
 from dataclasses import astuple, dataclass
 from typing import Generic, TypeVar
 
@@ -49,6 +49,8 @@ class Reaped:
     """Channels the events say live that no leg has."""
     requests: int = 0
     """Requests without a terminal event that call control does not have."""
+    slots: int = 0
+    """Calls that count for their account although they have ended, or do not and should."""
 
     @property
     def total(self) -> int:
@@ -60,12 +62,21 @@ class Reaper:
     """Compares the three, one audit at a time. Not thread-safe."""
 
     def __init__(
-        self, control: CallControl, live: UnendedCalls, accepted: Collection[OriginateId]
+        self,
+        control: CallControl,
+        live: UnendedCalls,
+        accepted: Collection[OriginateId],
+        slots: Callable[[], int],
     ) -> None:
-        """Take call control, what the events tell to live, and the requests not yet answered."""
+        """Take call control, what the events tell to live, and the requests not yet ended.
+
+        `slots` returns how many calls count for their accounts.
+        """
         self._control = control
         self._live = live
         self._accepted = accepted
+        self._slots = slots
+        self._miscounted = _Level()
         self._stack_legs = _Twice[LegId]()
         self._control_legs = _Twice[LegId]()
         self._channels = _Twice[str]()
@@ -83,6 +94,7 @@ class Reaper:
             self._dialogs.found,
             self._channels.found,
             self._requests.found,
+            self._miscounted.found,
         )
 
     def look(
@@ -118,6 +130,8 @@ class Reaper:
         unended = [r for r in (*self._live.requests, *self._accepted) if r not in ours]
         channels = self._channels.see(self._live.channels - self._control.call_ids())
         requests = self._requests.see(frozenset(unended))
+        if wrong := self._miscounted.see(abs(self._slots() - len(self._accepted))):
+            _log.error("audit: %d calls are counted wrong for their accounts", wrong)
         _report("channels without CHANNEL_DESTROY have no leg", channels)
         _report("requests without a terminal event are not known", requests)
 

@@ -18,8 +18,10 @@ from engine.sip.uri import is_host, parse_uri
 from engine.store.documents import (
     SYSTEM,
     Account,
+    AccountLimits,
     Blocklist,
     CallForward,
+    CarrierLimits,
     Device,
     DeviceSip,
     Document,
@@ -41,6 +43,10 @@ BLOCKED_NUMBERS_LIMIT = 100_000
 """Numbers in one blocklist."""
 SECONDS_LIMIT = 3600
 """Longest time that a document may name, seconds."""
+CALLS_LIMIT = 1_000_000
+"""Most calls at once that a document may speak of."""
+SLOWEST, FASTEST = 0.001, 100_000.0
+"""Calls a second that a document may speak of."""
 CLASSIFIERS = tuple(classifier.name for classifier in DEFAULT_NUMBERING.classifiers)
 """Names of the classes of numbers that a `call_restriction` may speak of."""
 
@@ -53,6 +59,7 @@ def check_document(document: Document) -> None:
             _check_codecs("media.audio.codecs", document.media.audio.codecs)
             _check_encryption("media.encryption", document.media.encryption)
             _check_numbering(document)
+            _check_limits("limits", document.limits)
         case User():
             _check_presence(document.presence_id)
             _check_forward(document.call_forward)
@@ -90,6 +97,18 @@ def _check_forward(forward: CallForward) -> None:
 def _check_seconds(field: str, value: int | None) -> None:
     if value is not None and not 1 <= value <= SECONDS_LIMIT:
         raise RequestInvalid(field, value, f"1 to {SECONDS_LIMIT} seconds", "maximum")
+
+
+def _check_limits(path: str, limits: AccountLimits | CarrierLimits) -> None:
+    calls, rate = limits.calls, limits.calls_per_second
+    if calls is not None and not 0 <= calls <= CALLS_LIMIT:
+        raise RequestInvalid(f"{path}.calls", calls, f"0 to {CALLS_LIMIT}", "maximum")
+    if rate and not SLOWEST <= rate <= FASTEST:
+        allowed = f"0, or {SLOWEST} to {FASTEST}"
+        raise RequestInvalid(f"{path}.calls_per_second", rate, allowed, "maximum")
+    burst = limits.burst if isinstance(limits, AccountLimits) else None
+    if burst is not None and not 1 <= burst <= CALLS_LIMIT:
+        raise RequestInvalid(f"{path}.burst", burst, f"1 to {CALLS_LIMIT}", "maximum")
 
 
 def _check_proxy(field: str, value: str) -> None:
@@ -195,6 +214,7 @@ def _check_resource(resource: Resource) -> None:
         raise RequestInvalid("weight_cost", resource.weight_cost, "1 to 100", "maximum")
     if not resource.gateways:
         raise RequestInvalid("gateways", [], "at least one gateway", "minItems")
+    _check_limits("limits", resource.limits)
     for index, gateway in enumerate(resource.gateways):
         _check_gateway(f"gateways[{index}]", gateway)
 
@@ -216,3 +236,4 @@ def _check_gateway(path: str, gateway: Gateway) -> None:
     _check_codecs(f"{path}.codecs", gateway.codecs)
     _check_encryption(f"{path}.media.encryption", gateway.media.encryption)
     _check_headers(f"{path}.custom_sip_headers", gateway.custom_sip_headers)
+    _check_limits(f"{path}.limits", gateway.limits)

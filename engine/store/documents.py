@@ -123,6 +123,29 @@ class AccountMedia(msgspec.Struct, frozen=True):
     encryption: MediaEncryption = MediaEncryption()
 
 
+class AccountLimits(msgspec.Struct, frozen=True):
+    """How many calls an account may have, and how fast it may ask for them."""
+
+    calls: int | None = None
+    """Accepted requests at once, until their terminal event; 0: no limit, None: `account_calls` of
+    the configuration."""
+    calls_per_second: float | None = None
+    """Requests a second in the long run; 0: no limit, None: `account_calls_per_second`."""
+    burst: int | None = None
+    """Requests that may come at once after a while of silence, 1 or more; None:
+    `account_burst`."""
+
+
+class CarrierLimits(msgspec.Struct, frozen=True):
+    """What a carrier, or one of its gateways, can take."""
+
+    calls: int = 0
+    """Calls at once, ringing ones too; 0: no limit. The next carrier gets what is beyond it."""
+    calls_per_second: float = 0.0
+    """INVITEs a second, evenly spaced; 0: no limit. A few more wait for their turn
+    (docs/limits.md)."""
+
+
 class Account(msgspec.Struct, frozen=True):
     """A tenant."""
 
@@ -141,6 +164,7 @@ class Account(msgspec.Struct, frozen=True):
     allow_auto_answer: bool = True
     """False: no phone of the account is ever asked to answer by itself."""
     media: AccountMedia = AccountMedia()
+    limits: AccountLimits = AccountLimits()
 
     @property
     def chosen_blocklists(self) -> tuple[str, ...] | None:
@@ -303,6 +327,8 @@ class Gateway(_HidesPassword, frozen=True):
     """Outbound proxy in front of it, a SIP URI or `host[:port]`; empty: the engine's."""
     enabled: bool = True
     channel_selection: Literal["ascending", "descending"] = "ascending"
+    limits: CarrierLimits = CarrierLimits()
+    """Of this gateway, besides those of the carrier."""
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -318,6 +344,8 @@ class Resource(msgspec.Struct, frozen=True):
     weight_cost: int = 50
     """1..100, the lowest is tried first."""
     flags: tuple[str, ...] = ()
+    limits: CarrierLimits = CarrierLimits()
+    """Of all its gateways together."""
 
 
 class Blocklist(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from engine.core.digits import USUAL_MS, check_digits
 from engine.core.errors import (
     Conflict,
     EngineUnavailable,
+    LimitExceeded,
     NotFound,
     RequestInvalid,
     WrongState,
@@ -107,8 +108,19 @@ class ScriptedEngine:
         self.legs: list[LegSnapshot] = []
         self.asked: list[tuple[str, str]] = []
         self.refused = ""
+        self.shed_s = 0.0
+        self.limited: LimitExceeded | None = None
         self.conflict: Conflict | None = None
         self.answer_at_once: dict[str, object] | None = None
+
+    def shed(self) -> float:
+        """Return what the test says."""
+        return self.shed_s
+
+    def limits(self, account_id: str) -> Mapping[str, object]:
+        """Return some limits of an account that exists."""
+        self.directory.account(account_id)
+        return {"calls": 5, "calls_active": 2, "calls_per_second": 0.5, "burst": 3}
 
     def start(self, request: OriginateRequest) -> Handle:
         """Accept a request for an endpoint that exists; nobody is registered for `nobody`."""
@@ -116,6 +128,8 @@ class ScriptedEngine:
             raise EngineUnavailable(self.refused)
         if self.conflict is not None:
             raise self.conflict
+        if self.limited is not None:
+            raise self.limited
         self.directory.account(request.account_id)
         if request.endpoint_type is EndpointType.DEVICE:
             devices = [self.directory.device(request.account_id, request.endpoint_id)]

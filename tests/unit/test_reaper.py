@@ -21,7 +21,11 @@ class Audit:
         self.rig = Rig()
         self.live = UnendedCalls()
         self.accepted: set[OriginateId] = set()
-        self.reaper = Reaper(self.rig.control, self.live, self.accepted)
+        self.slots = 0
+        """Calls that count for accounts, beyond those accepted."""
+        self.reaper = Reaper(
+            self.rig.control, self.live, self.accepted, lambda: len(self.accepted) + self.slots
+        )
 
     def look(
         self,
@@ -125,3 +129,13 @@ def test_channels_and_requests_that_nobody_ends_are_counted() -> None:
     for _ in range(3):
         audit.look(1, 2)
     assert audit.reaper.reaped == Reaped(channels=1, requests=3)
+
+
+def test_a_call_that_counts_and_is_not_there_is_counted_once() -> None:
+    audit = Audit()
+    audit.slots = 1
+    audit.look()
+    assert audit.reaper.reaped.slots == 0
+    audit.look()
+    audit.look()
+    assert audit.reaper.reaped == Reaped(slots=1)
