@@ -18,6 +18,7 @@ async def test_the_openapi_document_describes_every_route(client: httpx.AsyncCli
         f"{account}/channels/{{call_id}}": {"get", "post", "delete"},
         f"{account}/cdrs/{{cdr_id}}": {"get"},
         f"{account}/blocklists/{{document_id}}": {"get", "post", "patch", "delete"},
+        f"{account}/limits": {"get"},
         f"{account}/blacklists": {"get", "put"},
         f"{account}/dialplans": {"get"},
         "/v2/dial_plans/{name}": {"get", "put", "post", "patch", "delete"},
@@ -26,7 +27,7 @@ async def test_the_openapi_document_describes_every_route(client: httpx.AsyncCli
     post = paths[f"{account}/devices/{{endpoint_id}}/quickcall/{{number}}"]["post"]
     data = post["requestBody"]["content"]["application/json"]["schema"]["properties"]["data"]
     assert data["properties"]["timeout"]["minimum"] == 3
-    refusals = {"400", "401", "403", "404", "409", "422"}
+    refusals = {"400", "401", "403", "404", "409", "422", "429"}
     assert {"202", *refusals, "500", "503"} == set(post["responses"])
     names = {parameter["name"] for parameter in post["parameters"]}
     assert {"timeout", "cid-name", "number_filter", "target_call_id", "call_id"} <= names
