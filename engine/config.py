@@ -167,8 +167,17 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     old phones read only the first challenge and know MD5 alone."""
     database: _Name = "sqlite+aiosqlite:///quickcall.db"
     """SQLAlchemy URL of the store: `sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://...`."""
+    spool_dir: _Text = ""
+    """Folder of the spool, in which events and CDRs are safe until the database has them; on a
+    local disk, for one engine alone. Empty: `FILE.spool` beside the file of SQLite,
+    `quickcall.spool` in the working folder for PostgreSQL."""
+    spool_max_mb: Annotated[int, Meta(ge=1, le=1_048_576)] = 512
+    """MiB of the spool that may wait for a database that is away; with more, new requests are
+    refused while calls go on."""
     events_kept: Annotated[int, Meta(ge=1000, le=1_000_000_000)] = 1_000_000
-    """Events kept in the store for resuming clients; older ones are deleted."""
+    """Events kept in the store for resuming clients; older ones are deleted, but not those that a
+    broker or a webhook has still to be told: with twice as many of them, new requests are
+    refused."""
     http_host: _Name = "127.0.0.1"
     """Address the HTTP API listens on."""
     http_port: _Port = 8000

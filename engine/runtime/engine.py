@@ -166,13 +166,15 @@ class Engine(Doorway, ChannelActions):
 
     async def _open_store(self) -> None:
         config = self.config
-        database = await Database.open(config.database)
+        database = await Database.open(config.database, config.spool_dir)
         self._exit.push_async_callback(database.close)
         self.directory = await Directory.open(database)
         self.route_tables = await RouteTables.open(database, self.directory)
         self.location = await Location.open(database)
         self._exit.push_async_callback(self._close_writer, "bindings", self.location)
-        self.journal = await Journal.open(database, keep_events=config.events_kept)
+        self.journal = await Journal.open(
+            database, keep_events=config.events_kept, spool_max_mb=config.spool_max_mb
+        )
         self._exit.push_async_callback(self._close_writer, "events", self.journal)
         self.idempotency = await IdempotencyKeys.open(database)
         self._exit.push_async_callback(self._close_writer, "answers", self.idempotency)
@@ -361,8 +363,8 @@ class Engine(Doorway, ChannelActions):
         """Return why new requests are refused now, empty when they are taken."""
         if self._refusal:
             return self._refusal
-        if self.journal.full:
-            return "the database does not keep up with events"
+        if refusal := self.journal.refusal():
+            return refusal
         if self._driver.busy:
             return "the SIP stack does not keep up with commands"
         if self._control.legs >= self.config.max_legs:

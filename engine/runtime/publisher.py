@@ -1,4 +1,8 @@
-"""From notices of call control to what is heard of them: events, call records, wakened waiters."""
+"""From notices of call control to what is heard of them: events, call records, wakened waiters.
+
+Nobody hears of an event before it is in the spool: readers and waiters are wakened through the
+loop, so they run when the turn is over, and the turn ends with what it told written.
+"""
 
 from __future__ import annotations
 
@@ -35,33 +39,42 @@ class Publisher:
         """Accepted requests whose terminal event has not been told."""
 
     def tell(self, notices: Iterable[Notice]) -> None:
-        """Publish notices in order. One that fails is logged and does not keep back the others."""
+        """Publish notices in order, as one turn; when this returns, what they say is not lost.
+
+        One that fails is logged and does not keep back the others.
+        """
         for notice in notices:
             try:
-                if isinstance(notice, ChannelNotice):
-                    self._channel(notice)
-                elif isinstance(notice, OriginateDecided):
-                    self._decided(notice)
-                else:
-                    self._ended(notice)
+                self._tell(notice)
             except Exception:
                 _log.exception("a notice could not be published: %r", notice)
+        self._records.end_turn()
+        self._journal.persist()
 
     def accept(self, call: Call) -> None:
         """Let the journal know an accepted request of which no event has told yet."""
         request_id = call.originate_id
         if request_id not in self._journal.unended.requests and request_id in self.calls:
             self._journal.add_waiting(request_id, waiting_document(call.request, call.number))
+            self._journal.persist()
 
     def checkpoint(self, now: float) -> None:
         """Let the journal note a sign of life."""
         self._journal.checkpoint(now)
 
+    def _tell(self, notice: Notice) -> None:
+        if isinstance(notice, ChannelNotice):
+            self._channel(notice)
+        elif isinstance(notice, OriginateDecided):
+            self._decided(notice)
+        else:
+            self._ended(notice)
+
     def _channel(self, notice: ChannelNotice) -> None:
         leg = notice.leg
         ended = notice.name == "CHANNEL_DESTROY"
         if ended:
-            # Before its event: an event that is stored proves that the record is.
+            # In the same turn: an event that is stored proves that the record is.
             at = notice.at if leg.ended_at is None else leg.ended_at
             self._records.add(leg, at, self.calls.get(leg.originate_id))
         payload = channel_event(notice, self._switch)

@@ -100,7 +100,7 @@ async def recover(journal: Journal, publisher: Publisher, now: float) -> int:
             ended += 1
         journal.forget_waiting(request_id)
     publisher.checkpoint(now)
-    await journal.flush()
+    await journal.settled()
     if ended:
         _log.warning("%d calls of a process that died are ended", ended)
     return ended

@@ -32,15 +32,19 @@ _PRAGMAS = (
 class Database:
     """An open database with the current schema. Made by `open`, shared by the whole store."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    spool_folder: Path
+    """Where its journal has its spool."""
+
+    def __init__(self, engine: AsyncEngine, spool_folder: Path) -> None:
         """Wrap an engine whose schema is current; use `open` instead."""
         self._engine = engine
+        self.spool_folder = spool_folder
         # SQLite has one writer: waiting here costs nothing, waiting in SQLite polls and may time
         # out.
         self._writer = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @classmethod
-    async def open(cls, url: str) -> Database:
+    async def open(cls, url: str, spool_dir: str = "") -> Database:
         """Connect to `url` and bring its schema up to date.
 
         `url` is SQLAlchemy's: `sqlite+aiosqlite:///path/to/file.db` (made if it does not exist; its
@@ -62,7 +66,8 @@ class Database:
             await engine.dispose()
             where = engine.url.render_as_string(hide_password=True)
             raise EngineUnavailable(f"cannot open the database {where}: {error}") from error
-        return cls(engine)
+        beside = f"{engine.url.database}" if engine.dialect.name == "sqlite" else "quickcall"
+        return cls(engine, Path(spool_dir or f"{beside}.spool"))
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:

@@ -14,13 +14,11 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
+from engine.store.commits import Commits
 
 Row = TypeVar("Row")
 
 _log = logging.getLogger(__name__)
-_FIRST_RETRY_S = 0.05
-_LAST_RETRY_S = 5.0
 
 
 class GroupCommit(Generic[Row]):
@@ -43,7 +41,7 @@ class GroupCommit(Generic[Row]):
         from which `full` is true.
         """
         self._name = name
-        self._commit = commit
+        self._commits = Commits(name, commit)
         self._interval = interval
         self._batch = batch
         self._limit = limit
@@ -51,17 +49,19 @@ class GroupCommit(Generic[Row]):
         self._added = 0
         self._settled = 0
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
-        self._patient: list[tuple[int, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self.rejected = 0
-        """Rows refused for what they are (not for trouble of the database); each is in the log."""
 
     def start(self) -> None:
         """Begin to write, in the running loop."""
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._run(), name=f"store-{self._name}")
+
+    @property
+    def rejected(self) -> int:
+        """Rows refused for what they are (not for trouble of the database); each is in the log."""
+        return self._commits.rejected
 
     @property
     def backlog(self) -> int:
@@ -91,14 +91,6 @@ class GroupCommit(Generic[Row]):
         self._wake.set()
         await done
 
-    async def settled(self) -> None:
-        """Wait until every row added before is durable, without hurrying the writer."""
-        if self._settled >= self._added:
-            return
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._patient.append((self._added, done))
-        await done
-
     async def close(self, deadline: float) -> int:
         """Write what waits, for at most `deadline` seconds, and stop. Return the rows left."""
         if self._task is None:
@@ -111,8 +103,6 @@ class GroupCommit(Generic[Row]):
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
-        for _, done in self._patient:
-            done.cancel()
         if self._timer is not None:
             self._timer.cancel()
         return self.backlog
@@ -128,57 +118,14 @@ class GroupCommit(Generic[Row]):
             while more:
                 rows = self._waiting[: self._batch]
                 del self._waiting[: self._batch]
-                await self._write(rows)
+                await self._commits.write(rows)
                 self._settle(len(rows))
                 # Fewer rows than a batch came meanwhile: their own timer gathers more of them.
                 more = len(self._waiting) >= self._batch or bool(self._waiters)
 
     def _settle(self, count: int) -> None:
         self._settled += count
-        for waiters in (self._waiters, self._patient):
-            while waiters and waiters[0][0] <= self._settled:
-                done = waiters.pop(0)[1]
-                if not done.done():
-                    done.set_result(None)
-
-    async def _write(self, rows: Sequence[Row]) -> None:
-        delay = _FIRST_RETRY_S
-        while True:
-            try:
-                await self._commit(rows)
-                return
-            except Exception as error:
-                if _is_about_the_rows(error):
-                    await self._write_apart(rows, error)
-                    return
-                _log.error(
-                    "%s: %d rows not written, again in %.2f s: %s",
-                    self._name,
-                    len(rows),
-                    delay,
-                    error,
-                )
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, _LAST_RETRY_S)
-
-    async def _write_apart(self, rows: Sequence[Row], error: Exception) -> None:
-        # One row that can never be written must not hold back the others, or the journal would
-        # stand still for good.
-        if len(rows) == 1:
-            self.rejected += 1
-            _log.error(
-                "%s: the database refuses this row for good: %r: %s", self._name, rows[0], error
-            )
-            return
-        for row in rows:
-            await self._write([row])
-
-
-def _is_about_the_rows(error: Exception) -> bool:
-    """Tell values that cannot be stored from a database in trouble, which may recover."""
-    if not isinstance(error, DBAPIError):
-        return isinstance(error, StatementError | ValueError | TypeError | OverflowError)
-    # asyncpg's own checks are ValueErrors, PostgreSQL's have an SQLSTATE of class 22 or 23.
-    state = str(getattr(error.orig, "sqlstate", None) or "")
-    refused = isinstance(getattr(error.orig, "__cause__", None), ValueError)
-    return refused or state[:2] in ("22", "23") or isinstance(error, DataError | IntegrityError)
+        while self._waiters and self._waiters[0][0] <= self._settled:
+            done = self._waiters.pop(0)[1]
+            if not done.done():
+                done.set_result(None)

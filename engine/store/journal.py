@@ -1,29 +1,48 @@
-"""The journal: every event published and every call record, written in groups, read by account."""
+"""The journal: every event published and every call record, safe at once, read by account.
+
+What is added is in the spool, and so outlives the process, when `persist` returns; the database has
+it some tenths of a second later, or when it is back.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
+from engine.core.errors import EngineUnavailable
 from engine.store.cdrs import CdrReader
+from engine.store.cursors import Cursors
 from engine.store.database import Database
-from engine.store.group_commit import GroupCommit
+from engine.store.journal_rows import (
+    CDR,
+    CURSOR,
+    ENDED,
+    EVENT,
+    STARTED,
+    STATE,
+    WAITING,
+    JournalRows,
+    Row,
+)
 from engine.store.retention import Retention
-from engine.store.tables import cdrs, events, journal_state, waiting_requests
+from engine.store.spool import Spool
+from engine.store.spool_commit import SpoolCommit
+from engine.store.tables import cursors, events, journal_state, store, waiting_requests
 from engine.store.unended import UnendedCalls
+
+READ_S = 5.0
+"""Longest time a reader waits until the database has what was added before, seconds."""
 
 _RESTART_GAP = 1_000_000
 
-_EVENT, _CDR, _STATE, _ENDED, _WAITING, _STARTED = range(6)
-_Row = tuple[int, tuple[Any, ...]]
-"""Which table it is for, and its columns in the order of the table. A request that is over has
-none: it waits in line until its last event is durable."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,68 +60,118 @@ class StoredEvent:
 class Journal:
     """Events and call records. Adding is cheap and never waits; reading sees all added before."""
 
-    def __init__(self, database: Database, keep_events: int, backlog_limit: int) -> None:
+    def __init__(self, database: Database, spool: Spool, keep_events: int) -> None:
         """Use `open` instead."""
         self._database = database
-        self._insert_event = database.insert_sql(events)
-        self._insert_waiting = database.insert_sql(waiting_requests)
+        self._spool = spool
+        self._keep_events = keep_events
+        self._turn: list[Row] = []
+        self._moved: dict[str, int] = {}
         self._waiting: set[str] = set()
-        self._insert_cdr = database.insert_sql(cdrs, replaced="document")
         self._settled = 0
         self._last_alive = 0.0
         self._last_sequence = 0
+        self._stored_through = 0
         self.unended = UnendedCalls()
         """What the events tell to live now."""
-        self._retention = Retention(keep_events, 0, self.unended)
+        self._cursors = Cursors({}, 0, 0)
+        self._retention = Retention(keep_events, 0, self.unended, self._cursors)
         self._encode = msgspec.json.Encoder().encode
         self.records = CdrReader(database, self.flush)
         """The call records, to read."""
-        self._rows: GroupCommit[_Row] = GroupCommit(
-            "journal", self._commit, interval=0.1, batch=1000, limit=backlog_limit
-        )
+        self._pack = msgspec.msgpack.Encoder().encode
+        self._rows = JournalRows(database)
+        self._commits = SpoolCommit(spool, self._commit, self.persist)
 
     @classmethod
     async def open(
-        cls, database: Database, *, keep_events: int = 1_000_000, backlog_limit: int = 20_000
+        cls, database: Database, *, keep_events: int = 1_000_000, spool_max_mb: int = 512
     ) -> Journal:
-        """Open the journal of a database.
+        """Open the journal of a database, and store what a dead process left in its spool.
 
-        `keep_events`: the newest so many events are kept, at least 1; call records are kept for
-        ever. `backlog_limit`: rows that may wait for the disk before `full` is true, at least 1.
+        `keep_events`: the newest so many events are kept, at least 1, and up to twice as many for a
+        consumer that is behind; call records are kept for ever. `spool_max_mb`: MiB that may wait
+        for the database before `refusal` says so, at least 1. Raises `EngineUnavailable` when the
+        spool cannot be used, or the database fails.
         """
-        if keep_events < 1 or backlog_limit < 1:
+        if keep_events < 1 or spool_max_mb < 1:
             raise ValueError(
-                f"keep_events {keep_events} and backlog_limit {backlog_limit} must be 1 or more"
+                f"keep_events {keep_events} and spool_max_mb {spool_max_mb} must be 1 or more"
             )
-        journal = cls(database, keep_events, backlog_limit)
         async with database.read() as connection:
+            store_id = (await connection.execute(select(store.c.id))).scalar_one()
+        spool = Spool.open(database.spool_folder, store_id, max_bytes=spool_max_mb * 2**20)
+        try:
+            journal = cls(database, spool, keep_events)
+            await journal._replay()
+            await journal._read_state()
+        except SQLAlchemyError as error:
+            spool.close()
+            raise EngineUnavailable(f"the spool cannot be stored: {error}") from error
+        except BaseException:
+            spool.close()
+            raise
+        journal._commits.start()
+        return journal
+
+    async def _replay(self) -> None:
+        # What is known of it is read afterwards, and nothing is deleted before that.
+        async def commit(rows: Sequence[Row]) -> None:
+            async with self._database.write() as connection:
+                await self._rows.write(connection, rows)
+
+        left = await SpoolCommit(self._spool, commit, self.persist).replay()
+        if left:
+            _log.warning("%d rows of a process that died are stored", left)
+
+    async def _read_state(self) -> None:
+        async with self._database.read() as connection:
             found = await connection.execute(select(func.count(), func.max(events.c.sequence)))
             count, last = found.one()
             state = await connection.execute(select(journal_state))
-            _, journal._settled, at = state.one()
+            _, self._settled, at = state.one()
             seen = await connection.execute(select(events.c.at).where(events.c.sequence == last))
-            journal._last_alive = max(at, seen.scalar() or 0.0)
-        journal._retention = Retention(keep_events, count, journal.unended)
-        # Numbers given out just before a crash may not be on disk; the gap keeps them from being
-        # used again.
-        journal._last_sequence = last + _RESTART_GAP if last else 0
-        journal._rows.start()
-        return journal
+            self._last_alive = max(at, seen.scalar() or 0.0)
+            behind: dict[str, tuple[int, int]] = {}
+            for name, sequence in (await connection.execute(select(cursors))).all():
+                after = select(func.count()).where(events.c.sequence > sequence)
+                behind[name] = sequence, (await connection.execute(after)).scalar_one()
+        # Numbers that were told while the spool could not be written may be lost; the gap keeps
+        # them from being used again.
+        self._last_sequence = last + _RESTART_GAP if last else 0
+        self._stored_through = last or 0
+        self._cursors = Cursors(behind, last or 0, self._last_sequence)
+        self._retention = Retention(self._keep_events, count, self.unended, self._cursors)
 
     @property
     def backlog(self) -> int:
-        """Rows added that are not durable yet."""
-        return self._rows.backlog
+        """Rows added that are not in the database yet."""
+        return self._commits.backlog + len(self._turn)
+
+    def refusal(self) -> str:
+        """Return why new originates must be refused, empty when they need not.
+
+        Too much waits for the database, the spool cannot be written, or a consumer of the outbox is
+        too far behind. Adding still works.
+        """
+        if self._spool.error:
+            return f"the spool cannot be written: {self._spool.error}"
+        if self._spool.full:
+            return f"{self._spool.waiting_bytes >> 20} MiB of events wait for the database"
+        lag, name = self._cursors.most(self._last_sequence)
+        if lag >= 2 * self._keep_events:
+            return f"{lag} events wait to be delivered to {name}"
+        return ""
 
     @property
-    def full(self) -> bool:
-        """Whether new originates must be refused until the disk caught up. Adding still works."""
-        return self._rows.full
+    def outbox_lag(self) -> int:
+        """Events that the consumer of the outbox furthest behind is not done with."""
+        return self._cursors.most(self._last_sequence)[0]
 
     @property
     def rejected(self) -> int:
         """Rows the database will never take (each is in the log), since the journal was opened."""
-        return self._rows.rejected
+        return self._commits.rejected
 
     def last_sequence(self) -> int:
         """Return the highest event sequence ever used, 0 in a new database.
@@ -118,7 +187,7 @@ class Journal:
         if sequence <= self._last_sequence:
             raise ValueError(f"event sequence {sequence} is not above {self._last_sequence}")
         self._last_sequence = sequence
-        self._rows.add((_EVENT, (sequence, account_id, call_id, name, at, payload)))
+        self._add((EVENT, (sequence, account_id, call_id, name, at, payload)))
 
     def add_cdr(
         self,
@@ -140,13 +209,13 @@ class Journal:
         name = f"{interaction_id}-{call_id}" if chosen else call_id
         cdr_id = f"{datetime.fromtimestamp(at, UTC):%Y%m}-{name}"
         encoded = self._encode({**document, "id": cdr_id})
-        self._rows.add((_CDR, (cdr_id, account_id, call_id, interaction_id, at, encoded)))
+        self._add((CDR, (cdr_id, account_id, call_id, interaction_id, at, encoded)))
         return cdr_id
 
     def add_waiting(self, request_id: str, document: bytes) -> None:
         """Add an accepted request that has no event yet; it counts until it has one."""
         self._waiting.add(request_id)
-        self._rows.add((_WAITING, (request_id, document)))
+        self._add((WAITING, (request_id, document)))
 
     def begin_channel(self, request_id: str, call_id: str, sequence: int) -> None:
         """Note that the CHANNEL_CREATE of a channel was added."""
@@ -168,7 +237,7 @@ class Journal:
         settled = self._last_sequence if first is None else first - 1
         if first is not None or settled != self._settled:
             self._settled = settled
-            self._rows.add((_STATE, (1, settled, at)))
+            self._add((STATE, (settled, at)))
 
     @property
     def last_alive(self) -> float:
@@ -184,7 +253,7 @@ class Journal:
 
     def forget_waiting(self, request_id: str) -> None:
         """Note that a request which waited when the process before died has had its end."""
-        self._rows.add((_STARTED, (request_id,)))
+        self._add((STARTED, (request_id,)))
 
     async def waiting(self) -> list[tuple[str, bytes]]:
         """Return the requests added by `add_waiting` that were waiting, in no order."""
@@ -192,19 +261,84 @@ class Journal:
             rows = await connection.execute(select(waiting_requests))
             return [(row.id, row.document) for row in rows]
 
-    async def flush(self) -> None:
-        """Wait until everything added before is durable."""
-        await self._rows.flush()
+    def cursor(self, name: str) -> int:
+        """Return up to which event the consumer `name` is done; a new one is as of now.
+
+        From now on the consumer counts: what it needs is kept, and how far it is behind is seen.
+        """
+        if self._cursors.use(name, self._last_sequence):
+            self._move(name, self._last_sequence)
+        return self._cursors.at(name)
+
+    def move_cursor(self, name: str, sequence: int) -> None:
+        """Note that a consumer is done up to an event; safe within a quarter of a second."""
+        if self._cursors.move(name, sequence):
+            self._move(name, sequence)
+
+    def cursor_lag(self, name: str) -> int:
+        """Return how many events a consumer is not done with."""
+        return self._cursors.lag(name, self._last_sequence)
+
+    def persist(self) -> None:
+        """Write what was added to the spool: whatever happens to the process, it is not lost.
+
+        Takes some microseconds and never fails; when the disk does, `refusal` says so.
+        """
+        if self._moved:
+            self._turn += [(CURSOR, moved) for moved in self._moved.items()]
+            self._moved.clear()
+        if not self._turn:
+            return
+        rows, self._turn = self._turn, []
+        try:
+            body = self._pack(rows)
+        except (TypeError, ValueError, OverflowError):
+            rows = [row for row in rows if self._can_be_packed(row)]
+            if not rows:
+                return
+            body = self._pack(rows)
+        self._spool.append(body)
+        self._commits.appended(len(rows))
 
     async def settled(self) -> None:
-        """Wait as `flush`, but let the writer gather rows for as long as it always does."""
-        await self._rows.settled()
+        """Return when everything added before is safe from the end of the process.
+
+        That is at once, but when the spool cannot be written. Raises `EngineUnavailable` when the
+        database does not take it either.
+        """
+        self.persist()
+        if self._spool.in_memory:
+            await self._commits.flush(READ_S)
+
+    async def flush(self) -> None:
+        """Wait until the database has everything added before.
+
+        Raises `EngineUnavailable` when it does not within `READ_S` seconds.
+        """
+        self.persist()
+        await self._commits.flush(READ_S)
 
     async def events(
         self, account_id: str | None, after_sequence: int = 0, limit: int = 1000
     ) -> list[StoredEvent]:
-        """Return at most `limit` events after a sequence, oldest first; None: of every account."""
-        await self.flush()
+        """Return at most `limit` events after a sequence, oldest first; None: of every account.
+
+        Raises `EngineUnavailable` as `flush`.
+        """
+        # Events are stored in their order: what is there has no gaps, so a whole page of it needs
+        # nothing that is still on its way.
+        found: list[StoredEvent] = []
+        if after_sequence < self._stored_through:
+            found = await self._events(account_id, after_sequence, limit)
+        if len(found) < limit and self.backlog:
+            await self.flush()
+            after = found[-1].sequence if found else after_sequence
+            found += await self._events(account_id, after, limit - len(found))
+        return found
+
+    async def _events(
+        self, account_id: str | None, after_sequence: int, limit: int
+    ) -> list[StoredEvent]:
         query = select(events).where(events.c.sequence > after_sequence)
         if account_id is not None:
             query = query.where(events.c.account_id == account_id)
@@ -213,43 +347,52 @@ class Journal:
             return [StoredEvent(*row) for row in rows]
 
     async def close(self, deadline: float = 10.0) -> int:
-        """Write what waits, for at most `deadline` seconds. Return the rows not written."""
-        return await self._rows.close(deadline)
+        """Store what waits, for at most `deadline` seconds. Return the rows that are lost.
 
-    async def _commit(self, rows: Sequence[_Row]) -> None:
-        event_rows = [columns for table, columns in rows if table == _EVENT]
-        # Of a record that was added again only the last is written.
-        cdr_rows = list({columns[0]: columns for t, columns in rows if t == _CDR}.values())
-        states = [columns for table, columns in rows if table == _STATE]
+        What the database did not take stays in the spool, for the next process; lost are only rows
+        that could not be written there either.
+        """
+        self.persist()
+        await self._commits.close(deadline)
+        self._spool.retry()
+        if self.backlog:
+            _log.warning("%d rows wait in the spool for the next start", self.backlog)
+        lost = self.backlog if self._spool.in_memory else 0
+        self._spool.close()
+        return lost
+
+    async def _commit(self, rows: Sequence[Row]) -> None:
         async with self._database.write() as connection:
-            if event_rows:
-                await connection.exec_driver_sql(self._insert_event, event_rows)
-            if cdr_rows:
-                await connection.exec_driver_sql(self._insert_cdr, cdr_rows)
-            await self._write_waiting(connection, rows)
-            if states:
-                _, settled, at = states[-1]
-                await connection.execute(update(journal_state).values(settled=settled, at=at))
-            deleted = await self._retention.delete(connection, len(event_rows))
-        self._retention.committed(deleted, len(event_rows))
-        for table, columns in rows:
-            if table == _ENDED:
+            added = await self._rows.write(connection, rows)
+            deleted = await self._retention.delete(connection, added)
+        self._retention.committed(deleted, added)
+        for kind, columns in rows:
+            if kind == EVENT:
+                self._stored_through = columns[0]
+            elif kind == ENDED:
                 self._retention.release(*columns)
 
-    async def _write_waiting(self, connection: AsyncConnection, rows: Sequence[_Row]) -> None:
-        added = [columns for table, columns in rows if table == _WAITING]
-        started = [columns[0] for table, columns in rows if table == _STARTED]
-        if added:
-            await connection.exec_driver_sql(self._insert_waiting, added)
-        if started:
-            gone = waiting_requests.c.id.in_(started)
-            await connection.execute(delete(waiting_requests).where(gone))
+    def _add(self, row: Row) -> None:
+        self._turn.append(row)
+        self._commits.wake_soon()
+
+    def _move(self, name: str, sequence: int) -> None:
+        self._moved[name] = sequence
+        self._commits.wake_soon()
+
+    def _can_be_packed(self, row: Row) -> bool:
+        try:
+            self._pack(row)
+        except (TypeError, ValueError, OverflowError) as error:
+            self._commits.reject(row, error)
+            return False
+        return True
 
     def _note_started(self, request_id: str) -> None:
         if request_id in self._waiting:
             self._waiting.remove(request_id)
-            self._rows.add((_STARTED, (request_id,)))
+            self._add((STARTED, (request_id,)))
 
     def _note_over(self, request_id: str, calls: Sequence[str]) -> None:
         if calls:
-            self._rows.add((_ENDED, (request_id, calls)))
+            self._add((ENDED, (request_id, calls)))

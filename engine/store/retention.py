@@ -1,4 +1,7 @@
-"""Which events stay: the newest so many, and those of calls that live, however old.
+"""Which events stay: the newest so many, those of calls that live, and those not delivered yet.
+
+A consumer in use keeps what it needs, however much that is (`Journal.refusal` bounds it); one that
+is not used any more, up to as many events again as are kept in any case.
 
 A crash has to be told from the events of a call (`engine.runtime.recovery`), so they go only when
 its last event is durable. What a transaction deletes is noted when it has been committed, for it
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.store.cursors import Cursors
 from engine.store.tables import events
 from engine.store.unended import UnendedCalls
 
@@ -37,11 +41,12 @@ class Deleted:
 class Retention:
     """Deletes events a few at a time, as others are added."""
 
-    def __init__(self, keep: int, stored: int, unended: UnendedCalls) -> None:
+    def __init__(self, keep: int, stored: int, unended: UnendedCalls, cursors: Cursors) -> None:
         """Keep the newest `keep` of the events; `stored` are there now."""
         self._keep = keep
         self._stored = stored
         self._unended = unended
+        self._cursors = cursors
         self._examined = 0
         self._kept: dict[str, list[int]] = {}
         self._kept_count = 0
@@ -62,6 +67,9 @@ class Retention:
     ) -> Deleted:
         after = events.c.sequence > self._examined
         oldest = select(events.c.sequence, events.c.call_id).where(after)
+        needed_after = self._cursors.needed(unused=self._stored <= 2 * self._keep)
+        if needed_after is not None:
+            oldest = oldest.where(events.c.sequence <= needed_after)
         oldest = oldest.order_by(events.c.sequence).limit(count)
         found = (await connection.execute(oldest)).all()
         if not found:

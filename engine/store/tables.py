@@ -62,6 +62,17 @@ journal_state = Table(
 )
 """One row: no event up to `settled` belongs to a call that was not over at the Unix time `at`."""
 
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+)
+"""Up to which event each consumer of the outbox is done."""
+
+store = Table("store", metadata, Column("id", Text, primary_key=True))
+"""One row: the id of this database, by which its spool knows it."""
+
 waiting_requests = Table(
     "waiting_requests",
     metadata,

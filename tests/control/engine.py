@@ -293,6 +293,7 @@ class ScriptedEngine:
         """Publish and journal one event."""
         event = self.feed.publish(account_id, call_id, name, payload, 1443672757.0)
         self.journal.add_event(event.sequence, account_id, call_id, name, event.at, event.json())
+        self.journal.persist()
         return event.sequence
 
 
