@@ -266,9 +266,9 @@ class Spool:
             self._stop_reading()
             self._read_from = segment.path, os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
         number, left = self._read_from[1], segment.size - segment.taken
-        data = os.pread(number, min(left, max_bytes), segment.taken)
+        data = os.pread(number, min(left, max(max_bytes, _FRAME.size)), segment.taken)
         frames = list(_frames(data))
-        if not frames:
+        if not frames and len(data) >= _FRAME.size:
             length = _FRAME.size + _FRAME.unpack_from(data)[0]
             frames = list(_frames(os.pread(number, length, segment.taken)))
         if not frames:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sqlite3
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from engine.core.errors import NotFound
+from engine.core.errors import EngineUnavailable, NotFound
 from engine.store.cdrs import CdrQuery
 from engine.store.database import Database
 from engine.store.journal import Journal
@@ -36,7 +37,8 @@ async def main():
             journal.add_event(sequence, "acme", f"call-{sequence}", "CREATE", 1.0, b"x" * 500)
             if sequence % 7 == 0:
                 journal.add_cdr("acme", f"call-{sequence}", "i", 1_700_000_000.0, {"n": sequence})
-        await journal.flush()
+        journal.persist()
+        await asyncio.sleep(0.001)
         print(sequence, flush=True)
 
 asyncio.run(main())
@@ -147,6 +149,9 @@ async def test_a_locked_database_delays_and_loses_nothing(journal: Journal, tmp_
     done, _ = await asyncio.wait([flushed], timeout=0.3)
     assert not done
     assert journal.backlog == 2
+    # Both are safe in the meantime, and nobody needs to wait.
+    await journal.settled()
+    assert journal.refusal() == ""
     other.execute("COMMIT")
     other.close()
     async with asyncio.timeout(20):
@@ -164,6 +169,12 @@ async def test_a_row_that_cannot_be_stored_is_set_apart(journal: Journal) -> Non
     assert journal.rejected == 1
 
 
+async def test_a_row_that_no_text_can_hold_takes_no_other_along(journal: Journal) -> None:
+    journal.add_waiting("half a pair: \ud800", b"{}")
+    journal.persist()
+    assert (journal.rejected, journal.backlog) == (1, 0)
+
+
 async def test_accounts_written_and_read_at_once_do_not_mix(journal: Journal) -> None:
     numbers = iter(range(1, 10_000))
 
@@ -176,7 +187,7 @@ async def test_accounts_written_and_read_at_once_do_not_mix(journal: Journal) ->
     await asyncio.gather(*(use(f"account-{index}") for index in range(10)))
 
 
-async def test_kill_9_loses_nothing_that_was_flushed(url: str) -> None:
+async def test_kill_9_loses_nothing_that_was_persisted(url: str) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -187,22 +198,182 @@ async def test_kill_9_loses_nothing_that_was_flushed(url: str) -> None:
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert process.stdout is not None
-    flushed = 0
+    safe = 0
     async with asyncio.timeout(30):
-        while flushed < 1000:
-            flushed = int(await process.stdout.readline())
+        while safe < 5000:
+            safe = int(await process.stdout.readline())
         process.send_signal(signal.SIGKILL)
-        # What it still said before it died was durable too.
+        # What it still said before it died was safe too.
         for line in (await process.stdout.read()).split(b"\n")[:-1]:
-            flushed = int(line)
+            safe = int(line)
         assert await process.wait() == -signal.SIGKILL
 
     database = await Database.open(url)
     journal = await Journal.open(database)
     found = [event.sequence for event in await journal.events("acme", limit=10**9)]
-    assert found[:flushed] == list(range(1, flushed + 1))
+    assert found[:safe] == list(range(1, safe + 1))
     records = {record["n"] for record in await stored_records(journal)}
-    assert records >= set(range(7, flushed + 1, 7))
+    assert records >= set(range(7, safe + 1, 7))
     assert journal.last_sequence() > found[-1]
     await journal.close()
     await database.close()
+
+
+async def test_an_unwritable_spool_refuses_new_work_and_loses_nothing(
+    journal: Journal, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(number: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.store.spool.os.write", full)
+        add(journal, 1)
+        journal.persist()
+        assert journal.refusal() == (
+            "the spool cannot be written: [Errno 28] No space left on device"
+        )
+        # The database takes it, so whoever was told nothing yet may be told now.
+        await journal.settled()
+        assert len(await journal.events("acme")) == 1
+        assert journal.refusal()
+    add(journal, 2)
+    await journal.flush()
+    assert journal.refusal() == ""
+    assert len(await journal.events("acme")) == 2
+
+
+async def test_too_much_in_the_spool_refuses_new_work(url: str, tmp_path: Path) -> None:
+    database = await Database.open(url)
+    journal = await Journal.open(database, spool_max_mb=1)
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for sequence in range(1, 30):
+        assert journal.refusal() == ""
+        journal.add_event(sequence, "acme", "call", "CHANNEL_CREATE", AT, bytes(40_000))
+        journal.persist()
+        if journal.refusal():
+            break
+    assert journal.refusal() == "1 MiB of events wait for the database"
+    assert sequence > 20
+    other.execute("COMMIT")
+    other.close()
+    assert len(await journal.events("acme")) == sequence
+    assert journal.refusal() == ""
+    assert await journal.close() == 0
+    await database.close()
+
+
+async def test_the_spool_of_a_dead_process_is_stored_by_the_next(url: str) -> None:
+    """A process that died: its files are as they were, its lock is gone."""
+    database = await Database.open(url)
+    dead = await Journal.open(database)
+    for sequence in (1, 2, 3):
+        add(dead, sequence)
+    dead.add_cdr("acme", "c", "i", AT, {"version": 1})
+    dead.add_waiting("begun", b"{}")
+    dead.add_waiting("waiting", b"{}")
+    dead.persist()
+    dead.add_cdr("acme", "c", "i", AT, {"version": 2})
+    dead.begin_channel("begun", "call-3", 3)
+    dead.checkpoint(AT + 5)
+    dead.cursor("bus")
+    dead.persist()
+    add(dead, 4)
+    kill(dead)
+
+    journal = await Journal.open(database)
+    assert [event.sequence for event in await journal.events("acme")] == [1, 2, 3]
+    assert (await journal.records.show("acme", "202311-c"))["version"] == 2
+    assert [request_id for request_id, _ in await journal.waiting()] == ["waiting"]
+    assert journal.last_alive == AT + 5
+    assert [event.sequence async for event in journal.unsettled()] == [3]
+    assert journal.cursor("bus") == 3
+    assert journal.last_sequence() > 3
+    # Stored again, nothing changes.
+    kill(journal)
+    third = await Journal.open(database)
+    assert [event.sequence for event in await third.events("acme")] == [1, 2, 3]
+    assert await third.close() == 0
+    await database.close()
+
+
+async def test_a_second_engine_is_told_of_the_first(journal: Journal, database: Database) -> None:
+    with pytest.raises(EngineUnavailable, match="another engine uses the spool"):
+        await Journal.open(database)
+
+
+async def test_readers_of_a_locked_database_are_not_kept_waiting(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(journal, 1)
+    await journal.flush()
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.store.journal.READ_S", 0.05)
+        other.execute("BEGIN IMMEDIATE")
+        add(journal, 2)
+        records = journal.records
+        readings = (
+            journal.events("acme"),
+            records.page(CdrQuery("acme")),
+            records.show("acme", "x"),
+        )
+        for reading in readings:
+            with pytest.raises(EngineUnavailable, match="the database does not keep up"):
+                await reading
+        # A page that is there already is read.
+        assert len(await journal.events("acme", limit=1)) == 1
+    other.execute("COMMIT")
+    other.close()
+    assert len(await journal.events("acme")) == 2
+
+
+async def test_what_a_consumer_needs_is_kept(url: str) -> None:
+    database = await Database.open(url)
+    journal = await Journal.open(database, keep_events=10)
+    assert journal.cursor("bus") == 0
+    for sequence in range(1, 20):
+        add(journal, sequence)
+        await journal.flush()
+        assert journal.refusal() == ""
+    assert (journal.outbox_lag, len(await journal.events(None))) == (19, 19)
+    add(journal, 20)
+    assert journal.refusal() == "20 events wait to be delivered to bus"
+    journal.move_cursor("bus", 5)
+    assert journal.refusal() == ""
+    add(journal, 21)
+    await journal.flush()
+    assert [event.sequence for event in await journal.events(None)] == list(range(6, 22))
+    journal.move_cursor("bus", 21)
+    add(journal, 22)
+    await journal.flush()
+    assert [event.sequence for event in await journal.events(None)] == list(range(13, 23))
+    await journal.close()
+
+    # A consumer that nobody runs any more is waited for, but not for ever.
+    journal = await Journal.open(database, keep_events=10)
+    assert journal.outbox_lag == 0
+    first = journal.last_sequence() + 1
+    counts = []
+    for sequence in range(first, first + 40):
+        add(journal, sequence)
+        await journal.flush()
+        assert journal.refusal() == ""
+        counts.append(len(await journal.events(None)))
+    assert max(counts) <= 22
+    assert counts[-1] <= 22
+    await journal.close()
+    await database.close()
+
+
+def kill(journal: Journal) -> None:
+    """Leave of a journal what the death of its process would: its files."""
+    commits, spool = journal._commits, journal._spool
+    assert commits._task is not None
+    commits._task.cancel()
+    if commits._timer is not None:
+        commits._timer.cancel()
+    for number in (spool._lock, spool._write_to):
+        if number >= 0:
+            os.close(number)
+    spool._lock = spool._write_to = -1
