@@ -180,11 +180,11 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_full_tells_when_too_much_waits(tmp_path: Path) -> None:
     spool = spool_in(tmp_path / "spool", max_bytes=100)
-    spool.append(b"x" * 50)
-    assert not spool.full
-    spool.append(b"x" * 50)
-    assert spool.full
-    spool.append(b"taken all the same")
+    seen = []
+    for body in (b"x" * 50, b"x" * 50, b"taken all the same"):
+        spool.append(body)
+        seen.append(spool.full)
+    assert seen == [False, True, True]
     assert len(everything(spool)) == 3
     assert not spool.full
     spool.close()
