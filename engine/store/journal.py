@@ -327,9 +327,10 @@ class Journal:
         # Events are stored in their order: what is there has no gaps, so a whole page of it needs
         # nothing that is still on its way.
         found: list[StoredEvent] = []
+        on_their_way = self.backlog > 0
         if after_sequence < self._stored_through:
             found = await self._events(account_id, after_sequence, limit)
-        if len(found) < limit and self.backlog:
+        if len(found) < limit and on_their_way:
             await self.flush()
             after = found[-1].sequence if found else after_sequence
             found += await self._events(account_id, after, limit - len(found))
