@@ -7,6 +7,7 @@ from typing import Protocol
 
 from engine.control.auth import Tokens
 from engine.control.feed import Feed
+from engine.control.metrics import Metrics
 from engine.control.route_report import RouteReport
 from engine.core.commands import ResolveDestination
 from engine.core.digits import USUAL_MS
@@ -90,6 +91,7 @@ class EngineFace(Protocol):
     idempotency: IdempotencyKeys
     feed: Feed
     tokens: Tokens
+    metrics: Metrics
     control_plane: ControlPlane | None
     """Set by whoever connects one, None: the dial plan decides alone."""
 

@@ -37,6 +37,7 @@ from engine.control.http_context import (
 from engine.control.http_dial_plans import SharedDialPlans, list_account_dial_plans
 from engine.control.http_directory import Accounts, Devices, Resources, Users
 from engine.control.http_limits import show_limits
+from engine.control.http_metrics import show_metrics
 from engine.control.http_quickcall import quickcall, quickcall_and_wait
 from engine.control.http_routes import (
     delete_routes,
@@ -99,6 +100,7 @@ def make_app(face: EngineFace) -> Litestar:
             list_legs,
             show_cdr,
             show_limits,
+            show_metrics,
             healthz,
             readyz,
             event_stream,

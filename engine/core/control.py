@@ -375,6 +375,14 @@ class CallControl:
             if leg.dialed_at is not None
         )
 
+    def leg_states(self) -> dict[str, int]:
+        """Return how many dialled legs live in each state."""
+        found = dict.fromkeys((state.value for state in LegState), 0)
+        for originate in self._originates.values():
+            for leg in originate.legs.values():
+                found[leg.state.value] += leg.dialed_at is not None
+        return found
+
     def leg_ids(self) -> KeysView[LegId]:
         """Return a view of the live legs, for audits; those not dialled yet are among them."""
         return self._registry.leg_ids()

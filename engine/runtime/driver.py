@@ -15,8 +15,10 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from time import perf_counter
 
 from engine.control.face import ControlPlane
+from engine.control.metrics import Metrics
 from engine.core.commands import Dial, HangUp, ResolveDestination, Respond, SipCommand, TakeStock
 from engine.core.control import CallControl, Effects
 from engine.core.events import (
@@ -76,8 +78,10 @@ class Driver:
         locator: Locator,
         control_plane: Callable[[], ControlPlane | None],
         pacer: Pacer,
+        metrics: Metrics,
     ) -> None:
         """Take the parts and the seconds between two audits; `attach` begins."""
+        self._metrics = metrics
         self._control_plane = control_plane
         self._sip = sip
         self._control = control
@@ -240,8 +244,11 @@ class Driver:
             return False
 
     def _resolve(self, asked: ResolveDestination, now: float) -> DestinationResolved:
+        began = perf_counter()
         try:
-            return self._resolver.destination(asked, now)
+            found = self._resolver.destination(asked, now)
+            self._metrics.dialplan.observe(perf_counter() - began)
+            return found
         except Exception:
             _log.exception("%r could not be routed for %s", asked.number, asked.originate_id)
             return DestinationResolved(
@@ -278,11 +285,19 @@ class Driver:
             self._submit(commands, now)
         notices, self._notices = self._notices, []
         self._publisher.tell(notices)
+        self._count(notices)
         self._arm(now)
         if self._control.originates:
             self._idle.clear()
         else:
             self._idle.set()
+
+    def _count(self, notices: Sequence[Notice]) -> None:
+        for notice in notices:
+            try:
+                self._metrics.take(notice)
+            except Exception:
+                _log.exception("a notice could not be counted: %r", notice)
 
     def _submit(self, commands: list[SipCommand], now: float) -> None:
         if self._loop is None:

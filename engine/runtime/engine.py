@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from contextlib import AsyncExitStack
+from time import perf_counter
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,7 @@ from engine.control.auth import Tokens
 from engine.control.face import ControlPlane
 from engine.control.feed import Feed, Subscription
 from engine.control.kazoo import Switch
+from engine.control.metrics import Metrics
 from engine.control.request_bounds import check_bounds
 from engine.control.route_report import RouteReport
 from engine.core.control import CallControl
@@ -38,6 +40,7 @@ from engine.runtime.clock import Clock
 from engine.runtime.door import Door, Doorway
 from engine.runtime.driver import Driver
 from engine.runtime.explain import Explainer
+from engine.runtime.gauges import show_gauges
 from engine.runtime.ids import new_call_id, new_interaction_id, new_request_id
 from engine.runtime.live import LiveCalls
 from engine.runtime.media_files import MediaFiles
@@ -100,6 +103,8 @@ class Engine(Doorway, ChannelActions):
     """The live event stream."""
     tokens: Tokens
     """Who may use the HTTP API."""
+    metrics: Metrics
+    """What the engine measures of itself; whoever counts something adds it."""
     control_plane: ControlPlane | None
     """Who may say where an answered originate goes, None: the dial plan alone."""
 
@@ -113,6 +118,7 @@ class Engine(Doorway, ChannelActions):
         self.node = self.config.node
         self.tokens = Tokens(self.config.tokens)
         self.control_plane = None
+        self.metrics = Metrics()
         self._given_sip = sip
         self._clock = Clock()
         self._trace = SipTrace(self.config.trace_calls)
@@ -233,6 +239,10 @@ class Engine(Doorway, ChannelActions):
             locator,
             lambda: self.control_plane,
             Pacer(config.max_calls_per_second, config.pacing_wait_s),
+            self.metrics,
+        )
+        show_gauges(
+            *(self.metrics, self._control, self._sip, self.feed, self.journal, self._reaper)
         )
         self._live = LiveCalls(
             *(self._control, self._driver, self._calls, self._clock),
@@ -357,7 +367,10 @@ class Engine(Doorway, ChannelActions):
     def _filtered(self, request: OriginateRequest) -> FilterResult:
         if not request.number and request.application is not Application.TRANSFER:
             return FilterResult("", "", None)
-        return self.check_number_filter(request.number_filter, request.number)
+        began = perf_counter()
+        filtered = self.check_number_filter(request.number_filter, request.number)
+        self.metrics.number_filter.observe(perf_counter() - began)
+        return filtered
 
     def refusal(self) -> str:
         """Return why new requests are refused now, empty when they are taken."""

@@ -33,6 +33,10 @@ class SipStats:
     """Log lines and traces dropped because the mailbox was full, since start."""
     relayed_packets: int
     """RTP and RTCP packets relayed since start."""
+    cancel_races: int = 0
+    """Answers that crossed our CANCEL, since start (RFC 3261 9.1)."""
+    glares: int = 0
+    """Re-INVITEs of ours that crossed one of the peer's, since start (RFC 3261 14.1)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ cdef extern from "wire.hpp" namespace "quickcall" nogil:
 
     cdef cppclass Stats:
         uint32_t legs, transactions, dialogs, media_ports, pending_requests, mailbox
-        uint64_t dropped, relayed_packets, blocked_max_ns
+        uint64_t dropped, relayed_packets, cancel_races, glares, blocked_max_ns
 
 
 cdef extern from "stack.hpp" namespace "quickcall" nogil:
@@ -462,6 +462,8 @@ cdef class Stack:
             mailbox=stats.mailbox,
             dropped=stats.dropped,
             relayed_packets=stats.relayed_packets,
+            cancel_races=stats.cancel_races,
+            glares=stats.glares,
         )
 
     def blocked_max_ns(self) -> int:

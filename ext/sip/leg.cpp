@@ -315,9 +315,14 @@ void Leg::on_reoffer_failed(int status, const std::string &reason) {
     owner_.mailbox().post(std::move(failed));
 }
 
+void Leg::on_glare() { owner_.counts().glares.fetch_add(1); }
+
 void Leg::on_state(pjsip_inv_session *session, const pjsip_event *event) {
     if (session->state == PJSIP_INV_STATE_DISCONNECTED) return on_end(session, event);
-    if (hanging_up_) return;  // 200 crossed our CANCEL: pjsip acknowledges it and says BYE
+    if (hanging_up_) {  // a 200 that crossed our CANCEL is acknowledged and followed by BYE in pjsip
+        if (session->state == PJSIP_INV_STATE_CONNECTING && !answered_) owner_.counts().cancel_races.fetch_add(1);
+        return;
+    }
     auto *message = received(event);
     switch (session->state) {
     case PJSIP_INV_STATE_EARLY:

@@ -3,6 +3,7 @@
 
 #include <pjsua2.hpp>
 
+#include <atomic>
 #include <optional>
 #include <string>
 
@@ -17,8 +18,15 @@ namespace quickcall {
 class Leg;
 
 // What a leg needs of the thread it lives on.
+// What was counted since the start; the SIP thread alone writes.
+struct LegCounts {
+    std::atomic<std::uint64_t> cancel_races{0};  // a 200 crossed our CANCEL
+    std::atomic<std::uint64_t> glares{0};
+};
+
 class LegOwner {
 public:
+    virtual LegCounts &counts() = 0;
     virtual Mailbox &mailbox() = 0;
     virtual Media &media() = 0;
     // Slot in a dialog's module data that points back to its leg.
@@ -71,6 +79,7 @@ private:
     bool take_ports() override;
     void on_reoffered() override;
     void on_reoffer_failed(int status, const std::string &reason) override;
+    void on_glare() override;
 
     Event event(EventKind kind) const;
     std::string contact() const;

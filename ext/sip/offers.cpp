@@ -225,6 +225,7 @@ void Offers::finish(pjsip_inv_session *session, const pjsip_transaction &transac
     const int status = transaction.status_code;
     switch (status) {
     case PJSIP_SC_REQUEST_PENDING:
+        owner_.on_glare();
         if (++tries_ == max_tries) break;
         return wait(session, glare_unit_ms * (glare_first + static_cast<unsigned>(pj_rand()) %
                                                                 (glare_last - glare_first + 1)));

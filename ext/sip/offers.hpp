@@ -31,6 +31,8 @@ public:
     virtual void on_reoffered() = 0;
     // It came to nothing; `status` is 0 when nothing came from the wire.
     virtual void on_reoffer_failed(int status, const std::string &reason) = 0;
+    // Both sides have offered at once (RFC 3261 14.1).
+    virtual void on_glare() = 0;
 
 protected:
     ~OfferOwner() = default;

@@ -51,6 +51,7 @@ public:
     CommandQueue commands_;
     std::atomic<std::uint32_t> leg_count_{0}, transactions_{0}, dialogs_{0}, pending_{0}, ports_{0};
     std::atomic<std::uint64_t> relayed_{0};
+    LegCounts counts_;
     std::atomic<bool> closing_{false}, stopping_{false};
     WakeUp wake_up_;
     std::vector<ListenerConfig> listeners_;  // written before the constructor returns
@@ -66,6 +67,7 @@ public:
     void dial(Command &command);
     void refuse(LegId leg, const std::string &warning);
     void take_stock();
+    LegCounts &counts() override { return counts_; }
     Mailbox &mailbox() override { return mailbox_; }
     Media &media() override { return *media_; }
     int module_id() const override { return leg_module_.id; }
@@ -471,6 +473,8 @@ Stats Stack::stats() const {
     stats.pending_requests = impl_->pending_.load();
     stats.media_ports = impl_->ports_.load();
     stats.relayed_packets = impl_->relayed_.load();
+    stats.cancel_races = impl_->counts_.cancel_races.load();
+    stats.glares = impl_->counts_.glares.load();
     stats.mailbox = static_cast<std::uint32_t>(impl_->mailbox_.size());
     stats.dropped = impl_->mailbox_.dropped();
     stats.blocked_max_ns = std::max(impl_->mailbox_.blocked_max_ns(), impl_->commands_.blocked_max_ns());

@@ -157,6 +157,8 @@ struct Stats {
     std::uint32_t mailbox = 0;
     std::uint64_t dropped = 0;
     std::uint64_t relayed_packets = 0;
+    std::uint64_t cancel_races = 0;
+    std::uint64_t glares = 0;
     std::uint64_t blocked_max_ns = 0;  // longest the SIP thread waited for the mailbox or the queue
 };
 

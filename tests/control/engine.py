@@ -13,6 +13,7 @@ from engine.control.auth import ROOT, Tokens
 from engine.control.face import ControlPlane
 from engine.control.feed import Feed
 from engine.control.kazoo import Switch, channel_event, quickcall_end
+from engine.control.metrics import Metrics
 from engine.control.route_report import RouteReport
 from engine.core.digits import USUAL_MS, check_digits
 from engine.core.errors import (
@@ -97,6 +98,7 @@ class ScriptedEngine:
 
     def __init__(self, directory: Directory, location: Location, journal: Journal) -> None:
         self.node = "engine@test.example.org"
+        self.metrics = Metrics()
         self.directory = directory
         self.location = location
         self.journal = journal

@@ -1,0 +1,43 @@
+"""What the parts of an engine count themselves, shown among its metrics."""
+
+from __future__ import annotations
+
+from engine.control.feed import Feed
+from engine.control.metrics import Metrics
+from engine.core.control import CallControl
+from engine.runtime.reaper import Reaper
+from engine.sip.port import SipPort
+from engine.store.journal import Journal
+
+
+def show_gauges(
+    metrics: Metrics,
+    control: CallControl,
+    sip: SipPort,
+    feed: Feed,
+    journal: Journal,
+    reaper: Reaper,
+) -> None:
+    """Add the series of the parts; they are read when somebody asks for the metrics."""
+    gauge, counter, stats = metrics.gauge, metrics.counter, sip.stats
+    gauge("legs_active", "Legs that live, by state", control.leg_states, "state")
+    gauge("originates_active", "Requests without terminal event", lambda: control.originates)
+    gauge("rtp_ports_in_use", "Pairs of RTP ports in use", lambda: stats().media_ports)
+    gauge("sip_transactions", "SIP transactions in memory", lambda: stats().transactions)
+    gauge("sip_dialogs", "SIP dialogs in memory", lambda: stats().dialogs)
+    gauge("sip_mailbox_depth", "Events of the stack not taken", lambda: stats().mailbox)
+    gauge("journal_backlog", "Rows that the database has not yet", lambda: journal.backlog)
+    gauge("event_readers", "Open subscriptions of the event stream", lambda: feed.readers)
+    counter("events", "Events told, counted over restarts", lambda: feed.last_sequence)
+    counter("sip_cancel_race", "Answers that crossed our CANCEL", lambda: stats().cancel_races)
+    counter("sip_glare", "Our re-INVITEs that crossed one", lambda: stats().glares)
+    counter(
+        "rtp_packets_relayed", "RTP and RTCP packets passed on", lambda: stats().relayed_packets
+    )
+    counter("stack_logs_dropped", "Traces and log lines dropped", lambda: stats().dropped)
+    counter("journal_rejected", "Rows the database refused for good", lambda: journal.rejected)
+    counter(
+        "zombie_legs_reaped",
+        "Legs that only the stack or only call control had; must stay 0",
+        lambda: reaper.reaped.stack_legs + reaper.reaped.control_legs,
+    )
