@@ -242,7 +242,8 @@ class Engine(Doorway, ChannelActions):
             self.metrics,
         )
         show_gauges(
-            *(self.metrics, self._control, self._sip, self.feed, self.journal, self._reaper)
+            *(self.metrics, self._control, self._sip, self.feed, self.journal, self._reaper),
+            self.rejected,
         )
         self._live = LiveCalls(
             *(self._control, self._driver, self._calls, self._clock),

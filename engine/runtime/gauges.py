@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from engine.control.feed import Feed
 from engine.control.metrics import Metrics
 from engine.core.control import CallControl
@@ -17,6 +19,7 @@ def show_gauges(
     feed: Feed,
     journal: Journal,
     reaper: Reaper,
+    rejected: Mapping[str, int],
 ) -> None:
     """Add the series of the parts; they are read when somebody asks for the metrics."""
     gauge, counter, stats = metrics.gauge, metrics.counter, sip.stats
@@ -29,6 +32,7 @@ def show_gauges(
     gauge("journal_backlog", "Rows that the database has not yet", lambda: journal.backlog)
     gauge("event_readers", "Open subscriptions of the event stream", lambda: feed.readers)
     counter("events", "Events told, counted over restarts", lambda: feed.last_sequence)
+    counter("originate_rejected", "Requests refused, by why", lambda: rejected, "reason")
     counter("sip_cancel_race", "Answers that crossed our CANCEL", lambda: stats().cancel_races)
     counter("sip_glare", "Our re-INVITEs that crossed one", lambda: stats().glares)
     counter(
