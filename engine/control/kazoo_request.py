@@ -183,26 +183,32 @@ def _application_vars(options: _Options) -> dict[str, object]:
     for key, text in options.query.items():
         if key not in _KNOWN:
             merged[key] = text
-    merged = {key: value for key, value in merged.items() if key not in RESERVED_CAVS}
-    if len(merged) > MAX_CAVS:
-        raise RequestInvalid(
-            "custom_application_vars", len(merged), f"at most {MAX_CAVS} variables", "maxProperties"
-        )
-    for key, value in merged.items():
-        _check_application_var(key, value)
-    return merged
+    return application_vars("custom_application_vars", merged)
 
 
-def _check_application_var(key: str, value: object) -> None:
-    if not 1 <= len(key) <= MAX_CAV_KEY or not key.isprintable():
-        raise RequestInvalid(
-            "custom_application_vars",
-            key[:32],
-            f"names of 1 to {MAX_CAV_KEY} printable characters",
-            "propertyNames",
-        )
-    size = len(msgspec.json.encode(value))
+def application_vars(field: str, given: Mapping[str, object]) -> dict[str, object]:
+    """Return custom application variables without those whose names Kazoo keeps for itself.
+
+    Raises `RequestInvalid` naming `field` for too many of them, and for one that is too long.
+    """
+    kept = {key: value for key, value in given.items() if key not in RESERVED_CAVS}
+    check_count(field, len(kept))
+    for key, value in kept.items():
+        check_variable(field, key, len(msgspec.json.encode(value)))
+    return kept
+
+
+def check_count(field: str, count: int) -> None:
+    """Check the number of variables of a request. Raises `RequestInvalid`."""
+    if count > MAX_CAVS:
+        raise RequestInvalid(field, count, f"at most {MAX_CAVS} variables", "maxProperties")
+
+
+def check_variable(field: str, name: str, size: int) -> None:
+    """Check the name of a variable, and its size in bytes. Raises `RequestInvalid`."""
+    if not 1 <= len(name) <= MAX_CAV_KEY or not name.isprintable():
+        allowed = f"names of 1 to {MAX_CAV_KEY} printable characters"
+        raise RequestInvalid(field, name[:32], allowed, "propertyNames")
     if size > MAX_CAV_VALUE:
-        raise RequestInvalid(
-            f"custom_application_vars.{key}", f"{size} bytes", f"{MAX_CAV_VALUE} bytes", "maxLength"
-        )
+        allowed = f"{MAX_CAV_VALUE} bytes"
+        raise RequestInvalid(f"{field}.{name}", f"{size} bytes", allowed, "maxLength")

@@ -1,0 +1,548 @@
+"""originate_req into what call control understands, and the replies to it."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.control.kapi_originate import (
+    Originate,
+    detail_of,
+    error_reply,
+    parse_originate,
+    ready_reply,
+    started_reply,
+    success_reply,
+    uuid_reply,
+)
+from engine.core.errors import RequestInvalid
+from engine.core.media_values import Encryption
+from engine.core.values import (
+    Application,
+    CallerId,
+    Contact,
+    Credentials,
+    DialMethod,
+    Endpoint,
+    EndpointType,
+    MediaMode,
+)
+from tests.control.originates import ACCOUNT, CALL_ID, DEVICE, crossbar_endpoint, crossbar_request
+
+CARRIERS = tuple(
+    Endpoint(id=name, kind="resource", contacts=(Contact(f"sip:{host}"),))
+    for name, host in (("first", "192.0.2.1"), ("second", "192.0.2.2"))
+)
+
+
+def dialled(account_id: str, number: str) -> tuple[Endpoint, ...]:
+    return CARRIERS if (account_id, number) == (ACCOUNT, "+14155550100") else ()
+
+
+def parsed(**changes: Any) -> Originate:
+    ids = count(1)
+    return parse_originate(crossbar_request(**changes), lambda: f"made-{next(ids)}", dialled)
+
+
+def rung(*elements: object, **changes: Any) -> tuple[Endpoint, ...]:
+    return parsed(Endpoints=list(elements), **changes).request.endpoints
+
+
+def one(**changes: Any) -> Endpoint:
+    (endpoint,) = rung(crossbar_endpoint(**changes))
+    return endpoint
+
+
+def refused(**changes: Any) -> RequestInvalid:
+    with pytest.raises(RequestInvalid) as caught:
+        parsed(**changes)
+    return caught.value
+
+
+# --- the whole request -------------------------------------------------------------------------
+
+
+def test_the_message_of_crossbar() -> None:
+    order = parsed()
+    request = order.request
+    assert order.call_id == "made-1"
+    assert order.immediate
+    assert not order.started
+    assert request.account_id == ACCOUNT
+    assert (request.endpoint_type, request.endpoint_id) == (EndpointType.DEVICE, DEVICE)
+    assert request.number == "1002"
+    assert request.number_filter is False
+    assert request.application is Application.TRANSFER
+    assert request.auto_answer is True
+    assert request.custom_application_vars == {"foo": "bar"}
+    assert request.ignore_early_media is True
+    assert request.media is MediaMode.PROCESS
+    assert request.timeout == 30
+    assert request.request_id == "request-1"
+    assert request.dial_method is DialMethod.SIMULTANEOUS
+    assert request.target_call_id is None
+    assert request.channel_vars == {
+        "Account-ID": ACCOUNT,
+        "Retain-CID": "true",
+        "Authorizing-Type": "device",
+        "Authorizing-ID": DEVICE,
+    }
+    assert "Outbound-Callee-ID-Name" in request.exported_vars
+    assert request.endpoints == (
+        Endpoint(
+            id=DEVICE,
+            kind="device",
+            contacts=(),
+            user="alice",
+            realm="test.local",
+            invite_format="contact",
+            codecs=("PCMU", "PCMA"),
+            headers=(
+                ("X-KAZOO-AOR", "sip:alice@test.local"),
+                ("X-KAZOO-INVITE-FORMAT", "contact"),
+            ),
+            caller_id=CallerId("Alice", "1001"),
+            number="1002",
+            ignore_completed_elsewhere=False,
+            request_user="alice",
+            shown=CallerId("Device QuickCall", "1002"),
+            call_id=CALL_ID,
+            channel_vars=(
+                ("Account-ID", ACCOUNT),
+                ("Authorizing-ID", DEVICE),
+                ("Authorizing-Type", "device"),
+                ("Presence-ID", "alice@test.local"),
+            ),
+        ),
+    )
+
+
+def test_what_a_request_that_says_little_means() -> None:
+    message: dict[str, object] = {
+        "App-Name": "x",
+        "App-Version": "1",
+        "Event-Category": "resource",
+        "Event-Name": "originate_req",
+        "Msg-ID": "m",
+        "Application-Name": "park",
+        "Endpoints": [{"Invite-Format": "username", "To-User": "bob", "To-Realm": "r.test"}],
+    }
+    order = parse_originate(message, lambda: "made", dialled)
+    request = order.request
+    assert (request.account_id, request.endpoint_id) == ("", "bob")
+    assert request.application is Application.PARK
+    assert request.number == ""
+    assert request.ignore_early_media is False
+    assert request.dial_method is DialMethod.SINGLE
+    assert request.timeout == 60
+    assert request.auto_answer is False
+    assert not order.immediate
+    (endpoint,) = request.endpoints
+    assert (endpoint.user, endpoint.invite_format, endpoint.call_id) == ("bob", "username", "made")
+
+
+@pytest.mark.parametrize(
+    ("changes", "immediate"),
+    [
+        ({}, True),
+        ({"Originate-Immediate": False}, False),
+        ({"Application-Name": "park"}, False),
+        ({"Application-Name": "park", "Originate-Immediate": "true"}, True),
+        ({"Application-Name": "bridge", "Application-Data": crossbar_endpoint()}, True),
+    ],
+)
+def test_who_waits_for_an_execute(changes: dict[str, Any], immediate: bool) -> None:
+    assert parsed(**changes).immediate is immediate
+
+
+def test_started_is_for_those_that_control_the_channel_themselves() -> None:
+    own = {"Start-Control-Process": False}
+    assert not parsed(**own).started
+    assert parsed(**own, **{"Application-Name": "park"}).started
+    assert not parsed(**{"Application-Name": "park"}).started
+
+
+def test_options_of_the_request() -> None:
+    request = parsed(
+        **{
+            "Outbound-Call-ID": "chosen@host",
+            "Existing-Call-ID": "another",
+            "Fail-On-Single-Reject": "USER_BUSY",
+            "Privacy-Hide-Number": "true",
+            "Media": "bypass",
+            "Timeout": "20",
+            "Ignore-Early-Media": "ring_ready",
+            "Custom-SIP-Headers": {"X-Note": "1"},
+            "Progress-Timeout": 4,
+        }
+    ).request
+    assert request.target_call_id == "another"
+    assert request.fail_on_single_reject == frozenset({"USER_BUSY"})
+    assert (request.hide_name, request.hide_number) == (False, True)
+    assert request.media is MediaMode.BYPASS
+    assert request.timeout == 20
+    assert request.ignore_early_media == "ring_ready"
+    assert request.headers == (("X-Note", "1"),)
+    assert request.progress_timeout == 4
+    assert request.channel_vars["Origination-Call-ID"] == "chosen@host"
+    assert parsed(**{"Outbound-Call-ID": "chosen@host"}).call_id == "chosen@host"
+
+
+def test_bridge_connects_to_its_endpoint() -> None:
+    route = {"Invite-Format": "route", "Route": "sip:desk@192.0.2.9:5070"}
+    request = parsed(**{"Application-Name": "bridge", "Application-Data": route}).request
+    assert request.application is Application.BRIDGE
+    (to,) = request.bridge_to
+    assert to.contacts == (Contact("sip:desk@192.0.2.9:5070"),)
+    listed = {"Application-Name": "bridge", "Application-Data": {"Endpoints": [route, route]}}
+    assert len(parsed(**listed).request.bridge_to) == 1
+
+
+def test_bridge_to_a_call_needs_no_endpoint() -> None:
+    request = parsed(
+        **{"Application-Name": "bridge", "Application-Data": None, "Existing-Call-ID": "that"}
+    ).request
+    assert (request.bridge_to, request.target_call_id) == ((), "that")
+
+
+def test_variables_are_texts_and_objects_are_left_out() -> None:
+    given = {"A": True, "B": 5, "C": "x", "D": {"no": 1}, "E": ["no"], "F": None, "G": 1.5}
+    assert parsed(**{"Custom-Channel-Vars": given}).request.channel_vars == {
+        "A": "true",
+        "B": "5",
+        "C": "x",
+        "G": "1.5",
+    }
+
+
+def test_reserved_names_are_no_application_variables() -> None:
+    given = {"foo": {"deep": [1]}, "Account-ID": "stolen"}
+    request = parsed(**{"Custom-Application-Vars": given}).request
+    assert request.custom_application_vars == {"foo": {"deep": [1]}}
+
+
+# --- endpoints ---------------------------------------------------------------------------------
+
+
+def test_elements_without_a_format_and_those_named_twice_are_left_out() -> None:
+    again = crossbar_endpoint(call_id="other")
+    bob = crossbar_endpoint("bob", call_id="bobs")
+    without = {"To-User": "carol"}
+    found = rung(crossbar_endpoint(), again, without, bob)
+    assert [endpoint.call_id for endpoint in found] == [CALL_ID, "bobs"]
+
+
+def test_whose_answer_must_be_confirmed_is_left_out() -> None:
+    confirms = crossbar_endpoint("bob", **{"Custom-Channel-Vars": {"Confirm-Key": "1"}})
+    assert [endpoint.user for endpoint in rung(confirms, crossbar_endpoint())] == ["alice"]
+
+
+def test_of_several_endpoints_those_answer_by_themselves_that_say_so() -> None:
+    bob = crossbar_endpoint("bob", call_id="b", **{"Custom-Channel-Vars": {}})
+    order = parsed(Endpoints=[crossbar_endpoint(), bob])
+    assert order.request.auto_answer == "force"
+    assert [endpoint.may_auto_answer for endpoint in order.request.endpoints] == [True, False]
+    assert parsed(Endpoints=[bob]).request.auto_answer is False
+
+
+@pytest.mark.parametrize(
+    ("changes", "contact", "proxy"),
+    [
+        ({"Invite-Format": "route", "Route": "sip:b@192.0.2.1"}, "sip:b@192.0.2.1", ""),
+        ({"Invite-Format": "route", "Route": "b@192.0.2.1:5080"}, "sip:b@192.0.2.1:5080", ""),
+        (
+            {"Invite-Format": "route", "Route": "sip:b@r.test;fs_path=sip%3A192.0.2.7%3A5060"},
+            "sip:b@r.test",
+            "sip:192.0.2.7:5060",
+        ),
+        ({"To-IP": "192.0.2.4:5070"}, "sip:1002@192.0.2.4:5070", ""),
+        ({"To-IP": "sip:x@192.0.2.4"}, "sip:x@192.0.2.4", ""),
+        (
+            {"To-IP": "192.0.2.4", "SIP-Transport": "tcp"},
+            "sip:1002@192.0.2.4;transport=tcp",
+            "",
+        ),
+        ({"Proxy-IP": "192.0.2.8"}, "", "sip:192.0.2.8"),
+        ({"Forward-IP": "sip:192.0.2.8", "Proxy-IP": "192.0.2.9"}, "", "sip:192.0.2.8"),
+        (
+            {"Proxy-IP": "192.0.2.8", "SIP-Transport": "tls"},
+            "",
+            "sip:192.0.2.8;transport=tls",
+        ),
+    ],
+)
+def test_where_an_endpoint_is(changes: dict[str, Any], contact: str, proxy: str) -> None:
+    endpoint = one(**changes)
+    assert endpoint.contacts == ((Contact(contact),) if contact else ())
+    assert endpoint.proxy == proxy
+
+
+def test_version_5_names_the_address_of_record() -> None:
+    (endpoint,) = rung({"Invite-Format": "endpoint", "Endpoint-URI": "bob@r.test"})
+    assert (endpoint.user, endpoint.realm, endpoint.invite_format) == ("bob", "r.test", "contact")
+
+
+def test_a_carrier_is_asked_for_the_number_of_its_route() -> None:
+    (endpoint,) = rung(
+        {
+            "Invite-Format": "route",
+            "Route": "sip:+14155550100@192.0.2.1",
+            "Custom-Channel-Vars": {"Resource-ID": "gw"},
+            "Auth-User": "me",
+            "Auth-Password": "secret",
+        }
+    )
+    assert (endpoint.kind, endpoint.id, endpoint.user) == ("resource", "gw", "")
+    assert endpoint.number == "+14155550100"
+    assert endpoint.credentials == Credentials("me", "secret", "*")
+
+
+def test_a_loopback_goes_through_the_dial_plan() -> None:
+    away = crossbar_endpoint(**{"Invite-Format": "route", "Route": "loopback/+14155550100"})
+    (found,) = rung(away)
+    assert (found.id, found.forwarded_by) == ("first", DEVICE)
+    assert [behind.id for behind in found.fallbacks] == ["second"]
+    assert found.call_id == CALL_ID
+    assert rung({**away, "Route": "loopback/999/context_2"}) == ()
+    assert rung({**away, "Invite-Format": "loopback", "Route": "+14155550100"}) == (found,)
+
+
+def test_failover_stands_behind_its_endpoint() -> None:
+    behind = crossbar_endpoint("bob", call_id="b", Failover=crossbar_endpoint("carol", call_id="c"))
+    endpoint = one(Failover=behind)
+    (second,) = endpoint.fallbacks
+    (third,) = second.fallbacks
+    assert [endpoint.user, second.user, third.user] == ["alice", "bob", "carol"]
+
+
+def test_failovers_end() -> None:
+    nested: dict[str, Any] = crossbar_endpoint()
+    for _ in range(50):
+        nested = crossbar_endpoint(Failover=nested)
+    (endpoint,) = rung(nested)
+    depth = 0
+    while endpoint.fallbacks:
+        (endpoint,) = endpoint.fallbacks
+        depth += 1
+    assert depth == 4
+
+
+def test_more_of_an_endpoint() -> None:
+    endpoint = one(
+        **{
+            "Endpoint-Delay": 2,
+            "Endpoint-Timeout": "15",
+            "Endpoint-Progress-Timeout": 0,
+            "Ignore-Early-Media": "false",
+            "Bypass-Media": True,
+            "Caller-ID-Type": "pid",
+            "Outbound-Caller-ID-Name": "Boss",
+            "Custom-SIP-Headers": {"Diversions": ["<sip:1@a>;reason=unconditional"], "X-A": 7},
+            "Custom-Channel-Vars": {
+                "Owner-ID": "owner",
+                "RTP-Secure-Media": "true",
+                "Media-Encryption-Enforce-Security": "true",
+            },
+        }
+    )
+    assert (endpoint.delay, endpoint.timeout, endpoint.progress_timeout) == (2, 15, None)
+    assert endpoint.ignore_early_media is False
+    assert endpoint.media.bypass
+    assert endpoint.media.encryption is Encryption.MANDATORY
+    assert endpoint.cid_type == "pid"
+    assert endpoint.shown == CallerId("Boss", "1002")
+    assert endpoint.headers == (("X-A", "7"),)
+    assert endpoint.diversions == ("<sip:1@a>;reason=unconditional",)
+    assert endpoint.owner_id == "owner"
+    assert endpoint.channel_vars == (
+        ("Owner-ID", "owner"),
+        ("Presence-ID", "alice@test.local"),
+    )
+
+
+def test_who_may_not_be_seen_is_not_shown() -> None:
+    assert one(**{"Privacy-Hide-Number": True}).shown == CallerId("Anonymous", "anonymous")
+    assert one(**{"Privacy-Hide-Name": "true"}).shown == CallerId("Anonymous", "1002")
+
+
+# --- what is refused ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "code"),
+    [
+        ({"Application-Name": None}, "Application-Name", "required"),
+        ({"Endpoints": None}, "Endpoints", "required"),
+        ({"Msg-ID": None}, "Msg-ID", "required"),
+        ({"App-Name": None}, "App-Name", "required"),
+        ({"Event-Name": "originate_resp"}, "Event-Name", "enum"),
+        ({"Application-Name": "dance"}, "Application-Name", "enum"),
+        ({"Application-Name": "eavesdrop"}, "Application-Name", "unsupported"),
+        ({"Application-Name": "fax"}, "Application-Name", "unsupported"),
+        ({"Dial-Endpoint-Method": "all"}, "Dial-Endpoint-Method", "enum"),
+        ({"Media": "carrier pigeon"}, "Media", "enum"),
+        ({"Continue-On-Fail": "maybe"}, "Continue-On-Fail", "type"),
+        ({"Custom-Channel-Vars": []}, "Custom-Channel-Vars", "type"),
+        ({"Endpoints": {}}, "Endpoints", "type"),
+        ({"Endpoints": ["alice"]}, "Endpoints.0", "type"),
+        ({"Endpoints": [{}] * 129}, "Endpoints", "maxItems"),
+        ({"Application-Data": None}, "Application-Data.Route", "minLength"),
+        ({"Application-Data": {"Route": "1\r\n2"}}, "Application-Data.Route", "pattern"),
+        ({"Application-Name": "bridge", "Application-Data": {}}, "Application-Data", "required"),
+        ({"Timeout": 2}, "Timeout", "minimum"),
+        ({"Timeout": "soon"}, "Timeout", "type"),
+        ({"Outbound-Call-ID": "two words"}, "Outbound-Call-ID", "pattern"),
+        ({"Outbound-Caller-ID-Name": "a\nb"}, "Outbound-Caller-ID-Name", "pattern"),
+        (
+            {"Custom-Application-Vars": {str(n): n for n in range(65)}},
+            "Custom-Application-Vars",
+            "maxProperties",
+        ),
+        (
+            {"Custom-Channel-Vars": {"big": "x" * 5000}},
+            "Custom-Channel-Vars.big",
+            "maxLength",
+        ),
+        ({"Custom-SIP-Headers": {"Via": "me"}}, "Custom-SIP-Headers", "propertyNames"),
+    ],
+)
+def test_what_is_not_allowed_is_named(changes: dict[str, Any], field: str, code: str) -> None:
+    error = refused(**changes)
+    assert (error.field, error.code) == (field, code)
+    assert error.allowed
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"Invite-Format": "smoke"}, "Invite-Format"),
+        ({"To-User": "a\r\nb", "To-Username": ""}, "To-User"),
+        ({"To-Realm": "not a host"}, "To-Realm"),
+        ({"Outbound-Call-ID": "a b"}, "Outbound-Call-ID"),
+        ({"Invite-Format": "route", "Route": "sip:a b@c"}, "Route"),
+        ({"To-IP": "<here>"}, "To-IP"),
+        ({"Proxy-IP": "nowhere at all"}, "Proxy-IP"),
+        ({"SIP-Transport": "sctp"}, "SIP-Transport"),
+        ({"Codecs": "PCMU"}, "Codecs"),
+        ({"Endpoint-Delay": -1}, "Endpoint-Delay"),
+        ({"Custom-SIP-Headers": {"X": "a\nb"}}, "Custom-SIP-Headers.X"),
+        ({"Custom-Channel-Vars": "none"}, "Custom-Channel-Vars"),
+        ({"Ignore-Early-Media": "perhaps"}, "Ignore-Early-Media"),
+    ],
+)
+def test_what_is_not_allowed_in_an_endpoint_is_named(changes: dict[str, Any], field: str) -> None:
+    error = refused(Endpoints=[crossbar_endpoint(**changes)])
+    assert error.field == f"Endpoints.0.{field}"
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+_KEYS = sorted(
+    {
+        *crossbar_request(),
+        *("Existing-Call-ID", "Originate-Immediate", "Outbound-Call-ID", "Fail-On-Single-Reject"),
+        *("Custom-SIP-Headers", "Start-Control-Process", "Account-ID", "Caller-ID-Type"),
+    }
+)
+_ENDPOINT_KEYS = sorted(
+    {
+        *crossbar_endpoint(),
+        *("Route", "To-IP", "Proxy-IP", "Forward-IP", "SIP-Transport", "Failover", "Auth-User"),
+        *("Endpoint-URI", "Endpoint-Delay", "Endpoint-Timeout", "Caller-ID-Type", "Bypass-Media"),
+    }
+)
+_ENDPOINTS = st.lists(
+    st.dictionaries(st.sampled_from(_ENDPOINT_KEYS), _JSON, max_size=5).map(
+        lambda changes: {**crossbar_endpoint(), **changes}
+    ),
+    max_size=3,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(_KEYS), _JSON, max_size=4),
+    st.sampled_from(["transfer", "bridge", "park"]),
+    _ENDPOINTS,
+)
+def test_whatever_comes_is_taken_or_refused_by_name(
+    changes: dict[str, Any], application: str, endpoints: list[dict[str, Any]]
+) -> None:
+    base = crossbar_request(**{"Application-Name": application, "Endpoints": endpoints})
+    message = {**base, **changes}
+    error = None
+    try:
+        order = parse_originate(message, lambda: "made", dialled)
+    except RequestInvalid as caught:
+        error = caught
+    else:
+        assert order.call_id
+        assert all(endpoint.call_id for endpoint in order.request.endpoints)
+        assert all(isinstance(value, str) for value in order.request.channel_vars.values())
+    if error is not None:
+        assert error.field.split(".")[0] in message.keys() | {"Application-Data"}
+        reply = error_reply(message, "text", "id", detail_of(error))
+        assert msgspec.json.decode(msgspec.json.encode(reply))["Error-Detail"]["Field"]
+
+
+# --- replies -----------------------------------------------------------------------------------
+
+
+def test_success_repeats_what_an_event_may_tell() -> None:
+    message = crossbar_request()
+    assert success_reply(message, CALL_ID, "control") == {
+        "Event-Category": "resource",
+        "Event-Name": "originate_resp",
+        "Application-Response": "SUCCESS",
+        "Call-ID": CALL_ID,
+        "Control-Queue": "control",
+        "Application-Name": "transfer",
+        "Application-Data": {"Route": "1002"},
+        "Custom-Channel-Vars": message["Custom-Channel-Vars"],
+        "Custom-Application-Vars": {"foo": "bar"},
+        "Server-ID": "crossbar-replies",
+        "System-Log-ID": "log-1",
+    }
+
+
+def test_an_error_repeats_the_whole_request() -> None:
+    message = crossbar_request()
+    assert error_reply(message, "USER_BUSY", "global") == {
+        "Event-Category": "error",
+        "Event-Name": "originate_resp",
+        "Msg-ID": "request-1",
+        "Error-Message": "USER_BUSY",
+        "Call-ID": "global",
+        "Request": message,
+    }
+
+
+def test_the_other_replies() -> None:
+    assert uuid_reply("id", "control") == {
+        "Event-Category": "resource",
+        "Event-Name": "originate_uuid",
+        "Outbound-Call-ID": "id",
+        "Outbound-Call-Control-Queue": "control",
+    }
+    assert ready_reply("id", "control", "mine") == {
+        "Event-Category": "dialplan",
+        "Event-Name": "originate_ready",
+        "Call-ID": "id",
+        "Control-Queue": "control",
+        "Server-ID": "mine",
+    }
+    assert started_reply("id", "control") == {
+        "Event-Category": "resource",
+        "Event-Name": "originate_started",
+        "Call-ID": "id",
+        "Control-Queue": "control",
+    }
