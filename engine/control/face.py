@@ -211,6 +211,14 @@ class EngineFace(Protocol):
         """Return the counters of the SIP stack."""
         ...
 
+    def dialled(self, account_id: str, number: str) -> tuple[Endpoint, ...]:
+        """Return whom the dial plan of an account rings for a number, in hunt order.
+
+        Empty when the account is not in the directory, or the number leads nowhere or may not be
+        dialled.
+        """
+        ...
+
     def explain_route(
         self,
         account_id: str,

@@ -26,6 +26,7 @@ from engine.core.events import SipMessageSeen
 from engine.core.media_values import Encryption
 from engine.core.values import (
     Application,
+    Endpoint,
     EndpointType,
     LegSnapshot,
     OriginateId,
@@ -428,6 +429,14 @@ class Engine(Doorway, ChannelActions):
     def trace(self, call_id: str) -> tuple[SipMessageSeen, ...]:
         """Return the SIP messages of a Call-ID, oldest first; none unless `trace` is set."""
         return self._trace.of(call_id)
+
+    def dialled(self, account_id: str, number: str) -> tuple[Endpoint, ...]:
+        """Return whom the dial plan of an account rings for a number, in hunt order.
+
+        Empty when the account is not in the directory, or the number leads nowhere or may not be
+        dialled.
+        """
+        return self._resolver.dialled(account_id, number, self._clock.now())
 
     def explain_route(
         self,

@@ -232,6 +232,19 @@ class Resolver:
             return self.plans.plan_for(account_id)
         return self.plans.plan_for(account_id, request.endpoint_type, who)
 
+    def dialled(self, account_id: str, number: str, now: float) -> tuple[Endpoint, ...]:
+        """Return whom the dial plan of an account itself rings for a number, empty: nobody.
+
+        Neither an unknown account nor a number that may not be dialled is an error. Devices found
+        there do not forward the call.
+        """
+        try:
+            plan = self.plans.plan_for(account_id)
+            found = self.find(account_id, plan, number, now, forward=False)
+        except NotFound:
+            return ()
+        return () if found.refusal is not None else found.endpoints
+
     def find(
         self,
         account_id: str,

@@ -256,6 +256,12 @@ class ScriptedEngine:
             )
         return NumberFilter.compile(spec).apply(number)
 
+    def dialled(self, account_id: str, number: str) -> tuple[Endpoint, ...]:
+        """Return what the real one does."""
+        plans = Plans(self.directory, self.route_tables.table)
+        resolver = Resolver(self.directory, self.location, plans, lambda _: 0)
+        return resolver.dialled(account_id, number, 1443672757.0)
+
     def explain_route(
         self,
         account_id: str,
