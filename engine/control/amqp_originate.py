@@ -29,11 +29,13 @@ from engine.control.amqp_delivery import Delivery
 from engine.control.amqp_link import AmqpLink
 from engine.control.face import CallHandle, EngineFace
 from engine.control.feed import SlowConsumer, Subscription
+from engine.control.kapi import encode_key, validate
 from engine.control.kapi_originate import (
     NOBODY,
     NOT_EXECUTED,
     NOT_IMPLEMENTED,
     NOT_VALID,
+    ORIGINATE_EXECUTE,
     Originate,
     detail_of,
     error_reply,
@@ -102,15 +104,20 @@ class AmqpOriginate:
         link: AmqpLink,
         control_queue: str,
         places: Places | None = None,
+        *,
+        execute_s: float = EXECUTE_S,
     ) -> None:
-        """Take the engine, the bus and the name of the queue that takes commands to channels here.
+        """Listen to `link`, which is started later, for this engine.
 
-        `places` None: this is the only node, every request is carried out here.
+        `control_queue`: the queue that takes commands to channels here. `places` None: this is the
+        only node, every request is carried out here. `execute_s`: seconds within which a sender
+        must ask for the execution of what it wants to control itself.
         """
         self._face = face
         self._link = link
         self._control_queue = control_queue
         self._places = places
+        self._execute_s = execute_s
         self._draining = False
         self._jobs: set[asyncio.Task[None]] = set()
         self._handshakes: dict[str, asyncio.Future[Mapping[str, object]]] = {}
@@ -119,10 +126,10 @@ class AmqpOriginate:
         """Requests that were carried out."""
         self.refused = 0
         """Requests that were refused, with a reply or without."""
-
-    def listen(self) -> None:
-        """Declare the queue; to be called before the link starts."""
-        self._link.listen(QUEUE, [("callmgr", ROUTING_KEY)], self.take, shared=True, ack=True)
+        self.queue = f"quickcall-originates-{encode_key(face.node)}"
+        """`Server-ID` of originate_ready: where its originate_execute goes."""
+        link.listen(QUEUE, [("callmgr", ROUTING_KEY)], self.take, shared=True, ack=True)
+        link.listen(self.queue, [("targeted", self.queue)], self._on_execute)
 
     def drain(self) -> None:
         """Take no more requests; those that are delivered all the same go to other nodes."""
@@ -155,28 +162,36 @@ class AmqpOriginate:
         if refusal and self._draining:
             delivery.reject(requeue=True)
             return
+        order = self._order(message, refusal)
+        if order is None:
+            delivery.ack()
+        else:
+            self._begin(self._carry_out(_Job(delivery, message, order, message), placed=placed))
+
+    def _order(self, message: dict[str, object], refusal: str) -> Originate | None:
+        """Return what a request asks for, or refuse it and return None."""
         if refusal:
             self._refuse(message, BUSY, {"Reason": refusal})
-            delivery.ack()
-            return
+            return None
         try:
             order = parse_originate(message, _new_call_id, self._face.dialled)
         except RequestInvalid as error:
             text = NOT_IMPLEMENTED if error.code == "unsupported" else NOT_VALID
             self._refuse(message, text, detail_of(error))
-            delivery.ack()
-            return
+            return None
         if not order.request.endpoints:
             self._refuse(message, NOBODY, call_id=order.call_id)
-            delivery.ack()
-            return
-        job = _Job(delivery, message, order, message)
-        self._begin(self._carry_out(job, placed=placed))
+            return None
+        return order
 
-    def executed(self, message: Mapping[str, object]) -> None:
-        """Take an originate_execute: the sender of a request that waits for it wants it now."""
-        call_id = message.get("Call-ID")
-        waiting = self._handshakes.get(call_id) if isinstance(call_id, str) else None
+    def _on_execute(self, delivery: Delivery) -> None:
+        try:
+            message = delivery.json()
+            validate(message, ORIGINATE_EXECUTE)
+        except RequestInvalid as error:
+            _log.warning("an originate_execute is not valid: %s", error)
+            return
+        waiting = self._handshakes.get(str(message["Call-ID"]))
         if waiting is not None and not waiting.done():
             waiting.set_result(message)
 
@@ -247,12 +262,11 @@ class AmqpOriginate:
         executed: asyncio.Future[Mapping[str, object]] = asyncio.get_running_loop().create_future()
         self._handshakes[call_id] = executed
         try:
-            queue = self._link.reply_queue
-            self._reply(job, ready_reply(call_id, self._control_queue, queue))
+            self._reply(job, ready_reply(call_id, self._control_queue, self.queue))
             # From here on it is the sender's: nothing was accepted, and who is silent for so long
             # must not keep others out of the window.
             job.delivery.ack()
-            async with asyncio.timeout(EXECUTE_S):
+            async with asyncio.timeout(self._execute_s):
                 answer = await executed
         except TimeoutError:
             self._refuse(job.message, NOT_EXECUTED, call_id=call_id)

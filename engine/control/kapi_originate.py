@@ -80,6 +80,9 @@ ORIGINATE_REQ = Rules(
 )
 """What Kazoo checks of it. Its keys are more; those that nobody knows are no fault."""
 
+ORIGINATE_EXECUTE = Rules("dialplan", "originate_execute", required=frozenset({"Call-ID"}))
+"""Says that a request that is ready is to be carried out."""
+
 _ANSWERED = frozenset(
     {
         "Account-ID",
