@@ -29,7 +29,7 @@ from engine.control.amqp_delivery import Delivery
 from engine.control.amqp_link import AmqpLink
 from engine.control.face import CallHandle, EngineFace
 from engine.control.feed import SlowConsumer, Subscription
-from engine.control.kapi import encode_key, validate
+from engine.control.kapi import queue_name, validate
 from engine.control.kapi_originate import (
     NOBODY,
     NOT_EXECUTED,
@@ -126,7 +126,7 @@ class AmqpOriginate:
         """Requests that were carried out."""
         self.refused = 0
         """Requests that were refused, with a reply or without."""
-        self.queue = f"quickcall-originates-{encode_key(face.node)}"
+        self.queue = queue_name("quickcall-originates", face.node)
         """`Server-ID` of originate_ready: where its originate_execute goes."""
         link.listen(QUEUE, [("callmgr", ROUTING_KEY)], self.take, shared=True, ack=True)
         link.listen(self.queue, [("targeted", self.queue)], self._on_execute)

@@ -10,7 +10,11 @@ CALL_ID = "0" * 36 + "-quickcall"
 
 
 def crossbar_endpoint(
-    user: str = "alice", realm: str = "test.local", call_id: str = CALL_ID, **changes: Any
+    user: str = "alice",
+    realm: str = "test.local",
+    call_id: str = CALL_ID,
+    /,
+    **changes: Any,
 ) -> dict[str, Any]:
     """An endpoint as kz_endpoint builds it for a device."""
     return {
@@ -39,7 +43,7 @@ def crossbar_endpoint(
     }
 
 
-def crossbar_request(msg_id: str = "request-1", **changes: Any) -> dict[str, Any]:
+def crossbar_request(msg_id: str = "request-1", /, **changes: Any) -> dict[str, Any]:
     """The request of a POST; that of a GET has no `Server-ID`. A change to None removes a key."""
     message = {
         "App-Name": "crossbar",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from engine import Call, Engine, EngineConfig, OriginateRequest
 from engine.control.feed import FeedEvent, Subscription
@@ -30,7 +30,7 @@ class Rig:
         self.seen: list[FeedEvent] = []
         self.feed: Subscription
 
-    async def __aenter__(self) -> Rig:
+    async def __aenter__(self) -> Self:
         await self.engine.open()
         directory = self.engine.directory
         account = {"name": "Acme", "realm": "acme.test"}

@@ -230,8 +230,8 @@ def test_reserved_names_are_no_application_variables() -> None:
 
 
 def test_elements_without_a_format_and_those_named_twice_are_left_out() -> None:
-    again = crossbar_endpoint(call_id="other")
-    bob = crossbar_endpoint("bob", call_id="bobs")
+    again = crossbar_endpoint(**{"Outbound-Call-ID": "other"})
+    bob = crossbar_endpoint("bob", "r.test", "bobs")
     without = {"To-User": "carol"}
     found = rung(crossbar_endpoint(), again, without, bob)
     assert [endpoint.call_id for endpoint in found] == [CALL_ID, "bobs"]
@@ -243,7 +243,7 @@ def test_whose_answer_must_be_confirmed_is_left_out() -> None:
 
 
 def test_of_several_endpoints_those_answer_by_themselves_that_say_so() -> None:
-    bob = crossbar_endpoint("bob", call_id="b", **{"Custom-Channel-Vars": {}})
+    bob = crossbar_endpoint("bob", "r.test", "b", **{"Custom-Channel-Vars": {}})
     order = parsed(Endpoints=[crossbar_endpoint(), bob])
     assert order.request.auto_answer == "force"
     assert [endpoint.may_auto_answer for endpoint in order.request.endpoints] == [True, False]
@@ -313,7 +313,9 @@ def test_a_loopback_goes_through_the_dial_plan() -> None:
 
 
 def test_failover_stands_behind_its_endpoint() -> None:
-    behind = crossbar_endpoint("bob", call_id="b", Failover=crossbar_endpoint("carol", call_id="c"))
+    behind = crossbar_endpoint(
+        "bob", "r.test", "b", Failover=crossbar_endpoint("carol", "r.test", "c")
+    )
     endpoint = one(Failover=behind)
     (second,) = endpoint.fallbacks
     (third,) = second.fallbacks

@@ -1,0 +1,548 @@
+"""originate_req on a real broker, answered by engines whose phones are the loopback stack's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.control.amqp_delivery import Delivery
+from engine.control.amqp_link import AmqpLink
+from engine.control.amqp_originate import MAX_HANDSHAKES, NOTE, QUEUE, AmqpOriginate, Places
+from engine.core.values import LegRole
+from engine.sip.loopback import Answer, Bye, LoopbackSip, Refuse, Ring
+from tests.control.originates import crossbar_endpoint, crossbar_request
+from tests.control.rig import A_URI, B_URI, Rig
+from tests.kit.kazoo_bus import GUARD_S, KazooBus, Seen
+from tests.kit.rabbitmq import RabbitMq
+
+CONTROL = "quickcall-ctl-test"
+KEY = ("callmgr", "originate.resource.req")
+ACCOUNT = "a" * 32
+
+
+class Node(Rig):
+    """An engine on the bus."""
+
+    link: AmqpLink
+    originate: AmqpOriginate
+
+
+@asynccontextmanager
+async def node_on(
+    folder: Path,
+    url: str,
+    name: str = "engine@one.test",
+    places: Places | None = None,
+    execute_s: float = 5.0,
+    **changes: Any,
+) -> AsyncIterator[Node]:
+    """An engine with the phones 1001 and 1002 that takes requests of the bus."""
+    folder.mkdir(exist_ok=True)
+    async with Node(folder, LoopbackSip(), node=name, **changes) as node:
+        node.link = AmqpLink(url, name)
+        node.originate = AmqpOriginate(node.engine, node.link, CONTROL, places, execute_s=execute_s)
+        await node.link.start()
+        await node.link.wait_connected()
+        try:
+            yield node
+        finally:
+            await node.engine.drain()
+            await node.originate.close()
+            await node.link.stop()
+
+
+@pytest.fixture
+async def bus(amqp_url: str) -> AsyncIterator[KazooBus]:
+    async with KazooBus(amqp_url) as bus:
+        yield bus
+
+
+@pytest.fixture
+async def node(tmp_path: Path, amqp_url: str) -> AsyncIterator[Node]:
+    async with node_on(tmp_path, amqp_url) as node:
+        yield node
+
+
+def rings(uri: str = A_URI, **changes: Any) -> dict[str, Any]:
+    """An endpoint that is rung at an address."""
+    return crossbar_endpoint(**{"Invite-Format": "route", "Route": uri, **changes})
+
+
+def message(bus: KazooBus, msg_id: str = "request-1", /, **changes: Any) -> dict[str, Any]:
+    changes = {"Server-ID": bus.server_id, "Endpoints": [rings()], **changes}
+    return crossbar_request(msg_id, **changes)
+
+
+def ask(bus: KazooBus, msg_id: str = "request-1", /, **changes: Any) -> dict[str, Any]:
+    """Publish a request as crossbar does."""
+    sent = message(bus, msg_id, **changes)
+    bus.publish(*KEY, sent, mandatory=True)
+    return sent
+
+
+async def the_error(bus: KazooBus) -> dict[str, Any]:
+    """Wait for the error; before it come ids at most."""
+    seen = await bus.replies.until(lambda reply: reply.name != "originate_uuid")
+    assert seen.name == "originate_resp"
+    assert seen.payload["Event-Category"] == "error"
+    return seen.payload
+
+
+# --- the answered call -------------------------------------------------------------------------
+
+
+async def test_replies_come_in_kazoos_order(node: Node, bus: KazooBus) -> None:
+    node.sip.script(A_URI, Ring(), Answer())
+    node.sip.script(B_URI, Ring(), Answer())
+    sent = ask(bus)
+    replies = [await bus.replies.next() for _ in range(3)]
+    assert {reply.exchange for reply in replies} == {"targeted"}
+    assert {reply.payload["Msg-ID"] for reply in replies} == {"request-1"}
+    first, second, third = [reply.payload for reply in replies]
+    assert first["Event-Name"] == second["Event-Name"] == "originate_uuid"
+    call_id = rings()["Outbound-Call-ID"]
+    assert first["Outbound-Call-ID"] != call_id
+    assert second["Outbound-Call-ID"] == call_id
+    assert first["Outbound-Call-Control-Queue"] == CONTROL
+    assert (third["Event-Category"], third["Event-Name"]) == ("resource", "originate_resp")
+    assert third["Call-ID"] == call_id
+    assert third["Application-Response"] == "SUCCESS"
+    assert third["Application-Data"] == {"Route": "1002"}
+    assert third["Custom-Channel-Vars"] == sent["Custom-Channel-Vars"]
+    assert "Endpoints" not in third
+    await node.event("CHANNEL_BRIDGE", 2)
+    node.sip.play(call_id, Bye())
+    end = await node.event("QUICKCALL_END")
+    assert end.payload["Msg-ID"] == "request-1"
+    assert node.originate.accepted == 1
+
+
+async def test_what_the_legs_say_of_the_request(node: Node, bus: KazooBus) -> None:
+    node.sip.script(A_URI, Ring(), Answer())
+    node.sip.script(B_URI, Ring(), Answer())
+    ask(bus)
+    await node.event("CHANNEL_BRIDGE", 2)
+    a_leg, b_leg = (e.payload for e in node.seen if e.name == "CHANNEL_CREATE")
+    assert a_leg["Call-ID"] == rings()["Outbound-Call-ID"]
+    assert (a_leg["Caller-ID-Name"], a_leg["Caller-ID-Number"]) == ("Device QuickCall", "1002")
+    assert (b_leg["Caller-ID-Name"], b_leg["Caller-ID-Number"]) == ("Alice", "1001")
+    of_a, of_b = a_leg["Custom-Channel-Vars"], b_leg["Custom-Channel-Vars"]
+    assert isinstance(of_a, dict)
+    assert isinstance(of_b, dict)
+    assert of_a["Authorizing-ID"] == "d" * 32
+    assert of_a["Ecallmgr-Node"] == "engine@one.test"
+    assert len(of_a["Fetch-ID"]) == 32
+    assert "Auto-Answer" not in of_a
+    assert of_b["Authorizing-ID"] == "d" * 32
+    assert "Fetch-ID" not in of_b
+    for event in node.seen:
+        assert event.payload["Custom-Application-Vars"] == {"foo": "bar"}, event.name
+
+
+async def test_without_a_server_id_nothing_is_answered(node: Node, bus: KazooBus) -> None:
+    node.sip.script(A_URI, Refuse())
+    ask(bus, **{"Server-ID": None})
+    end = await node.event("QUICKCALL_END")
+    assert end.payload["Hangup-Cause"] == "USER_BUSY"
+    ask(bus, **{"Server-ID": None, "Application-Name": "dance"})
+    # What is answered after them is the first answer there is.
+    ask(bus, "last", **{"Application-Name": "fax"})
+    assert (await bus.replies.next()).payload["Msg-ID"] == "last"
+    assert node.originate.refused == 2
+
+
+async def test_a_process_that_waits_is_named_in_the_answer(node: Node, bus: KazooBus) -> None:
+    ask(bus, **{"Application-Name": "fax", "Server-ID": f"pid://<0.1.2>/{bus.server_id}"})
+    reply = await bus.replies.next()
+    assert reply.headers["Deliver-To-PID"] == "<0.1.2>"
+    assert reply.routing_key == bus.server_id
+
+
+# --- refusals and failures ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"), [(486, "USER_BUSY"), (603, "CALL_REJECTED"), (404, "UNALLOCATED_NUMBER")]
+)
+async def test_the_cause_is_the_error(node: Node, bus: KazooBus, status: int, cause: str) -> None:
+    node.sip.script(A_URI, Ring(), Refuse(status, "No"))
+    sent = ask(bus)
+    announced = (await bus.replies.next()).payload["Outbound-Call-ID"]
+    error = await the_error(bus)
+    assert error["Error-Message"] == cause
+    assert error["Call-ID"] == announced
+    assert error["Msg-ID"] == "request-1"
+    assert error["Request"] == sent
+    assert error["Error-Detail"] == {"SIP-Status": status, "Reason": "No"}
+    assert error["App-Name"] == "ecallmgr"
+
+
+async def test_who_is_not_registered_is_out_of_order(node: Node, bus: KazooBus) -> None:
+    ask(bus, Endpoints=[crossbar_endpoint("nobody")])
+    assert (await the_error(bus))["Error-Message"] == "DESTINATION_OUT_OF_ORDER"
+    end = await node.event("QUICKCALL_END")
+    assert end.payload["Hangup-Cause"] == "DESTINATION_OUT_OF_ORDER"
+    assert node.names == ["QUICKCALL_END"]
+
+
+async def test_nobody_to_ring_is_out_of_order(node: Node, bus: KazooBus) -> None:
+    ask(bus, Endpoints=[{"To-User": "without a format"}])
+    assert (await the_error(bus))["Error-Message"] == "DESTINATION_OUT_OF_ORDER"
+    assert node.originate.accepted == 0
+
+
+async def test_what_does_not_validate_says_why(node: Node, bus: KazooBus) -> None:
+    sent = ask(bus, Timeout=1)
+    error = await the_error(bus)
+    assert error["Error-Message"] == "originate failed to execute as JObj did not validate"
+    assert error["Request"] == sent
+    assert error["Error-Detail"] == {
+        "Field": "Timeout",
+        "Value": "1",
+        "Allowed": "an integer of seconds, 3 to 86400",
+        "Code": "minimum",
+    }
+    assert node.originate.refused == 1
+
+
+async def test_what_there_is_not_is_refused_clearly(node: Node, bus: KazooBus) -> None:
+    for application in ("eavesdrop", "fax"):
+        ask(bus, **{"Application-Name": application})
+        error = await the_error(bus)
+        assert error["Error-Message"] == "FACILITY_NOT_IMPLEMENTED"
+        assert error["Error-Detail"]["Value"] == application
+
+
+async def test_an_id_that_lives_is_not_taken_again(node: Node, bus: KazooBus) -> None:
+    node.sip.script(A_URI, Ring())
+    ask(bus)
+    await node.event("CHANNEL_PROGRESS")
+    ask(bus, "request-2")
+    error = await the_error(bus)
+    assert error["Msg-ID"] == "request-2"
+    assert rings()["Outbound-Call-ID"] in error["Error-Detail"]["Reason"]
+
+
+async def test_an_engine_that_is_full_refuses_at_once(tmp_path: Path, amqp_url: str) -> None:
+    async with node_on(tmp_path, amqp_url, max_legs=1) as node, KazooBus(amqp_url) as bus:
+        node.sip.script(A_URI, Ring())
+        ask(bus)
+        await node.event("CHANNEL_PROGRESS")
+        ask(bus, "request-2", Endpoints=[rings(**{"Outbound-Call-ID": "other"})])
+        error = await the_error(bus)
+        assert error["Msg-ID"] == "request-2"
+        assert error["Error-Message"] == "SWITCH_CONGESTION"
+        assert error["Error-Detail"] == {"Reason": "all 1 legs are in use"}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"no json", b"[]", b"null", b'"text"', b"[" * 5000, b'{"a": "\xff"}']
+)
+async def test_what_is_no_request_does_no_harm(node: Node, bus: KazooBus, body: bytes) -> None:
+    bus.publish(*KEY, body)
+    ask(bus, **{"Application-Name": "fax"})
+    assert (await the_error(bus))["Error-Message"] == "FACILITY_NOT_IMPLEMENTED"
+
+
+@pytest.mark.parametrize("server_id", [5, {"a": 1}, ["q"], "pid://x", "\x00", "q" * 1000])
+async def test_a_strange_server_id_does_no_harm(
+    node: Node, bus: KazooBus, server_id: object
+) -> None:
+    ask(bus, **{"Application-Name": "fax", "Server-ID": server_id, "Msg-ID": ["strange"]})
+    ask(bus, **{"Application-Name": "fax"})
+    assert (await the_error(bus))["Error-Message"] == "FACILITY_NOT_IMPLEMENTED"
+
+
+# --- ready and execute -------------------------------------------------------------------------
+
+
+def execute(bus: KazooBus, ready: Seen, **changes: Any) -> None:
+    """Answer originate_ready as its receiver does."""
+    body = {
+        "App-Name": "acdc",
+        "App-Version": "4.0.0",
+        "Event-Category": "dialplan",
+        "Event-Name": "originate_execute",
+        "Msg-ID": ready.payload["Msg-ID"],
+        "Call-ID": ready.payload["Call-ID"],
+        **changes,
+    }
+    bus.publish("targeted", ready.payload["Server-ID"], body)
+
+
+async def test_parking_waits_for_its_execute(node: Node, bus: KazooBus) -> None:
+    node.sip.script(A_URI, Ring(), Answer())
+    ask(bus, **{"Application-Name": "park", "Application-Data": None})
+    first = (await bus.replies.next()).payload
+    ready = await bus.replies.named("originate_ready")
+    assert ready.payload["Event-Category"] == "dialplan"
+    assert ready.payload["Msg-ID"] == "request-1"
+    assert ready.payload["Call-ID"] == first["Outbound-Call-ID"]
+    assert ready.payload["Control-Queue"] == CONTROL
+    assert node.originate.accepted == 0
+    execute(bus, ready)
+    reply = (await bus.replies.next()).payload
+    assert (reply["Event-Name"], reply["Application-Response"]) == ("originate_resp", "SUCCESS")
+    await node.event("CHANNEL_ANSWER")
+    assert node.names.count("CHANNEL_CREATE") == 1
+    assert [leg.role for leg in node.engine.channels(ACCOUNT)] == [LegRole.A]
+
+
+async def test_who_executes_may_have_the_answers_sent_elsewhere(node: Node, bus: KazooBus) -> None:
+    node.sip.script(A_URI, Ring(), Answer())
+    elsewhere = await bus.listen(("targeted", "another-queue"))
+    ask(bus, **{"Originate-Immediate": False})
+    execute(bus, await bus.replies.named("originate_ready"), **{"Server-ID": "another-queue"})
+    reply = await elsewhere.next()
+    assert (reply.name, reply.payload["Msg-ID"]) == ("originate_resp", "request-1")
+
+
+async def test_without_an_execute_nobody_is_rung(
+    tmp_path: Path, amqp_url: str, bus: KazooBus
+) -> None:
+    async with node_on(tmp_path, amqp_url, execute_s=0.05) as node:
+        ask(bus, **{"Originate-Immediate": False})
+        ready = await bus.replies.named("originate_ready")
+        error = await the_error(bus)
+        assert error["Error-Message"] == "Failed to receive valid originate_execute in time"
+        assert error["Call-ID"] == ready.payload["Call-ID"]
+        execute(bus, ready)
+        ask(bus, "last", **{"Application-Name": "fax"})
+        assert (await the_error(bus))["Msg-ID"] == "last"
+        assert node.originate.accepted == 0
+        assert node.sip.submitted == []
+
+
+async def test_an_execute_that_is_none_executes_nothing(node: Node, bus: KazooBus) -> None:
+    node.sip.script(A_URI, Ring(), Answer())
+    ask(bus, **{"Originate-Immediate": False})
+    ready = await bus.replies.named("originate_ready")
+    queue = ready.payload["Server-ID"]
+    for body in (b"no json", b"{}", b'{"Call-ID": []}'):
+        bus.publish("targeted", queue, body)
+    execute(bus, ready, **{"Call-ID": "somebody else's"})
+    execute(bus, ready, **{"Event-Name": "originate_ready"})
+    execute(bus, ready, **{"Call-ID": [1]})
+    assert node.originate.accepted == 0
+    execute(bus, ready)
+    assert (await bus.replies.named("originate_resp")).payload["Application-Response"] == "SUCCESS"
+
+
+async def test_handshakes_are_bounded(node: Node, bus: KazooBus) -> None:
+    for n in range(MAX_HANDSHAKES + 1):
+        endpoint = rings(**{"Outbound-Call-ID": f"call-{n}"})
+        ask(bus, f"request-{n}", Endpoints=[endpoint], **{"Originate-Immediate": False})
+    error = await bus.replies.until(lambda reply: reply.payload["Event-Category"] == "error")
+    assert error.payload["Error-Message"] == "SWITCH_CONGESTION"
+    ready = [reply for reply in bus.replies.seen if reply.name == "originate_ready"]
+    assert len(ready) == MAX_HANDSHAKES
+
+
+# --- park, bridge, Existing-Call-ID ------------------------------------------------------------
+
+
+async def test_who_controls_the_channel_hears_of_start_and_end(node: Node, bus: KazooBus) -> None:
+    node.sip.script(A_URI, Ring(), Answer())
+    ask(
+        bus,
+        **{
+            "Application-Name": "park",
+            "Originate-Immediate": True,
+            "Start-Control-Process": False,
+        },
+    )
+    started = await bus.replies.named("originate_started")
+    call_id = started.payload["Call-ID"]
+    assert call_id == rings()["Outbound-Call-ID"]
+    assert started.payload["Control-Queue"] == CONTROL
+    assert bus.replies.empty()
+    node.sip.play(call_id, Bye())
+    reply = (await bus.replies.next()).payload
+    assert (reply["Event-Name"], reply["Call-ID"]) == ("originate_resp", call_id)
+    await node.event("QUICKCALL_END")
+    assert node.engine.feed.readers == 1, "only the rig reads"
+
+
+async def test_bridge_connects_to_its_endpoint(node: Node, bus: KazooBus) -> None:
+    node.sip.script(A_URI, Ring(), Answer())
+    node.sip.script(B_URI, Ring(), Answer())
+    to = rings(B_URI, **{"Outbound-Call-ID": "b-leg", "To-User": "bob", "To-Username": "bob"})
+    ask(bus, **{"Application-Name": "bridge", "Application-Data": to})
+    reply = await bus.replies.named("originate_resp")
+    assert reply.payload["Application-Response"] == "SUCCESS"
+    await node.event("CHANNEL_BRIDGE", 2)
+    legs = {event.call_id for event in node.seen if event.name == "CHANNEL_BRIDGE"}
+    assert legs == {rings()["Outbound-Call-ID"], "b-leg"}
+
+
+async def test_bridge_to_a_call_takes_the_place_of_its_partner(node: Node, bus: KazooBus) -> None:
+    await node.talk()
+    taken = node.call_id(LegRole.B)
+    third = "sip:1003@192.0.2.13"
+    node.sip.script(third, Ring(), Answer())
+    ask(
+        bus,
+        **{
+            "Application-Name": "bridge",
+            "Application-Data": None,
+            "Existing-Call-ID": taken,
+            "Endpoints": [rings(third)],
+        },
+    )
+    reply = await bus.replies.named("originate_resp")
+    assert reply.payload["Call-ID"] == rings()["Outbound-Call-ID"]
+    await node.event("CHANNEL_BRIDGE", 4)
+    assert {e.call_id for e in node.seen[-8:] if e.name == "CHANNEL_BRIDGE"} >= {taken}
+
+
+async def test_a_call_that_nobody_knows_is_noted(node: Node, bus: KazooBus) -> None:
+    node.sip.script(A_URI, Ring(), Answer())
+    ask(bus, **{"Existing-Call-ID": "gone"})
+    created = await node.event("CHANNEL_CREATE")
+    variables = created.payload["Custom-Channel-Vars"]
+    assert isinstance(variables, dict)
+    assert variables[NOTE] == "gone is not known, taken by engine@one.test"
+
+
+async def test_a_call_of_this_node_needs_no_note(node: Node, bus: KazooBus) -> None:
+    await node.talk()
+    third = "sip:1003@192.0.2.13"
+    node.sip.script(third, Ring())
+    known = node.call_id(LegRole.A)
+    ask(bus, **{"Existing-Call-ID": known, "Endpoints": [rings(third)]})
+    created = await node.event("CHANNEL_CREATE", 3)
+    assert NOTE not in str(created.payload["Custom-Channel-Vars"])
+
+
+class Elsewhere:
+    """Other nodes, one of which has one call."""
+
+    def __init__(self, has: str) -> None:
+        self.has = has
+        self.given: list[Mapping[str, object]] = []
+
+    async def place(self, call_id: str, message: Mapping[str, object]) -> bool:
+        if call_id != self.has:
+            return False
+        self.given.append(message)
+        return True
+
+
+async def test_a_call_of_another_node_is_left_to_it(
+    tmp_path: Path, amqp_url: str, bus: KazooBus
+) -> None:
+    others = Elsewhere("theirs")
+    async with node_on(tmp_path, amqp_url, places=others) as node:
+        sent = ask(bus, **{"Existing-Call-ID": "theirs"})
+        ask(bus, "last", **{"Application-Name": "fax"})
+        assert (await bus.replies.next()).payload["Msg-ID"] == "last"
+        assert others.given == [sent]
+        assert node.originate.accepted == 0
+        node.sip.script(A_URI, Refuse())
+        ask(bus, "nobody's", **{"Existing-Call-ID": "nobody's"})
+        assert (await the_error(bus))["Error-Message"] == "USER_BUSY"
+
+
+# --- once, and never lost ----------------------------------------------------------------------
+
+
+async def test_two_engines_take_each_request_once(
+    tmp_path: Path, amqp_url: str, bus: KazooBus
+) -> None:
+    count = 200
+    async with AsyncExitStack() as opened:
+        nodes = [
+            await opened.enter_async_context(
+                node_on(tmp_path / name, amqp_url, f"engine@{name}.test")
+            )
+            for name in ("one", "two")
+        ]
+        for node in nodes:
+            node.sip.script(A_URI, Refuse())
+        for n in range(count):
+            ask(bus, f"r-{n}", Endpoints=[rings(**{"Outbound-Call-ID": f"call-{n}"})])
+        answered = [(await the_error(bus))["Msg-ID"] for _ in range(count)]
+        assert sorted(answered) == sorted(f"r-{n}" for n in range(count))
+        taken = [node.originate.accepted for node in nodes]
+        assert sum(taken) == count
+        assert min(taken) > 0
+        await bus.settled()
+        assert bus.replies.empty()
+
+
+async def test_a_node_that_drains_leaves_requests_to_the_others(
+    tmp_path: Path, amqp_url: str, bus: KazooBus
+) -> None:
+    async with (
+        node_on(tmp_path / "one", amqp_url, "engine@one.test") as one,
+        node_on(tmp_path / "two", amqp_url, "engine@two.test") as two,
+    ):
+        two.sip.script(A_URI, Refuse())
+        for n in range(20):
+            ask(bus, f"r-{n}", Endpoints=[rings(**{"Outbound-Call-ID": f"call-{n}"})])
+            if n == 0:
+                one.originate.drain()
+                await one.engine.drain()
+        answered = [await the_error(bus) for _ in range(20)]
+        assert {reply["Msg-ID"] for reply in answered} == {f"r-{n}" for n in range(20)}
+        left = [reply for reply in answered if reply["Error-Message"] != "USER_BUSY"]
+        assert len(left) <= 1, "at most the one that was taken before"
+
+
+async def test_what_was_accepted_here_is_not_carried_out_again(node: Node, bus: KazooBus) -> None:
+    node.sip.script(A_URI, Ring())
+    sent = ask(bus)
+    await node.event("CHANNEL_PROGRESS")
+    again = Delivery(*KEY, json.dumps(sent).encode(), {}, redelivered=True)
+    node.originate.take(again)
+    node.sip.play(rings()["Outbound-Call-ID"], Refuse())
+    assert (await the_error(bus))["Error-Message"] == "USER_BUSY"
+    assert (node.originate.accepted, node.originate.refused) == (1, 0)
+
+
+async def test_what_is_redelivered_is_carried_out(node: Node, bus: KazooBus) -> None:
+    node.sip.script(A_URI, Refuse())
+    node.originate.take(Delivery(*KEY, json.dumps(message(bus)).encode(), {}, redelivered=True))
+    assert (await the_error(bus))["Error-Message"] == "USER_BUSY"
+
+
+async def test_who_dies_before_accepting_leaves_the_request_to_another(
+    tmp_path: Path, amqp_url: str, bus: KazooBus
+) -> None:
+    async with AsyncExitStack() as life:
+        dying = await life.enter_async_context(KazooBus(amqp_url))
+        inbox = await dying.listen(KEY, queue=QUEUE, ack=True)
+        ask(bus)
+        await inbox.next()
+        async with node_on(tmp_path, amqp_url) as node:
+            node.sip.script(A_URI, Refuse())
+            assert node.originate.accepted == 0
+            await life.aclose()
+            assert (await the_error(bus))["Error-Message"] == "USER_BUSY"
+
+
+async def test_answers_go_over_whatever_connection_there_is(
+    rabbitmq: RabbitMq, node: Node, amqp_url: str
+) -> None:
+    node.sip.script(A_URI, Ring())
+    async with KazooBus(amqp_url) as before:
+        ask(before, **{"Server-ID": "replies"})
+        await node.event("CHANNEL_PROGRESS")
+    rabbitmq.drop_connections()
+    async with asyncio.timeout(GUARD_S):
+        while node.link.reconnects == 0:  # noqa: ASYNC110 - counters have no event
+            await asyncio.sleep(0.01)
+        await node.link.wait_connected()
+    async with KazooBus(amqp_url) as after:
+        replies = await after.listen(("targeted", "replies"))
+        node.sip.play(rings()["Outbound-Call-ID"], Refuse())
+        assert (await replies.named("originate_resp")).payload["Error-Message"] == "USER_BUSY"
+        assert node.originate.accepted == 1
+        ask(after, **{"Application-Name": "fax"})
+        assert (await the_error(after))["Msg-ID"] == "request-1"
