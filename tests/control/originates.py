@@ -1,8 +1,15 @@
-"""Messages as crossbar's quickcall publishes them (4.2)."""
+"""Messages as crossbar's quickcall publishes them (4.2), and what they mean."""
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
+
+import pytest
+
+from engine.control.kapi_originate import Originate, parse_originate
+from engine.core.errors import RequestInvalid
+from engine.core.values import Contact, Endpoint
 
 ACCOUNT = "a" * 32
 DEVICE = "d" * 32
@@ -81,3 +88,33 @@ def crossbar_request(msg_id: str = "request-1", /, **changes: Any) -> dict[str, 
         **changes,
     }
     return {key: value for key, value in message.items() if value is not None}
+
+
+CARRIERS = tuple(
+    Endpoint(id=name, kind="resource", contacts=(Contact(f"sip:{host}"),))
+    for name, host in (("first", "192.0.2.1"), ("second", "192.0.2.2"))
+)
+
+
+def dialled(account_id: str, number: str) -> tuple[Endpoint, ...]:
+    return CARRIERS if (account_id, number) == (ACCOUNT, "+14155550100") else ()
+
+
+def parsed(**changes: Any) -> Originate:
+    ids = count(1)
+    return parse_originate(crossbar_request(**changes), lambda: f"made-{next(ids)}", dialled)
+
+
+def rung(*elements: object, **changes: Any) -> tuple[Endpoint, ...]:
+    return parsed(Endpoints=list(elements), **changes).request.endpoints
+
+
+def one(**changes: Any) -> Endpoint:
+    (endpoint,) = rung(crossbar_endpoint(**changes))
+    return endpoint
+
+
+def refused(**changes: Any) -> RequestInvalid:
+    with pytest.raises(RequestInvalid) as caught:
+        parsed(**changes)
+    return caught.value

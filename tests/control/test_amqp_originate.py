@@ -1,60 +1,29 @@
-"""originate_req on a real broker, answered by engines whose phones are the loopback stack's."""
+"""originate_req on a real broker: what is replied, and when."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.control.amqp_delivery import Delivery
-from engine.control.amqp_link import AmqpLink
-from engine.control.amqp_originate import MAX_HANDSHAKES, NOTE, QUEUE, AmqpOriginate, Places
+from engine.control.amqp_originate import MAX_HANDSHAKES
 from engine.core.values import LegRole
-from engine.sip.loopback import Answer, Bye, LoopbackSip, Refuse, Ring
-from tests.control.originates import crossbar_endpoint, crossbar_request
-from tests.control.rig import A_URI, B_URI, Rig
-from tests.kit.kazoo_bus import GUARD_S, KazooBus, Seen
-from tests.kit.rabbitmq import RabbitMq
-
-CONTROL = "quickcall-ctl-test"
-KEY = ("callmgr", "originate.resource.req")
-ACCOUNT = "a" * 32
-
-
-class Node(Rig):
-    """An engine on the bus."""
-
-    link: AmqpLink
-    originate: AmqpOriginate
-
-
-@asynccontextmanager
-async def node_on(
-    folder: Path,
-    url: str,
-    name: str = "engine@one.test",
-    places: Places | None = None,
-    execute_s: float = 5.0,
-    **changes: Any,
-) -> AsyncIterator[Node]:
-    """An engine with the phones 1001 and 1002 that takes requests of the bus."""
-    folder.mkdir(exist_ok=True)
-    async with Node(folder, LoopbackSip(), node=name, **changes) as node:
-        node.link = AmqpLink(url, name)
-        node.originate = AmqpOriginate(node.engine, node.link, CONTROL, places, execute_s=execute_s)
-        await node.link.start()
-        await node.link.wait_connected()
-        try:
-            yield node
-        finally:
-            await node.engine.drain()
-            await node.originate.close()
-            await node.link.stop()
+from engine.sip.loopback import Answer, Bye, Refuse, Ring
+from tests.control.originate_node import (
+    ACCOUNT,
+    CONTROL,
+    KEY,
+    Node,
+    ask,
+    node_on,
+    rings,
+    the_error,
+)
+from tests.control.originates import crossbar_endpoint
+from tests.control.rig import A_URI, B_URI
+from tests.kit.kazoo_bus import KazooBus, Seen
 
 
 @pytest.fixture
@@ -67,31 +36,6 @@ async def bus(amqp_url: str) -> AsyncIterator[KazooBus]:
 async def node(tmp_path: Path, amqp_url: str) -> AsyncIterator[Node]:
     async with node_on(tmp_path, amqp_url) as node:
         yield node
-
-
-def rings(uri: str = A_URI, **changes: Any) -> dict[str, Any]:
-    """An endpoint that is rung at an address."""
-    return crossbar_endpoint(**{"Invite-Format": "route", "Route": uri, **changes})
-
-
-def message(bus: KazooBus, msg_id: str = "request-1", /, **changes: Any) -> dict[str, Any]:
-    changes = {"Server-ID": bus.server_id, "Endpoints": [rings()], **changes}
-    return crossbar_request(msg_id, **changes)
-
-
-def ask(bus: KazooBus, msg_id: str = "request-1", /, **changes: Any) -> dict[str, Any]:
-    """Publish a request as crossbar does."""
-    sent = message(bus, msg_id, **changes)
-    bus.publish(*KEY, sent, mandatory=True)
-    return sent
-
-
-async def the_error(bus: KazooBus) -> dict[str, Any]:
-    """Wait for the error; before it come ids at most."""
-    seen = await bus.replies.until(lambda reply: reply.name != "originate_uuid")
-    assert seen.name == "originate_resp"
-    assert seen.payload["Event-Category"] == "error"
-    return seen.payload
 
 
 # --- the answered call -------------------------------------------------------------------------
@@ -342,207 +286,3 @@ async def test_handshakes_are_bounded(node: Node, bus: KazooBus) -> None:
     assert error.payload["Error-Message"] == "SWITCH_CONGESTION"
     ready = [reply for reply in bus.replies.seen if reply.name == "originate_ready"]
     assert len(ready) == MAX_HANDSHAKES
-
-
-# --- park, bridge, Existing-Call-ID ------------------------------------------------------------
-
-
-async def test_who_controls_the_channel_hears_of_start_and_end(node: Node, bus: KazooBus) -> None:
-    node.sip.script(A_URI, Ring(), Answer())
-    ask(
-        bus,
-        **{
-            "Application-Name": "park",
-            "Originate-Immediate": True,
-            "Start-Control-Process": False,
-        },
-    )
-    started = await bus.replies.named("originate_started")
-    call_id = started.payload["Call-ID"]
-    assert call_id == rings()["Outbound-Call-ID"]
-    assert started.payload["Control-Queue"] == CONTROL
-    assert bus.replies.empty()
-    node.sip.play(call_id, Bye())
-    reply = (await bus.replies.next()).payload
-    assert (reply["Event-Name"], reply["Call-ID"]) == ("originate_resp", call_id)
-    await node.event("QUICKCALL_END")
-    assert node.engine.feed.readers == 1, "only the rig reads"
-
-
-async def test_bridge_connects_to_its_endpoint(node: Node, bus: KazooBus) -> None:
-    node.sip.script(A_URI, Ring(), Answer())
-    node.sip.script(B_URI, Ring(), Answer())
-    to = rings(B_URI, **{"Outbound-Call-ID": "b-leg", "To-User": "bob", "To-Username": "bob"})
-    ask(bus, **{"Application-Name": "bridge", "Application-Data": to})
-    reply = await bus.replies.named("originate_resp")
-    assert reply.payload["Application-Response"] == "SUCCESS"
-    await node.event("CHANNEL_BRIDGE", 2)
-    legs = {event.call_id for event in node.seen if event.name == "CHANNEL_BRIDGE"}
-    assert legs == {rings()["Outbound-Call-ID"], "b-leg"}
-
-
-async def test_bridge_to_a_call_takes_the_place_of_its_partner(node: Node, bus: KazooBus) -> None:
-    await node.talk()
-    taken = node.call_id(LegRole.B)
-    third = "sip:1003@192.0.2.13"
-    node.sip.script(third, Ring(), Answer())
-    ask(
-        bus,
-        **{
-            "Application-Name": "bridge",
-            "Application-Data": None,
-            "Existing-Call-ID": taken,
-            "Endpoints": [rings(third)],
-        },
-    )
-    reply = await bus.replies.named("originate_resp")
-    assert reply.payload["Call-ID"] == rings()["Outbound-Call-ID"]
-    await node.event("CHANNEL_BRIDGE", 4)
-    assert {e.call_id for e in node.seen[-8:] if e.name == "CHANNEL_BRIDGE"} >= {taken}
-
-
-async def test_a_call_that_nobody_knows_is_noted(node: Node, bus: KazooBus) -> None:
-    node.sip.script(A_URI, Ring(), Answer())
-    ask(bus, **{"Existing-Call-ID": "gone"})
-    created = await node.event("CHANNEL_CREATE")
-    variables = created.payload["Custom-Channel-Vars"]
-    assert isinstance(variables, dict)
-    assert variables[NOTE] == "gone is not known, taken by engine@one.test"
-
-
-async def test_a_call_of_this_node_needs_no_note(node: Node, bus: KazooBus) -> None:
-    await node.talk()
-    third = "sip:1003@192.0.2.13"
-    node.sip.script(third, Ring())
-    known = node.call_id(LegRole.A)
-    ask(bus, **{"Existing-Call-ID": known, "Endpoints": [rings(third)]})
-    created = await node.event("CHANNEL_CREATE", 3)
-    assert NOTE not in str(created.payload["Custom-Channel-Vars"])
-
-
-class Elsewhere:
-    """Other nodes, one of which has one call."""
-
-    def __init__(self, has: str) -> None:
-        self.has = has
-        self.given: list[Mapping[str, object]] = []
-
-    async def place(self, call_id: str, message: Mapping[str, object]) -> bool:
-        if call_id != self.has:
-            return False
-        self.given.append(message)
-        return True
-
-
-async def test_a_call_of_another_node_is_left_to_it(
-    tmp_path: Path, amqp_url: str, bus: KazooBus
-) -> None:
-    others = Elsewhere("theirs")
-    async with node_on(tmp_path, amqp_url, places=others) as node:
-        sent = ask(bus, **{"Existing-Call-ID": "theirs"})
-        ask(bus, "last", **{"Application-Name": "fax"})
-        assert (await bus.replies.next()).payload["Msg-ID"] == "last"
-        assert others.given == [sent]
-        assert node.originate.accepted == 0
-        node.sip.script(A_URI, Refuse())
-        ask(bus, "nobody's", **{"Existing-Call-ID": "nobody's"})
-        assert (await the_error(bus))["Error-Message"] == "USER_BUSY"
-
-
-# --- once, and never lost ----------------------------------------------------------------------
-
-
-async def test_two_engines_take_each_request_once(
-    tmp_path: Path, amqp_url: str, bus: KazooBus
-) -> None:
-    count = 200
-    async with AsyncExitStack() as opened:
-        nodes = [
-            await opened.enter_async_context(
-                node_on(tmp_path / name, amqp_url, f"engine@{name}.test")
-            )
-            for name in ("one", "two")
-        ]
-        for node in nodes:
-            node.sip.script(A_URI, Refuse())
-        for n in range(count):
-            ask(bus, f"r-{n}", Endpoints=[rings(**{"Outbound-Call-ID": f"call-{n}"})])
-        answered = [(await the_error(bus))["Msg-ID"] for _ in range(count)]
-        assert sorted(answered) == sorted(f"r-{n}" for n in range(count))
-        taken = [node.originate.accepted for node in nodes]
-        assert sum(taken) == count
-        assert min(taken) > 0
-        await bus.settled()
-        assert bus.replies.empty()
-
-
-async def test_a_node_that_drains_leaves_requests_to_the_others(
-    tmp_path: Path, amqp_url: str, bus: KazooBus
-) -> None:
-    async with (
-        node_on(tmp_path / "one", amqp_url, "engine@one.test") as one,
-        node_on(tmp_path / "two", amqp_url, "engine@two.test") as two,
-    ):
-        two.sip.script(A_URI, Refuse())
-        for n in range(20):
-            ask(bus, f"r-{n}", Endpoints=[rings(**{"Outbound-Call-ID": f"call-{n}"})])
-            if n == 0:
-                one.originate.drain()
-                await one.engine.drain()
-        answered = [await the_error(bus) for _ in range(20)]
-        assert {reply["Msg-ID"] for reply in answered} == {f"r-{n}" for n in range(20)}
-        left = [reply for reply in answered if reply["Error-Message"] != "USER_BUSY"]
-        assert len(left) <= 1, "at most the one that was taken before"
-
-
-async def test_what_was_accepted_here_is_not_carried_out_again(node: Node, bus: KazooBus) -> None:
-    node.sip.script(A_URI, Ring())
-    sent = ask(bus)
-    await node.event("CHANNEL_PROGRESS")
-    again = Delivery(*KEY, json.dumps(sent).encode(), {}, redelivered=True)
-    node.originate.take(again)
-    node.sip.play(rings()["Outbound-Call-ID"], Refuse())
-    assert (await the_error(bus))["Error-Message"] == "USER_BUSY"
-    assert (node.originate.accepted, node.originate.refused) == (1, 0)
-
-
-async def test_what_is_redelivered_is_carried_out(node: Node, bus: KazooBus) -> None:
-    node.sip.script(A_URI, Refuse())
-    node.originate.take(Delivery(*KEY, json.dumps(message(bus)).encode(), {}, redelivered=True))
-    assert (await the_error(bus))["Error-Message"] == "USER_BUSY"
-
-
-async def test_who_dies_before_accepting_leaves_the_request_to_another(
-    tmp_path: Path, amqp_url: str, bus: KazooBus
-) -> None:
-    async with AsyncExitStack() as life:
-        dying = await life.enter_async_context(KazooBus(amqp_url))
-        inbox = await dying.listen(KEY, queue=QUEUE, ack=True)
-        ask(bus)
-        await inbox.next()
-        async with node_on(tmp_path, amqp_url) as node:
-            node.sip.script(A_URI, Refuse())
-            assert node.originate.accepted == 0
-            await life.aclose()
-            assert (await the_error(bus))["Error-Message"] == "USER_BUSY"
-
-
-async def test_answers_go_over_whatever_connection_there_is(
-    rabbitmq: RabbitMq, node: Node, amqp_url: str
-) -> None:
-    node.sip.script(A_URI, Ring())
-    async with KazooBus(amqp_url) as before:
-        ask(before, **{"Server-ID": "replies"})
-        await node.event("CHANNEL_PROGRESS")
-    rabbitmq.drop_connections()
-    async with asyncio.timeout(GUARD_S):
-        while node.link.reconnects == 0:  # noqa: ASYNC110 - counters have no event
-            await asyncio.sleep(0.01)
-        await node.link.wait_connected()
-    async with KazooBus(amqp_url) as after:
-        replies = await after.listen(("targeted", "replies"))
-        node.sip.play(rings()["Outbound-Call-ID"], Refuse())
-        assert (await replies.named("originate_resp")).payload["Error-Message"] == "USER_BUSY"
-        assert node.originate.accepted == 1
-        ask(after, **{"Application-Name": "fax"})
-        assert (await the_error(after))["Msg-ID"] == "request-1"
