@@ -140,8 +140,8 @@ class Channel:
         if isinstance(method, commands.Basic.Return):
             self._delivered = None
         elif isinstance(method, commands.Basic.Nack):
-            self.confirms.fail(LinkDown("the broker could not take a message"))
-            self._confirmed(method.delivery_tag, bool(method.multiple))
+            # Whoever published it does so again, on a connection that works.
+            raise LinkDown("the broker could not take a message")
         elif isinstance(method, commands.Channel.Close):
             self.send(commands.Channel.CloseOk())
             raise LinkDown(f"the broker closed a channel: {method.reply_text}")
