@@ -1,8 +1,8 @@
 """Every event of the engine to the bus: in order, confirmed, over outages of either side.
 
 An event is done with when the broker has confirmed it. Until then it stays in the outbox, which
-survives the engine; so with the broker away nothing is dropped, and what is published twice, because
-the broker or the engine died between an event and its confirm, has the same message id.
+survives the engine; so with the broker away nothing is dropped, and what is published twice,
+because broker or engine died between an event and its confirm, has the same message id.
 """
 
 from __future__ import annotations

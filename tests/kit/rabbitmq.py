@@ -6,6 +6,7 @@ a second each.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -39,8 +40,8 @@ log.console.level = info
 class RabbitMq:
     """A broker on loopback with its data in a folder of its own.
 
-    Synchronous, since it outlives the event loops of the tests; inside one, use
-    `asyncio.to_thread` for what takes seconds (`start`).
+    Synchronous, since it outlives the event loops of the tests; inside one, `restarted` is for what
+    takes seconds.
     """
 
     def __init__(self) -> None:
@@ -57,6 +58,16 @@ class RabbitMq:
 
     def start(self) -> None:
         """Start it, again after `kill`, and wait until it takes connections."""
+        self._launch()
+        self._wait_ready()
+
+    async def restarted(self) -> None:
+        """Do the same inside an event loop, which goes on meanwhile."""
+        # From the main thread: a child that dies with its parent dies with the thread it is of.
+        self._launch()
+        await asyncio.to_thread(self._wait_ready)
+
+    def _launch(self) -> None:
         self._write_configuration()
         if self._epmd is None:
             arguments = ["-address", HOST, "-port", str(self._epmd_port)]
@@ -64,6 +75,8 @@ class RabbitMq:
             self._wait(lambda: is_bound(HOST, self._epmd_port, "tcp"))
         self._log.unlink(missing_ok=True)
         self._server = self._run([str(_SERVER)])
+
+    def _wait_ready(self) -> None:
         self._wait(lambda: is_bound(HOST, self.port, "tcp"))
         # A shell that answers, and virtual hosts that are recovered.
         self.tell("rabbit:await_startup()")
@@ -106,7 +119,9 @@ class RabbitMq:
         return found[1]
 
     def new_vhost(self) -> str:
-        """Make a virtual host and return the URL of it."""
+        """Make a virtual host and return the URL of it; a broker that was killed is started."""
+        if self._server is None:
+            self.start()
         name = f"test{next(self._vhosts)}"
         made = self.tell(
             f'{{rabbit_vhost:add(<<"{name}">>, <<"kit">>), '
