@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from engine.control.amqp_events import AmqpEvents
 from engine.control.amqp_link import AmqpLink
+from engine.control.amqp_originate import AmqpOriginate
 from engine.control.face import EngineFace
+from engine.control.kapi import queue_name
 from engine.control.outbox import Outbox
 
 
@@ -16,6 +18,9 @@ class AmqpFace:
         self.link = AmqpLink(url, face.node, prefetch=prefetch)
         self.events: AmqpEvents
         """The engine's events on their way to the bus; there from `start` on."""
+        control_queue = queue_name("quickcall-ctl", face.node)
+        self.originate = AmqpOriginate(face, self.link, control_queue)
+        """Requests of the bus."""
         self._face = face
 
     async def start(self) -> None:
@@ -27,8 +32,10 @@ class AmqpFace:
 
     def drain(self) -> None:
         """Take no more requests, so that other engines get them; calls go on."""
+        self.originate.drain()
 
     async def stop(self) -> None:
         """Tell the last events and leave the bus. Idempotent."""
+        await self.originate.close()
         await self.events.stop()
         await self.link.stop()
