@@ -11,7 +11,7 @@ from engine.control.metrics import Metrics
 from engine.control.route_report import RouteReport
 from engine.core.commands import ResolveDestination
 from engine.core.digits import USUAL_MS
-from engine.core.events import DestinationResolved
+from engine.core.events import DestinationResolved, SipMessageSeen
 from engine.core.values import (
     BridgeOrder,
     Endpoint,
@@ -205,6 +205,13 @@ class EngineFace(Protocol):
 
     def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:
         """Return the live legs of an account."""
+        ...
+
+    def trace_of(self, name: str, account_id: str | None = None) -> tuple[SipMessageSeen, ...]:
+        """Return the SIP messages of all legs of a call, by Call-ID or request id, if kept.
+
+        Raises `NotFound`.
+        """
         ...
 
     def stats(self) -> SipStats:

@@ -24,7 +24,7 @@ from engine.core.errors import (
     RequestInvalid,
     WrongState,
 )
-from engine.core.events import ChannelNotice
+from engine.core.events import ChannelNotice, SipMessageSeen
 from engine.core.settings import CallSettings
 from engine.core.values import (
     BridgeOrder,
@@ -239,6 +239,11 @@ class ScriptedEngine:
     def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:
         """Return the legs the test put there."""
         return tuple(leg for leg in self.legs if leg.account_id == account_id)
+
+    def trace_of(self, name: str, account_id: str | None = None) -> tuple[SipMessageSeen, ...]:
+        """Keep none."""
+        del account_id
+        raise NotFound("trace", name)
 
     def stats(self) -> SipStats:
         """Return zeros."""
