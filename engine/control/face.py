@@ -11,7 +11,7 @@ from engine.control.metrics import Metrics
 from engine.control.route_report import RouteReport
 from engine.core.commands import ResolveDestination
 from engine.core.digits import USUAL_MS
-from engine.core.events import DestinationResolved, SipMessageSeen
+from engine.core.events import DestinationResolved
 from engine.core.values import (
     BridgeOrder,
     Endpoint,
@@ -207,10 +207,18 @@ class EngineFace(Protocol):
         """Return the live legs of an account."""
         ...
 
-    def trace_of(self, name: str, account_id: str | None = None) -> tuple[SipMessageSeen, ...]:
-        """Return the SIP messages of all legs of a call, by Call-ID or request id, if kept.
+    def channel(self, call_id: str) -> LegSnapshot:
+        """Return the live leg of a Call-ID. Raises `NotFound`."""
+        ...
 
-        Raises `NotFound`.
+    def channel_ids(
+        self,
+        account_id: str | None = None,
+        wanted: Callable[[Mapping[str, object]], bool] | None = None,
+    ) -> list[str]:
+        """Return the Call-IDs of the live legs of an account, of all when it is None.
+
+        `wanted` is asked with the channel variables of each.
         """
         ...
 

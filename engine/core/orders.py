@@ -162,7 +162,8 @@ class Ordered(Talking):
         subject = self.subject
         self._maker.rung, self._maker.transfer = leg, None
         turn.deadlines.set((subject.id, None), turn.now + turn.settings.route_s)
-        turn.commands.append(ResolveDestination(subject.id, subject.request, subject.number))
+        request = replace(subject.request, application=Application.TRANSFER)
+        turn.commands.append(ResolveDestination(subject.id, request, subject.number))
 
     def join(self, taken: Leg, turn: Turn) -> None:
         """Action: connect the near leg to a channel of another call."""
@@ -176,7 +177,7 @@ class Ordered(Talking):
 
     def _order_failed(self, ending: Ending, turn: Turn) -> None:
         """Act on an order that reached nobody."""
-        stays = self._stays()
+        stays = self._stays() or (self._order is not None and self._order.may_fail)
         self._tell_order(ending.cause, turn)
         if self.state is _S.PARKED:
             if not stays:

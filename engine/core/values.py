@@ -319,6 +319,8 @@ class BridgeOrder:
     goes_on: bool = False
     """What follows when nobody is reached, or they leave: True, the channel waits for orders again;
     False, it is hung up."""
+    may_fail: bool = False
+    """Whether it waits for orders again when nobody is reached, even if it does not go on."""
 
 
 @dataclass(frozen=True, slots=True)

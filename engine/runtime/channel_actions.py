@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from engine.core.digits import USUAL_MS
-from engine.core.values import BridgeOrder, LegId
+from engine.core.values import BridgeOrder, LegId, LegSnapshot
 from engine.runtime.calls import Call
 from engine.runtime.live import LiveCalls
 
@@ -21,6 +23,21 @@ class ChannelActions:
         `NotFound`.
         """
         return self._live.find(name, account_id)
+
+    def channel(self, call_id: str) -> LegSnapshot:
+        """Return the live leg of a Call-ID. Raises `NotFound`."""
+        return self._live.channel(call_id)
+
+    def channel_ids(
+        self,
+        account_id: str | None = None,
+        wanted: Callable[[Mapping[str, object]], bool] | None = None,
+    ) -> list[str]:
+        """Return the Call-IDs of the live legs of an account, of all when it is None.
+
+        `wanted` is asked with the channel variables of each.
+        """
+        return self._live.channel_ids(account_id, wanted)
 
     def hangup(self, name: str | LegId, account_id: str | None = None) -> None:
         """End the call that has this id: ringing, waiting for its turn, talking, whatever it does.

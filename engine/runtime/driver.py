@@ -15,6 +15,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import perf_counter
 
 from engine.control.face import ControlPlane
@@ -22,7 +23,6 @@ from engine.control.metrics import Metrics
 from engine.core.commands import Dial, HangUp, ResolveDestination, Respond, SipCommand, TakeStock
 from engine.core.control import CallControl, Effects
 from engine.core.events import (
-    ChannelNotice,
     DestinationResolved,
     HopsFound,
     HopsNeeded,
@@ -231,8 +231,10 @@ class Driver:
 
         def answer(found: DestinationResolved | None) -> None:
             now = self._clock.now()
-            found = self._resolve(asked, now) if found is None else found
+            if found is None:
+                found = self._resolve(asked, now)
             try:
+                found = replace(found, endpoints=self._resolver.reached(found.endpoints, now))
                 self._take_effects(self._control.handle(found, now), now)
             except Exception:
                 _log.exception("%s could not be routed as told", asked.originate_id)
@@ -296,8 +298,6 @@ class Driver:
     def _count(self, notices: Sequence[Notice]) -> None:
         for notice in notices:
             try:
-                if isinstance(notice, ChannelNotice) and notice.name == "CHANNEL_CREATE":
-                    self._trace.begin(notice.leg)
                 self._metrics.take(notice)
             except Exception:
                 _log.exception("a notice could not be counted: %r", notice)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from engine.control.request_bounds import number_text
 from engine.core.control import CallControl, Effects
 from engine.core.digits import check_digits
 from engine.core.errors import Conflict, NotFound, WrongState
-from engine.core.values import BridgeOrder, LegId, OriginateId
+from engine.core.values import BridgeOrder, LegId, LegSnapshot, OriginateId
 from engine.runtime.calls import Call
 from engine.runtime.clock import Clock
 from engine.runtime.driver import Driver
@@ -57,6 +57,19 @@ class LiveCalls:
         if found is None or account_id not in (None, found.request.account_id):
             raise NotFound("channel", str(name))
         return found
+
+    def channel(self, call_id: str) -> LegSnapshot:
+        """Return the live leg of a Call-ID, as `Engine.channel`."""
+        found = self._control.snapshot(call_id)
+        if found is None:
+            raise NotFound("channel", call_id)
+        return found
+
+    def channel_ids(
+        self, account_id: str | None, wanted: Callable[[Mapping[str, object]], bool] | None
+    ) -> list[str]:
+        """Return the Call-IDs of live legs, as `Engine.channel_ids`."""
+        return self._control.channel_ids(account_id, wanted)
 
     def end(self, originate_id: OriginateId) -> None:
         """End a call; one that is over stays so."""

@@ -24,7 +24,7 @@ from engine.core.errors import (
     RequestInvalid,
     WrongState,
 )
-from engine.core.events import ChannelNotice, SipMessageSeen
+from engine.core.events import ChannelNotice
 from engine.core.settings import CallSettings
 from engine.core.values import (
     BridgeOrder,
@@ -240,10 +240,24 @@ class ScriptedEngine:
         """Return the legs the test put there."""
         return tuple(leg for leg in self.legs if leg.account_id == account_id)
 
-    def trace_of(self, name: str, account_id: str | None = None) -> tuple[SipMessageSeen, ...]:
-        """Keep none."""
-        del account_id
-        raise NotFound("trace", name)
+    def channel(self, call_id: str) -> LegSnapshot:
+        """Return the leg the test put there."""
+        for leg in self.legs:
+            if leg.call_id == call_id:
+                return leg
+        raise NotFound("channel", call_id)
+
+    def channel_ids(
+        self,
+        account_id: str | None = None,
+        wanted: Callable[[Mapping[str, object]], bool] | None = None,
+    ) -> list[str]:
+        """Return those of the legs the test put there."""
+        return [
+            leg.call_id
+            for leg in self.legs
+            if account_id in (None, leg.account_id) and (wanted is None or wanted(leg.channel_vars))
+        ]
 
     def stats(self) -> SipStats:
         """Return zeros."""
