@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from engine.control.amqp_control import AmqpControl
 from engine.control.amqp_events import AmqpEvents
 from engine.control.amqp_link import AmqpLink
 from engine.control.amqp_originate import AmqpOriginate
+from engine.control.amqp_queries import AmqpQueries
+from engine.control.amqp_router import AmqpRouter
 from engine.control.face import EngineFace
-from engine.control.kapi import queue_name
 from engine.control.outbox import Outbox
 
 
 class AmqpFace:
     """One engine's part on the bus: the link, and whoever speaks over it."""
 
-    def __init__(self, face: EngineFace, url: str, prefetch: int) -> None:
-        """Prepare; the engine need not be open yet. Raises `RequestInvalid` for the URL."""
+    def __init__(
+        self, face: EngineFace, url: str, prefetch: int, *, routes_numbers: bool = True
+    ) -> None:
+        """Prepare; the engine need not be open yet. Raises `RequestInvalid` for the URL.
+
+        `routes_numbers`: whether the bus is asked where an answered originate goes.
+        """
         self.link = AmqpLink(url, face.node, prefetch=prefetch)
         self.events: AmqpEvents
         """The engine's events on their way to the bus; there from `start` on."""
-        control_queue = queue_name("quickcall-ctl", face.node)
-        self.originate = AmqpOriginate(face, self.link, control_queue)
+        self.control = AmqpControl(face, self.link)
+        """Commands for channels."""
+        self.queries = AmqpQueries(face, self.link)
+        """Questions about channels."""
+        self.router = AmqpRouter(face, self.link, self.control.queue) if routes_numbers else None
+        """Who is asked where numbers go, None: the bus is not."""
+        self.originate = AmqpOriginate(face, self.link, self.control.queue)
         """Requests of the bus."""
         self._face = face
 
@@ -28,6 +40,7 @@ class AmqpFace:
         face = self._face
         self.events = AmqpEvents(self.link, Outbox(face.feed, face.journal, "amqp"), face.node)
         self.events.start()
+        face.control_plane = self.router
         await self.link.start()
 
     def drain(self) -> None:
@@ -36,6 +49,11 @@ class AmqpFace:
 
     async def stop(self) -> None:
         """Tell the last events and leave the bus. Idempotent."""
+        self._face.control_plane = None
+        if self.router is not None:
+            self.router.stop()
         await self.originate.close()
         await self.events.stop()
         await self.link.stop()
+        await self.queries.stop()
+        await self.control.stop()

@@ -23,7 +23,10 @@ class Server:
         self.amqp: AmqpFace | None = None
         """The engine on Kazoo's bus; None without `amqp_url`."""
         if config.amqp_url:
-            self.amqp = AmqpFace(engine, config.amqp_url, config.amqp_prefetch)
+            self.amqp = AmqpFace(
+                *(engine, config.amqp_url, config.amqp_prefetch),
+                routes_numbers=config.amqp_routing == "auto",
+            )
 
     @property
     def port(self) -> int:

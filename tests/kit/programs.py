@@ -15,8 +15,6 @@ PACKAGES = {
     "rabbitmq-server": "rabbitmq-server",
     "setpriv": "util-linux",
     "sipp": "sip-tester",
-    "sngrep": "sngrep",
-    "tcpdump": "tcpdump",
 }
 """Program name -> Debian package that has it."""
 

@@ -14,6 +14,7 @@ FLOORS = (
     "cli",
     "engine",
     "phone",
+    "ladder",
     "runtime",
     "config_file",
     "config",
