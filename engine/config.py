@@ -12,7 +12,14 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from engine.config_values import SECRETS, ConfigError, parse_listener, parse_name_server
+from engine.config_values import (
+    HEP_PORT,
+    SECRETS,
+    ConfigError,
+    parse_address,
+    parse_listener,
+    parse_name_server,
+)
 from engine.control.amqp_url import parse_url
 from engine.core.errors import RequestInvalid
 from engine.core.sound_names import EngineSounds, engine_sounds
@@ -197,6 +204,13 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Keep the SIP messages of recent calls in memory for ladders. Costs CPU on every message."""
     trace_calls: Annotated[int, Meta(ge=1, le=100_000)] = 256
     """How many Call-IDs the trace remembers."""
+    hep_server: _Text = ""
+    """`ADDRESS[:PORT]` (9060) of a capture server, such as Homer or sngrep, that is sent every SIP
+    message by UDP as HEPv3. Empty: none. Costs CPU on every message, as `trace` does."""
+    hep_agent: Annotated[int, Meta(ge=0, le=4294967295)] = 2001
+    """Capture agent id of this engine in those packets."""
+    hep_key: _Text = ""
+    """Password that the capture server asks for, empty: none."""
     shutdown_s: Annotated[float, Meta(ge=0.1, le=300)] = 8.0
     """Seconds `close` waits for legs to end before it destroys the SIP stack."""
     stack_log_level: Annotated[int, Meta(ge=0, le=5)] = 2
@@ -223,6 +237,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise ConfigError("amqp_url", "", error.allowed) from error
         for text in self.dns_servers:
             parse_name_server(text)
+        if self.hep_server:
+            parse_address("hep_server", self.hep_server, HEP_PORT)
         if self.outbound_proxy:
             try:
                 proxy_uri("outbound_proxy", self.outbound_proxy)

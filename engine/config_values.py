@@ -7,10 +7,13 @@ import re
 
 from engine.core.errors import EngineError
 
-SECRETS = frozenset({"tokens", "database", "amqp_url"})
+HEP_PORT = 9060
+"""Port of a capture server that names none."""
+
+SECRETS = frozenset({"hep_key", "tokens", "database", "amqp_url"})
 """Fields whose values are never shown."""
 
-_NAME_SERVER = re.compile(
+_ADDRESS = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?", re.ASCII
 )
 _LISTENER = re.compile(r"^(udp|tcp|tls):(\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):(\d{1,5})$")
@@ -55,12 +58,17 @@ def parse_name_server(text: str) -> tuple[str, int]:
     >>> parse_name_server("[::1]:5353"), parse_name_server("192.0.2.53")
     (('::1', 5353), ('192.0.2.53', 53))
     """
-    match = _NAME_SERVER.fullmatch(text)
+    return parse_address("dns_servers", text, 53)
+
+
+def parse_address(field: str, text: str, port: int) -> tuple[str, int]:
+    """Split `ADDRESS[:PORT]` as `parse_name_server`; `port` is the default."""
+    match = _ADDRESS.fullmatch(text)
     try:
-        if match is not None and 1 <= int(match["port"] or 53) <= 65535:
+        if match is not None and 1 <= int(match["port"] or port) <= 65535:
             address = match["v6"] or match["v4"]
-            return str(ipaddress.ip_address(address)), int(match["port"] or 53)
+            return str(ipaddress.ip_address(address)), int(match["port"] or port)
     except ValueError:
         pass
     allowed = "ADDRESS or ADDRESS:PORT, an IPv6 address in brackets, a port of 1 to 65535"
-    raise ConfigError("dns_servers", text, allowed)
+    raise ConfigError(field, text, allowed)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.control.ladder import label
 from engine.core.events import SipMessageSeen
-from engine.ladder import label
 
 Document = dict[str, Any]
 

@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from engine.control.ladder import draw_ladder
 from engine.core.events import SipMessageSeen
-from engine.ladder import draw_ladder
 from scripts.demo_checks import Evidence, Finding, leg_of, said
 
 Document = dict[str, Any]

@@ -11,7 +11,7 @@ from engine.control.metrics import Metrics
 from engine.control.route_report import RouteReport
 from engine.core.commands import ResolveDestination
 from engine.core.digits import USUAL_MS
-from engine.core.events import DestinationResolved
+from engine.core.events import DestinationResolved, SipMessageSeen
 from engine.core.values import (
     BridgeOrder,
     Endpoint,
@@ -219,6 +219,13 @@ class EngineFace(Protocol):
         """Return the Call-IDs of the live legs of an account, of all when it is None.
 
         `wanted` is asked with the channel variables of each.
+        """
+        ...
+
+    def trace_of(self, name: str, account_id: str | None = None) -> tuple[SipMessageSeen, ...]:
+        """Return the SIP messages of all legs of a call, by Call-ID or request id, if kept.
+
+        Raises `NotFound`.
         """
         ...
 

@@ -46,6 +46,7 @@ from engine.control.http_routes import (
     replace_routes,
     show_routes,
 )
+from engine.control.http_traces import show_trace
 from engine.control.openapi import openapi_config
 from engine.control.websocket import event_stream
 from engine.core.errors import EngineError
@@ -101,6 +102,7 @@ def make_app(face: EngineFace) -> Litestar:
             show_cdr,
             show_limits,
             show_metrics,
+            show_trace,
             healthz,
             readyz,
             event_stream,

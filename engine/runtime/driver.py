@@ -23,6 +23,7 @@ from engine.control.metrics import Metrics
 from engine.core.commands import Dial, HangUp, ResolveDestination, Respond, SipCommand, TakeStock
 from engine.core.control import CallControl, Effects
 from engine.core.events import (
+    ChannelNotice,
     DestinationResolved,
     HopsFound,
     HopsNeeded,
@@ -298,6 +299,8 @@ class Driver:
     def _count(self, notices: Sequence[Notice]) -> None:
         for notice in notices:
             try:
+                if isinstance(notice, ChannelNotice) and notice.name == "CHANNEL_CREATE":
+                    self._trace.begin(notice.leg)
                 self._metrics.take(notice)
             except Exception:
                 _log.exception("a notice could not be counted: %r", notice)

@@ -15,26 +15,20 @@ import msgspec
 from engine.config import EngineConfig
 from engine.control.auth import Tokens
 from engine.control.face import ControlPlane
-from engine.control.feed import Feed, Subscription
+from engine.control.feed import Feed
 from engine.control.kazoo import Switch
 from engine.control.metrics import Metrics
 from engine.control.request_bounds import check_bounds
-from engine.control.route_report import RouteReport
 from engine.core.control import CallControl
 from engine.core.errors import EngineUnavailable, RequestInvalid
-from engine.core.events import SipMessageSeen
 from engine.core.media_values import Encryption
 from engine.core.values import (
     Application,
-    Endpoint,
-    EndpointType,
-    LegSnapshot,
     OriginateId,
     OriginateRequest,
     Outcome,
 )
-from engine.numbers.number_filter import FilterResult, NumberFilter, NumberFilterError
-from engine.numbers.text import NumberError
+from engine.numbers.number_filter import FilterResult
 from engine.runtime.calls import Call
 from engine.runtime.channel_actions import ChannelActions
 from engine.runtime.clock import Clock
@@ -48,11 +42,13 @@ from engine.runtime.media_files import MediaFiles
 from engine.runtime.pacing import Pacer
 from engine.runtime.plans import Plans
 from engine.runtime.publisher import Publisher
-from engine.runtime.reaper import Reaped, Reaper
+from engine.runtime.questions import Questions
+from engine.runtime.reaper import Reaper
 from engine.runtime.recovery import recover
 from engine.runtime.resolve import Resolver
 from engine.runtime.settings import (
     call_settings,
+    hep_sender,
     name_locator,
     registrar_settings,
     sip_config,
@@ -60,7 +56,7 @@ from engine.runtime.settings import (
 from engine.runtime.trace import SipTrace
 from engine.sip.digest import DigestServer
 from engine.sip.kernel_ports import overlap_in_words
-from engine.sip.port import Listener, SipPort, SipStats
+from engine.sip.port import Listener, SipPort
 from engine.sip.registrar import Registrar
 from engine.store.database import Database
 from engine.store.directory import Directory
@@ -81,7 +77,7 @@ _CLOSED = "the engine is closed"
 _log = logging.getLogger(__name__)
 
 
-class Engine(Doorway, ChannelActions):
+class Engine(Doorway, ChannelActions, Questions):
     """A quickcall engine inside this process and event loop.
 
     `async with Engine(config) as engine:` opens and closes it; `open` and `close` do the same. One
@@ -122,12 +118,12 @@ class Engine(Doorway, ChannelActions):
         self.metrics = Metrics()
         self._given_sip = sip
         self._clock = Clock()
-        self._trace = SipTrace(self.config.trace_calls)
         self._exit = AsyncExitStack()
         self._refusal = _NOT_OPEN
         self._calls: dict[OriginateId, Call] = {}
         self._opening = False
         self._sip: SipPort
+        self._trace: SipTrace
         self._control: CallControl
         self._driver: Driver
         self._resolver: Resolver
@@ -199,6 +195,10 @@ class Engine(Doorway, ChannelActions):
                 _log.warning("%s", overlap)
             self._sip = NativeSip(await sip_config(config))
         self._exit.push_async_callback(asyncio.to_thread, self._sip.close)
+        hep = hep_sender(config)
+        if hep is not None:
+            self._exit.callback(hep.close)
+        self._trace = SipTrace(config.trace_calls if config.trace else 0, hep)
         settings = await call_settings(config, self._sip.listeners)
         self._control = CallControl(settings, new_call_id)
         plans = Plans(self.directory, self.route_tables.table)
@@ -385,99 +385,6 @@ class Engine(Doorway, ChannelActions):
         if self._control.legs >= self.config.max_legs:
             return f"all {self.config.max_legs} legs are in use"
         return ""
-
-    # --- questions --------------------------------------------------------------------------------
-
-    @property
-    def listeners(self) -> tuple[Listener, ...]:
-        """SIP listeners that are bound, with their real ports."""
-        return self._sip.listeners
-
-    def events(
-        self,
-        account_id: str | None = None,
-        events: frozenset[str] | None = None,
-        call_id: str | None = None,
-        resume_from: int | None = None,
-    ) -> Subscription:
-        """Return the events from now on: all, or those of an account, some names, one call.
-
-        `async for event in engine.events():` yields `FeedEvent`s. Whoever leaves such a loop early
-        closes the subscription (`with engine.events() as events:` does); one that is not read is
-        cut off after 1024 events with `SlowConsumer`. `resume_from`: first replay what is in memory
-        after that sequence.
-        """
-        return self.feed.subscribe(account_id, events, call_id, resume_from)
-
-    def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:
-        """Return the live legs of an account."""
-        return self._control.snapshots(account_id)
-
-    def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:
-        """Return the live legs of one request, in the order they were made."""
-        return self._control.legs_of(originate_id)
-
-    def stats(self) -> SipStats:
-        """Return the counters of the SIP stack."""
-        return self._sip.stats()
-
-    @property
-    def reaped(self) -> Reaped:
-        """What the audits had to clean up since the engine was opened; normally nothing."""
-        return self._reaper.reaped
-
-    def trace(self, call_id: str) -> tuple[SipMessageSeen, ...]:
-        """Return the SIP messages of a Call-ID, oldest first; none unless `trace` is set."""
-        return self._trace.of(call_id)
-
-    def dialled(self, account_id: str, number: str) -> tuple[Endpoint, ...]:
-        """Return whom the dial plan of an account rings for a number, in hunt order.
-
-        Empty when the account is not in the directory, or the number leads nowhere or may not be
-        dialled.
-        """
-        return self._resolver.dialled(account_id, number, self._clock.now())
-
-    def explain_route(
-        self,
-        account_id: str,
-        number: str,
-        *,
-        endpoint_type: EndpointType | None = None,
-        endpoint_id: str = "",
-        number_filter: bool | str | None = None,
-    ) -> RouteReport:
-        """Return what would become of a number dialled for a device or user, sending nothing.
-
-        Without an endpoint: what the account's dial plan alone makes of it. Raises `NotFound`
-        (account, user, device), `RequestInvalid` as `check_number_filter`.
-        """
-        filtered = self.check_number_filter(number_filter, number)
-        request = OriginateRequest(
-            account_id,
-            endpoint_type or EndpointType.DEVICE,
-            endpoint_id,
-            number,
-            number_filter=number_filter,
-        )
-        return self._explainer.report(
-            request, filtered, self._clock.now(), endpoint=endpoint_type is not None
-        )
-
-    def check_number_filter(self, spec: bool | str | None, number: str) -> FilterResult:
-        """Return the filtered number, and a note when a regex left it as it was.
-
-        Raises `RequestInvalid`: for the filter with the position in its pattern, for the number
-        when it is too long or nothing of it is left.
-        """
-        try:
-            return NumberFilter.compile(spec).apply(number)
-        except NumberFilterError as error:
-            where = "" if error.position is None else f" at position {error.position}"
-            allowed = f"true, false or an RE2 pattern; this one is refused{where}: {error.reason}"
-            raise RequestInvalid("number_filter", spec, allowed, "pattern") from error
-        except NumberError as error:
-            raise RequestInvalid("number", error.number[:32], error.reason, "maxLength") from error
 
 
 def _check(request: OriginateRequest) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.config import EngineConfig
-from engine.config_values import parse_listener, parse_name_server
+from engine.config_values import HEP_PORT, parse_address, parse_listener, parse_name_server
 from engine.core.causes import RemoteReason
 from engine.core.settings import CallSettings
 from engine.runtime.phone_profiles import read_phone_profiles
+from engine.sip.hep import HepSender
 from engine.sip.hosts_file import HostsFile
 from engine.sip.locate import Locator
 from engine.sip.name_servers import NameServers
@@ -42,7 +43,7 @@ async def sip_config(config: EngineConfig) -> SipConfig:
         one_way_s=config.one_way_s,
         max_legs=config.max_legs,
         codecs=config.codecs,
-        trace=config.trace,
+        trace=config.trace or bool(config.hep_server),
         log_level=config.stack_log_level,
         t1_ms=config.sip_t1_ms,
         session_expires_s=config.session_expires_s,
@@ -75,6 +76,14 @@ async def call_settings(config: EngineConfig, listeners: tuple[Listener, ...]) -
         announcements=sounds.announcements,
         hold_music=sounds.hold_music,
     )
+
+
+def hep_sender(config: EngineConfig) -> HepSender | None:
+    """Return who sends SIP messages to the capture server, None without one. Raises `OSError`."""
+    if not config.hep_server:
+        return None
+    host, port = parse_address("hep_server", config.hep_server, HEP_PORT)
+    return HepSender(host, port, config.hep_agent, config.hep_key)
 
 
 def registrar_settings(config: EngineConfig) -> RegistrarSettings:

@@ -24,7 +24,7 @@ from engine.core.errors import (
     RequestInvalid,
     WrongState,
 )
-from engine.core.events import ChannelNotice
+from engine.core.events import ChannelNotice, SipMessageSeen
 from engine.core.settings import CallSettings
 from engine.core.values import (
     BridgeOrder,
@@ -258,6 +258,11 @@ class ScriptedEngine:
             for leg in self.legs
             if account_id in (None, leg.account_id) and (wanted is None or wanted(leg.channel_vars))
         ]
+
+    def trace_of(self, name: str, account_id: str | None = None) -> tuple[SipMessageSeen, ...]:
+        """Keep none."""
+        del account_id
+        raise NotFound("trace", name)
 
     def stats(self) -> SipStats:
         """Return zeros."""

@@ -16,7 +16,7 @@ import msgspec
 
 from engine import Engine, EngineConfig
 from engine.control.feed import FeedEvent, Subscription
-from engine.ladder import label
+from engine.control.ladder import label
 from engine.runtime import Server, serve
 from engine.runtime.reaper import Reaped
 from tests.kit.sipp import Sipp

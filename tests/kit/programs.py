@@ -15,6 +15,8 @@ PACKAGES = {
     "rabbitmq-server": "rabbitmq-server",
     "setpriv": "util-linux",
     "sipp": "sip-tester",
+    "sngrep": "sngrep",
+    "tcpdump": "tcpdump",
 }
 """Program name -> Debian package that has it."""
 

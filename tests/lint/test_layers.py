@@ -14,7 +14,6 @@ FLOORS = (
     "cli",
     "engine",
     "phone",
-    "ladder",
     "runtime",
     "config_file",
     "config",

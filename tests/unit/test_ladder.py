@@ -2,8 +2,8 @@
 
 import pytest
 
+from engine.control.ladder import draw_ladder
 from engine.core.events import SipMessageSeen
-from engine.ladder import draw_ladder
 
 ALICE, ENGINE, BOB = "127.0.0.1:40001", "127.0.0.1:5060", "127.0.0.1:40002"
 NAMES = {ALICE: "alice", ENGINE: "engine", BOB: "bob"}
