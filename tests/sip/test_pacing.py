@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.load.short_log import read_moments
+from engine import EndpointType, OriginateRequest
 from tests.kit.engine import EngineUnderTest
 from tests.kit.sipp import Sipp
 
@@ -29,9 +30,12 @@ def _most_in_a_window(times: list[float]) -> int:
 async def _all_answered(engine: EngineUnderTest, device: str, number: str) -> None:
     """Ask for all the calls at once and wait for their ends."""
     for _ in range(CALLS):
-        response = await engine.quickcall(device, number, method="GET")
-        assert response.status_code == 202, response.text
+        _start(engine, device, number)
     await engine.end(CALLS)
+
+
+def _start(engine: EngineUnderTest, device: str, number: str) -> None:
+    engine.engine.start(OriginateRequest(engine.account, EndpointType.DEVICE, device, number))
 
 
 async def test_a_carrier_is_sent_no_more_than_it_can_take(engine: EngineUnderTest) -> None:
@@ -81,10 +85,11 @@ async def test_what_would_wait_too_long_goes_to_the_next_carrier(tmp_path: Path)
         await engine.carrier(slow, weight=10, **slowly)
         await engine.carrier(other, weight=20)
         for _ in range(half):
-            response = await engine.quickcall(device, NUMBER, method="GET")
-            assert response.status_code == 202, response.text
+            _start(engine, device, NUMBER)
         await engine.end(half)
         await slow.succeeded()
         await other.succeeded()
-    causes = [end.payload["Hangup-Cause"] for end in engine.events if end.name == "QUICKCALL_END"]
-    assert causes == ["NORMAL_CLEARING"] * half
+    ends = [event.payload for event in engine.events if event.name == "QUICKCALL_END"]
+    assert [end["Hangup-Cause"] for end in ends] == ["NORMAL_CLEARING"] * half
+    attempts = [attempt["Cause"] for end in ends for attempt in end["Attempts"]]
+    assert attempts.count("SWITCH_CONGESTION") == half - 1
