@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from benchmarks.load.directory import ACCOUNT, EXTENSION, device
-from benchmarks.load.http_client import LoadClient
+from benchmarks.load.http_client import LoadClient, Reply
 from benchmarks.load.pacing import at_rate
 
 TOKEN = "token-of-the-benchmark"
@@ -168,8 +168,12 @@ class HttpEngine:
             await asyncio.sleep(0.05)
         raise RuntimeError("channels are left after SIPp saw the last call end")
 
+    async def ask(self) -> Reply:
+        """Ask for one quickcall and return the answer, which comes when the device has answered."""
+        return await self._client.request("POST", self._path, self._request)
+
     async def _call(self) -> Made:
-        reply = await self._client.request("POST", self._path, self._request)
+        reply = await self.ask()
         answered = reply.status == 202
         call_id = json.loads(reply.body)["data"]["call_id"] if answered else ""
         return Made(call_id, reply.sent_at, reply.got_at, answered)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 
 from engine.config import EngineConfig
@@ -125,7 +126,7 @@ class Door:
         overload, now = self._overload, self._clock.now()
         if overload is None:
             return
-        if overload.tick(now, max(0.0, now - self._due)):
+        if overload.tick(now, max(0.0, now - self._due), time.thread_time()):
             _log.warning(
                 "overloaded: quickcalls are let in at %.0f a second, the others are refused",
                 overload.limit,

@@ -14,7 +14,9 @@ kept short, not empty: an engine that is never late could do more. A lag beyond 
 nobody in: who came then has waited too long already. When nobody has been refused for a while the
 limit is lifted.
 
-Few requests are never refused: a busy machine may be late without their being the reason.
+On a machine that others use too the loop is late without having much to do, and refusing calls
+would change little: the less of a processor it uses, the later it may be, up to `PATIENCE` times.
+Few requests are never refused.
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ WINDOW_S = 0.1
 
 BRAKE = 3.0
 """Lag, in targets, at which nobody is let in."""
+
+BUSY, PATIENCE = 0.6, 3.0
+"""Share of a processor from which on lag is the engine's own doing, and how many times the target
+an engine may be late that uses none."""
 
 FLOOR = 10.0
 """Requests a second that are always taken."""
@@ -67,10 +73,12 @@ class Overload:
 
     __slots__ = (
         "_calm",
+        "_cpu_s",
         "_ended_at",
         "_lag",
         "_lags",
         "_last_mean",
+        "_least",
         "_let_in",
         "_let_in_rate",
         "_rate",
@@ -84,10 +92,11 @@ class Overload:
 
     def __init__(self, target_s: float) -> None:
         """Keep the lag at `target_s` seconds, more than 0, when too much is offered."""
-        self._target = target_s
+        self._least = self._target = target_s
         self.limit = math.inf
         """Requests a second that are let in."""
         self._rate = Rate()
+        self._cpu_s = 0.0
         self._ended_at = -math.inf
         self._lag = self._lags = self._last_mean = 0.0
         self._ticks = self._let_in = self._refused = self._calm = 0
@@ -124,10 +133,11 @@ class Overload:
         self._lag = self._last_mean = self._let_in_rate = 0.0
         self._calm = 0
 
-    def tick(self, now: float, lag: float) -> bool:
-        """Take one measurement of the lag, seconds; return whether a limit was set just now.
+    def tick(self, now: float, lag: float, cpu_s: float) -> bool:
+        """Take one measurement; return whether a limit was set just now.
 
-        To be called every few milliseconds while requests come.
+        `lag`: how late the loop was, seconds; `cpu_s`: CPU time its thread has used so far. To be
+        called every few milliseconds while requests come.
         """
         self._lag = lag
         self._lags += lag
@@ -136,6 +146,10 @@ class Overload:
             return False
         passed = min(now - self._ended_at, 10 * WINDOW_S)
         mean = self._lags / self._ticks
+        share = (cpu_s - self._cpu_s) / passed
+        patience = 1.0 + (PATIENCE - 1.0) * max(0.0, 1.0 - share / BUSY)
+        self._target += _LATEST * (self._least * patience - self._target)
+        self._cpu_s = cpu_s
         self._let_in_rate += _LATEST * (self._let_in / passed - self._let_in_rate)
         usual = self._let_in / passed
         self._usual += min(1.0, passed / _USUAL_S) * (usual - self._usual)

@@ -144,11 +144,15 @@ class Sipp:
             raise SippError(self.explain())
         return self._messages
 
-    async def never_called(self) -> None:
-        """End SIPp and require that no call ever reached it."""
+    async def stopped(self) -> dict[str, int]:
+        """Tell SIPp to end, calls under way first, and return its counters."""
         assert self._process is not None
         self._process.send_signal(signal.SIGUSR1)
-        counters = await self.finished()
+        return await self.finished()
+
+    async def never_called(self) -> None:
+        """End SIPp and require that no call ever reached it."""
+        counters = await self.stopped()
         if counters["TotalCallCreated"] or counters["OutOfCallMsgs"]:
             raise SippError(f"SIPp should not have been called\n{self.explain()}")
 

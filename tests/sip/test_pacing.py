@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,5 +92,6 @@ async def test_what_would_wait_too_long_goes_to_the_next_carrier(tmp_path: Path)
         await other.succeeded()
     ends = [event.payload for event in engine.events if event.name == "QUICKCALL_END"]
     assert [end["Hangup-Cause"] for end in ends] == ["NORMAL_CLEARING"] * half
-    attempts = [attempt["Cause"] for end in ends for attempt in end["Attempts"]]
+    told: Any = [end["Attempts"] for end in ends]
+    attempts = [attempt["Cause"] for one in told for attempt in one]
     assert attempts.count("SWITCH_CONGESTION") == half - 1

@@ -30,6 +30,7 @@ class Simulated:
     """Seconds after which half the work of a call comes."""
     overload: Overload = field(default_factory=lambda: Overload(TARGET))
     now: float = START
+    cpu_s: float = 0.0
     admitted: list[float] = field(default_factory=list)
     refused: int = 0
     waits: list[float] = field(default_factory=list)
@@ -43,7 +44,7 @@ class Simulated:
             came = began
             began = self.now
             if self.now >= due:
-                self.overload.tick(self.now, self.now - due)
+                self.overload.tick(self.now, self.now - due, self.cpu_s)
                 due = self.now + 0.005
             work = 0.0002
             while later and later[0] <= self.now:
@@ -64,6 +65,7 @@ class Simulated:
                         later.append(at + self.later_s)
                 arrived += 1 / self.offered
             self.now += max(work, 0.001)
+            self.cpu_s += work
 
     def rate(self, since: float) -> float:
         """Return the calls a second let in after so many seconds."""
@@ -112,10 +114,22 @@ def test_a_late_machine_alone_refuses_nobody() -> None:
     overload, now = Overload(TARGET), START
     for _ in range(1000):
         now += 0.2
-        overload.tick(now, 0.2)
+        overload.tick(now, 0.2, now - START)
         assert overload.wait(now, 0.2) == 0
         overload.let_in(now)
     assert overload.limit == math.inf
+
+
+def test_lag_that_others_cause_is_borne() -> None:
+    """The same lag, from work of one's own and from a machine that is used by others."""
+    own, others = Overload(TARGET), Overload(TARGET)
+    for window in range(100):
+        now = START + window * 0.1
+        for overload, share in ((own, 0.9), (others, 0.1)):
+            for _ in range(10):
+                overload.let_in(now)
+            overload.tick(now, 2 * TARGET, share * (now - START))
+    assert own.limit < others.limit == math.inf
 
 
 def test_who_has_waited_too_long_is_not_let_in() -> None:
@@ -123,7 +137,7 @@ def test_who_has_waited_too_long_is_not_let_in() -> None:
     engine.run(5.0)
     now = engine.now + 60
     assert engine.overload.wait(now, BRAKE * TARGET * 1.01) > 0
-    engine.overload.tick(now, 0.0)
+    engine.overload.tick(now, 0.0, 0.0)
     assert engine.overload.wait(now, 0.0) == 0
 
 
@@ -141,6 +155,6 @@ def test_whatever_the_lag_some_are_let_in(measured: list[tuple[float, float, int
                 overload.refused(now)
             else:
                 overload.let_in(now)
-        overload.tick(now, lag)
+        overload.tick(now, lag, now - START)
         assert overload.limit >= FLOOR
         assert overload.wait(now) < math.inf
