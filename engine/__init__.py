@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from engine.control.feed import FeedEvent, SlowConsumer, Subscription
     from engine.control.route_report import RouteReport
     from engine.core.errors import (
+        ConcurrencyExceeded,
         Conflict,
         EngineError,
         EngineUnavailable,
+        LimitExceeded,
         NotFound,
+        Overloaded,
+        RateLimited,
         RequestInvalid,
         WrongState,
     )
@@ -48,10 +52,14 @@ _HOMES = {
     "engine.control.feed": ("FeedEvent", "SlowConsumer", "Subscription"),
     "engine.control.route_report": ("RouteReport",),
     "engine.core.errors": (
+        "ConcurrencyExceeded",
         "Conflict",
         "EngineError",
         "EngineUnavailable",
+        "LimitExceeded",
         "NotFound",
+        "Overloaded",
+        "RateLimited",
         "RequestInvalid",
         "WrongState",
     ),
@@ -74,6 +82,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Attempt",
     "Call",
+    "ConcurrencyExceeded",
     "ConfigError",
     "Conflict",
     "DialMethod",
@@ -85,11 +94,14 @@ __all__ = [
     "FeedEvent",
     "LegId",
     "LegSnapshot",
+    "LimitExceeded",
     "MediaMode",
     "NotFound",
     "OriginateRequest",
     "Outcome",
+    "Overloaded",
     "Party",
+    "RateLimited",
     "Refusal",
     "RequestInvalid",
     "RouteReport",
