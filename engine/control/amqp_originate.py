@@ -30,22 +30,20 @@ from engine.control.amqp_link import AmqpLink
 from engine.control.face import CallHandle, EngineFace
 from engine.control.feed import SlowConsumer, Subscription
 from engine.control.kapi import queue_name, validate
-from engine.control.kapi_originate import (
+from engine.control.kapi_originate import ORIGINATE_EXECUTE, Originate, parse_originate
+from engine.control.kapi_originate_replies import (
+    BUSY,
+    FAULT,
     NOBODY,
     NOT_EXECUTED,
-    NOT_IMPLEMENTED,
-    NOT_VALID,
-    ORIGINATE_EXECUTE,
-    Originate,
-    detail_of,
     error_reply,
-    parse_originate,
     ready_reply,
+    refusal_of,
     started_reply,
     success_reply,
     uuid_reply,
 )
-from engine.core.errors import Conflict, EngineError, NotFound, RequestInvalid
+from engine.core.errors import EngineError, NotFound, Overloaded, RequestInvalid
 from engine.core.values import OriginateRequest, Outcome
 
 QUEUE = "ecallmgr_fs_resource"
@@ -61,12 +59,6 @@ MAX_HANDSHAKES = 256
 
 REMEMBERED = 4096
 """Accepted requests whose Msg-ID is remembered, so that none is carried out twice."""
-
-BUSY = "SWITCH_CONGESTION"
-"""`Error-Message` of a request that cannot be carried out now."""
-
-FAULT = "unspecified"
-"""`Error-Message` of a fault of ours (ecallmgr's word)."""
 
 NOTE = "Existing-Call-ID-Note"
 """Channel variable that says why a request was not carried out where its `Existing-Call-ID` is."""
@@ -93,6 +85,7 @@ class _Job:
     order: Originate
     answer_to: Mapping[str, object]
     """`Server-ID` and `Msg-ID` of whoever gets the answers."""
+    accepted: bool = False
 
 
 class AmqpOriginate:
@@ -173,11 +166,13 @@ class AmqpOriginate:
         if refusal:
             self._refuse(message, BUSY, {"Reason": refusal})
             return None
+        if wait := self._face.shed():
+            self._refuse(message, *refusal_of(Overloaded(wait)))
+            return None
         try:
             order = parse_originate(message, _new_call_id, self._face.dialled)
         except RequestInvalid as error:
-            text = NOT_IMPLEMENTED if error.code == "unsupported" else NOT_VALID
-            self._refuse(message, text, detail_of(error))
+            self._refuse(message, *refusal_of(error))
             return None
         if not order.request.endpoints:
             self._refuse(message, NOBODY, call_id=order.call_id)
@@ -208,7 +203,9 @@ class AmqpOriginate:
                 return
             await self._originate(job)
         except asyncio.CancelledError:
-            job.delivery.reject(requeue=True)
+            # The engine leaves the bus: what it has not accepted is another one's.
+            if not job.accepted:
+                job.delivery.reject(requeue=True)
             raise
         except Exception:
             _log.exception("originate_req %s could not be carried out", job.message.get("Msg-ID"))
@@ -280,21 +277,16 @@ class AmqpOriginate:
     def _start(self, job: _Job) -> CallHandle | None:
         """Have the engine accept it, or refuse it and return None."""
         self._vary(job, {"Ecallmgr-Node": self._face.node, "Fetch-ID": secrets.token_hex(16)})
-        text, detail = NOT_VALID, None
         try:
             handle = self._face.start(job.order.request)
-        except RequestInvalid as error:
-            detail = detail_of(error)
-        except (Conflict, NotFound) as error:
-            detail = {"Reason": str(error)}
         except EngineError as error:
-            text, detail = BUSY, {"Reason": str(error)}
-        else:
-            self._remember(job.order.request.request_id)
-            self.accepted += 1
-            return handle
-        self._refuse(job.message, text, detail, call_id=job.order.call_id, to=job.answer_to)
-        return None
+            to = job.answer_to
+            self._refuse(job.message, *refusal_of(error), call_id=job.order.call_id, to=to)
+            return None
+        self._remember(job.order.request.request_id)
+        self.accepted += 1
+        job.accepted = True
+        return handle
 
     async def _tell(self, job: _Job, handle: CallHandle, reader: Subscription | None) -> None:
         outcome = await handle.answered()

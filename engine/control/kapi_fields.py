@@ -48,6 +48,9 @@ class Fields:
             value = self.data.get(key)
             if value is None or value == "":
                 continue
+            if isinstance(value, str) and len(value) <= limit and value.isprintable():
+                # Printable text has no control characters: nearly every value ends here.
+                return value
             if isinstance(value, int) and not isinstance(value, bool):
                 value = str(value)
             if not isinstance(value, str):
@@ -114,7 +117,7 @@ class Fields:
         for name, value in given.data.items():
             if isinstance(value, str | int | float):
                 text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-                check_variable(given.path, name, len(text))
+                check_variable(given.path, name, len(text.encode()))
                 found[name] = text
         return found
 

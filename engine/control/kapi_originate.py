@@ -12,7 +12,6 @@ from typing import Literal
 from engine.control import option_values as values
 from engine.control.kapi import (
     Rules,
-    error_message,
     is_boolean,
     is_list,
     is_object,
@@ -30,7 +29,7 @@ from engine.control.kapi_fields import Fields
 from engine.control.kazoo_request import application_vars
 from engine.control.request_bounds import MAX_NUMBER, MAX_TIMEOUT, number_text
 from engine.core.errors import RequestInvalid
-from engine.core.uri import MAX_URI, call_id_text
+from engine.core.uri import MAX_CALL_ID, MAX_URI, call_id_text
 from engine.core.values import (
     Application,
     DialMethod,
@@ -41,17 +40,10 @@ from engine.core.values import (
     OriginateRequest,
 )
 
-NOT_VALID = "originate failed to execute as JObj did not validate"
-"""`Error-Message` of a request that cannot be carried out as it is."""
+INTERACTION = "Call-Interaction-ID"
 
-NOT_EXECUTED = "Failed to receive valid originate_execute in time"
-"""`Error-Message` of a request whose sender did not ask for its execution."""
-
-NOBODY = "DESTINATION_OUT_OF_ORDER"
-"""`Error-Message` of a request none of whose endpoints can be rung."""
-
-NOT_IMPLEMENTED = "FACILITY_NOT_IMPLEMENTED"
-"""`Error-Message` of a request for an application that does not exist here."""
+UNSUPPORTED = "unsupported"
+"""Code of the error of an application that does not exist here."""
 
 RING_S = 60
 """Seconds to ring when the request does not say (FreeSWITCH's originate_timeout)."""
@@ -83,25 +75,6 @@ ORIGINATE_REQ = Rules(
 ORIGINATE_EXECUTE = Rules("dialplan", "originate_execute", required=frozenset({"Call-ID"}))
 """Says that a request that is ready is to be carried out."""
 
-_ANSWERED = frozenset(
-    {
-        "Account-ID",
-        "Application-Data",
-        "Application-Name",
-        "Callee-ID-Name",
-        "Callee-ID-Number",
-        "Caller-ID-Name",
-        "Caller-ID-Number",
-        "Custom-Application-Vars",
-        "Custom-Channel-Vars",
-        "Custom-SIP-Headers",
-        "Origination-Call-ID",
-        "Server-ID",
-        "System-Log-ID",
-    }
-)
-"""Keys of a request that its originate_resp repeats: those that kapi_call lets into an event."""
-
 
 @dataclass(frozen=True, slots=True)
 class Originate:
@@ -125,7 +98,7 @@ def parse_originate(
     """Return what an originate_req asks for.
 
     `dialled` returns where the dial plan of an account leads a number. Raises `RequestInvalid`
-    naming the key, with the code `unsupported` for an application there is not.
+    naming the key, with the code `UNSUPPORTED` for an application there is not.
     """
     fields = Fields(message)
     application = _application(fields)
@@ -177,73 +150,6 @@ def parse_originate(
     )
 
 
-# --- replies ------------------------------------------------------------------------------------
-
-
-def uuid_reply(call_id: str, queue: str) -> dict[str, object]:
-    """Return originate_uuid: a Call-ID there will be, and the queue that takes its commands."""
-    return {
-        **_named("resource", "originate_uuid"),
-        "Outbound-Call-ID": call_id,
-        "Outbound-Call-Control-Queue": queue,
-    }
-
-
-def ready_reply(call_id: str, queue: str, server_id: str) -> dict[str, object]:
-    """Return originate_ready: the request is carried out once `server_id` gets its execute."""
-    return {
-        **_named("dialplan", "originate_ready"),
-        "Call-ID": call_id,
-        "Control-Queue": queue,
-        "Server-ID": server_id,
-    }
-
-
-def started_reply(call_id: str, queue: str) -> dict[str, object]:
-    """Return originate_started: this channel answered and does what was asked."""
-    return {
-        **_named("resource", "originate_started"),
-        "Call-ID": call_id,
-        "Control-Queue": queue,
-    }
-
-
-def success_reply(message: Mapping[str, object], call_id: str, queue: str) -> dict[str, object]:
-    """Return originate_resp: what an event may tell of the request, and the channel that won."""
-    return {
-        **{key: value for key, value in message.items() if key in _ANSWERED},
-        **_named("resource", "originate_resp"),
-        "Application-Response": "SUCCESS",
-        "Call-ID": call_id,
-        "Control-Queue": queue,
-    }
-
-
-def error_reply(
-    message: Mapping[str, object],
-    text: str,
-    call_id: str = "",
-    detail: Mapping[str, object] | None = None,
-) -> dict[str, object]:
-    """Return the error: its text, the whole request, and as `Error-Detail` what else is known."""
-    reply = error_message("originate_resp", text, message, call_id)
-    return {**reply, "Error-Detail": detail} if detail else reply
-
-
-def detail_of(error: RequestInvalid) -> dict[str, object]:
-    """Return `Error-Detail` of a value that is not allowed."""
-    return {
-        "Field": error.field,
-        "Value": str(error.value)[:128],
-        "Allowed": error.allowed,
-        "Code": error.code,
-    }
-
-
-def _named(category: str, name: str) -> dict[str, object]:
-    return {"Event-Category": category, "Event-Name": name}
-
-
 # --- parts of the request -----------------------------------------------------------------------
 
 
@@ -253,7 +159,7 @@ def _application(fields: Fields) -> Application:
     name = fields.text("Application-Name")
     if name not in _APPLICATIONS:
         allowed = ", ".join(sorted(_APPLICATIONS))
-        raise RequestInvalid("Application-Name", name, allowed, "unsupported")
+        raise RequestInvalid("Application-Name", name, allowed, UNSUPPORTED)
     return Application(name)
 
 
@@ -330,6 +236,8 @@ def _channel_vars(fields: Fields) -> dict[str, object]:
         for name, value in fields.variables("Custom-Channel-Vars").items()
         if name not in NOT_CHANNEL_VARS
     }
+    # It names the call in every event and record: no longer than a Call-ID.
+    fields.inner("Custom-Channel-Vars").text(INTERACTION, limit=MAX_CALL_ID)
     if fields.has("Outbound-Call-ID"):
         variables.setdefault("Origination-Call-ID", fields.text("Outbound-Call-ID"))
     return variables

@@ -352,7 +352,7 @@ class Engine(Doorway, ChannelActions, Questions):
             request,
             number,
             endpoints,
-            new_interaction_id(now),
+            str(request.channel_vars.get("Call-Interaction-ID") or new_interaction_id(now)),
             now,
             self._resolver.owner_caller_id(request, number),
             filter_note=filtered.note or "",

@@ -185,6 +185,18 @@ async def test_an_engine_that_is_full_refuses_at_once(tmp_path: Path, amqp_url: 
         assert error["Error-Detail"] == {"Reason": "all 1 legs are in use"}
 
 
+async def test_an_account_at_its_limit_is_told_so(tmp_path: Path, amqp_url: str) -> None:
+    async with node_on(tmp_path, amqp_url, account_calls=1) as node, KazooBus(amqp_url) as bus:
+        node.sip.script(A_URI, Ring())
+        ask(bus)
+        await node.event("CHANNEL_PROGRESS")
+        ask(bus, "request-2", Endpoints=[rings(**{"Outbound-Call-ID": "other"})])
+        error = await the_error(bus)
+        assert error["Msg-ID"] == "request-2"
+        assert error["Error-Message"] == "concurrency_exceeded"
+        assert error["Error-Detail"]["Retry-After"] > 0
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"no json", b"[]", b"null", b'"text"', b"[" * 5000, b'{"a": "\xff"}']
 )

@@ -15,6 +15,7 @@ from engine.control.amqp_originate import NOTE, QUEUE
 from engine.core.values import LegRole
 from engine.sip.loopback import Answer, Bye, Refuse, Ring
 from tests.control.originate_node import (
+    ACCOUNT,
     CONTROL,
     KEY,
     Node,
@@ -243,3 +244,45 @@ async def test_answers_go_over_whatever_connection_there_is(
         assert node.originate.accepted == 1
         ask(after, **{"Application-Name": "fax"})
         assert (await the_error(after))["Msg-ID"] == "request-1"
+
+
+async def test_the_interaction_of_the_request_is_that_of_its_legs(
+    node: Node, bus: KazooBus
+) -> None:
+    node.sip.script(A_URI, Ring(), Answer())
+    node.sip.script(B_URI, Ring(), Answer())
+    interaction = "63610891956-0a1b2c3d"
+    given = {"Account-ID": ACCOUNT, "Call-Interaction-ID": interaction}
+    ask(bus, **{"Custom-Channel-Vars": given})
+    await node.event("CHANNEL_BRIDGE", 2)
+    assert {leg.interaction_id for leg in node.engine.channels(ACCOUNT)} == {interaction}
+
+
+async def test_who_leaves_the_bus_gives_back_what_it_has_not_accepted(
+    tmp_path: Path, amqp_url: str, bus: KazooBus
+) -> None:
+    class Slow:
+        """Other nodes that never answer."""
+
+        asked = asyncio.Event()
+
+        async def place(self, call_id: str, message: Mapping[str, object]) -> bool:
+            del call_id, message
+            self.asked.set()
+            await asyncio.Event().wait()
+            return False
+
+    slow = Slow()
+    async with (
+        node_on(tmp_path / "one", amqp_url, "engine@one.test", places=slow) as one,
+        AsyncExitStack() as life,
+    ):
+        ask(bus, **{"Existing-Call-ID": "somewhere"})
+        async with asyncio.timeout(GUARD_S):
+            await slow.asked.wait()
+        two = await life.enter_async_context(node_on(tmp_path / "two", amqp_url, "engine@two.test"))
+        two.sip.script(A_URI, Refuse())
+        one.originate.drain()
+        await one.originate.close()
+        assert (await the_error(bus))["Error-Message"] == "USER_BUSY"
+        assert (one.originate.accepted, two.originate.accepted) == (0, 1)

@@ -9,16 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.control.kapi_originate import (
-    detail_of,
+from engine.control.kapi_originate import parse_originate
+from engine.control.kapi_originate_replies import (
     error_reply,
-    parse_originate,
     ready_reply,
+    refusal_of,
     started_reply,
     success_reply,
     uuid_reply,
 )
-from engine.core.errors import RequestInvalid
+from engine.core.errors import (
+    ConcurrencyExceeded,
+    Conflict,
+    EngineError,
+    EngineUnavailable,
+    Overloaded,
+    RateLimited,
+    RequestInvalid,
+)
 from engine.core.values import (
     Application,
     CallerId,
@@ -321,7 +329,7 @@ def test_whatever_comes_is_taken_or_refused_by_name(
         assert all(isinstance(value, str) for value in order.request.channel_vars.values())
     if error is not None:
         assert error.field.split(".")[0] in message.keys() | {"Application-Data"}
-        reply = error_reply(message, "text", "id", detail_of(error))
+        reply = error_reply(message, "text", "id", refusal_of(error)[1])
         assert msgspec.json.decode(msgspec.json.encode(reply))["Error-Detail"]["Field"]
 
 
@@ -377,3 +385,65 @@ def test_the_other_replies() -> None:
         "Call-ID": "id",
         "Control-Queue": "control",
     }
+
+
+NOT_VALID = "originate failed to execute as JObj did not validate"
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "detail"),
+    [
+        (
+            RequestInvalid("Timeout", 1, "3 or more", "minimum"),
+            NOT_VALID,
+            {"Field": "Timeout", "Value": "1", "Allowed": "3 or more", "Code": "minimum"},
+        ),
+        (
+            RateLimited("limits.burst", 6, "5", 0.5),
+            "rate_limited",
+            {
+                "Field": "limits.burst",
+                "Value": "6",
+                "Allowed": "5",
+                "Code": "rate_limited",
+                "Retry-After": 0.5,
+            },
+        ),
+        (
+            ConcurrencyExceeded("limits.calls", 2, "1", 3.0),
+            "concurrency_exceeded",
+            {
+                "Field": "limits.calls",
+                "Value": "2",
+                "Allowed": "1",
+                "Code": "concurrency_exceeded",
+                "Retry-After": 3.0,
+            },
+        ),
+        (
+            Overloaded(2.0),
+            "SWITCH_CONGESTION",
+            {"Reason": "the engine is offered more calls than it can make", "Retry-After": 2.0},
+        ),
+        (EngineUnavailable("full"), "SWITCH_CONGESTION", {"Reason": "full"}),
+        (
+            Conflict("call_id", "x", "a call"),
+            NOT_VALID,
+            {"Reason": "call_id: 'x' is already used by a call"},
+        ),
+    ],
+)
+def test_what_is_said_of_a_refusal(error: EngineError, text: str, detail: object) -> None:
+    assert refusal_of(error) == (text, detail)
+
+
+def test_a_long_value_is_told_in_part() -> None:
+    _, detail = refusal_of(RequestInvalid("x", "y" * 5000, "less"))
+    assert len(str(detail["Value"])) == 128
+
+
+def test_the_interaction_of_the_request_is_kept() -> None:
+    given = {"Call-Interaction-ID": "63610891956-0a1b2c3d"}
+    assert parsed(**{"Custom-Channel-Vars": given}).request.channel_vars == given
+    error = refused(**{"Custom-Channel-Vars": {"Call-Interaction-ID": "x" * 200}})
+    assert error.field == "Custom-Channel-Vars.Call-Interaction-ID"
