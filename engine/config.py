@@ -189,6 +189,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Address the HTTP API listens on."""
     http_port: _Port = 8000
     """TCP port of the HTTP API, 0 asks the kernel for a free one."""
+    websocket_max_per_ip: Annotated[int, Meta(ge=1, le=20_000)] = 1000
+    """WebSockets that one address may have open; more are answered 429. Clients behind one proxy or
+    NAT share an address."""
     tokens: Annotated[dict[str, str], Meta(max_length=10_000)] = {}
     """API tokens known from the start: token, or `sha256:` and its hex digest, to the account id it
     opens, `*` for all. In the environment: `TOKEN=ACCOUNT`, separated by commas."""

@@ -36,6 +36,16 @@ def _transfer(face: EngineFace, account_id: str, name: str, data: Mapping[str, o
     face.transfer(name, target, account_id)
 
 
+def _intercept(face: EngineFace, account_id: str, name: str, data: Mapping[str, object]) -> None:
+    kind = data.get("target_type", "channel")
+    if kind != "channel":
+        raise RequestInvalid("target_type", kind, "channel", "enum")
+    target = data.get("target_id")
+    if not isinstance(target, str) or not target:
+        raise RequestInvalid("target_id", target, "the Call-ID of another channel", "type")
+    face.intercept(name, target, account_id)
+
+
 def _send_digits(face: EngineFace, account_id: str, name: str, data: Mapping[str, object]) -> None:
     digits = data.get("digits")
     if not isinstance(digits, str):
@@ -75,6 +85,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         "hold": _hold,
         "unhold": _unhold,
         "transfer": _transfer,
+        "intercept": _intercept,
         "dtmf": _send_digits,
         "play": _play,
         "stop_playing": _stop_playing,

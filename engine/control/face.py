@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from engine.control.auth import Tokens
@@ -203,8 +203,12 @@ class EngineFace(Protocol):
         """Return the live legs of one request."""
         ...
 
-    def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:
-        """Return the live legs of an account."""
+    def channels(self, account_id: str | None) -> tuple[LegSnapshot, ...]:
+        """Return the live legs of an account, of all when it is None."""
+        ...
+
+    def requests(self, account_id: str | None) -> Sequence[CallHandle]:
+        """Return the requests of an account that are not over, of all when it is None."""
         ...
 
     def channel(self, call_id: str) -> LegSnapshot:

@@ -269,6 +269,24 @@ class Subscription:
         await self._over.wait()
         return self._cut
 
+    async def ready(self) -> bool:
+        """Wait until events wait, the reader was cut off, or `wake` was called; False when closed.
+
+        For who takes many at once, with `take`, instead of iterating.
+        """
+        if not self._queue:
+            await self._ready.wait()
+        self._ready.clear()
+        return not self._closed
+
+    def wake(self) -> None:
+        """Let `ready` return, events or not."""
+        self._ready.set()
+
+    def take(self, most: int) -> list[FeedEvent]:
+        """Return the oldest events that wait, at most so many, and none that are still to come."""
+        return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+
     def _leave(self) -> None:
         for wanted in self._filters:
             self._feed._unwatch(self, wanted.account_id)

@@ -49,6 +49,7 @@ from engine.control.http_routes import (
 from engine.control.http_traces import show_trace
 from engine.control.openapi import openapi_config
 from engine.control.websocket import event_stream
+from engine.control.websocket_broadcast import Broadcast
 from engine.core.errors import EngineError
 
 
@@ -67,8 +68,8 @@ async def readyz(request: HttpRequest) -> Response[dict[str, str]]:
     return Response({"status": "ready"})
 
 
-def make_app(face: EngineFace) -> Litestar:
-    """Return the ASGI application of an engine."""
+def make_app(face: EngineFace, broadcast: Broadcast) -> Litestar:
+    """Return the ASGI application of an engine; its event stream's sessions join `broadcast`."""
     return Litestar(
         route_handlers=[
             quickcall,
@@ -107,7 +108,7 @@ def make_app(face: EngineFace) -> Litestar:
             readyz,
             event_stream,
         ],
-        state=State({"face": face}),
+        state=State({"face": face, "broadcast": broadcast}),
         exception_handlers={
             EngineError: on_engine_error,
             HTTPException: on_http_error,

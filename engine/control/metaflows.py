@@ -71,6 +71,7 @@ _MODULES: Mapping[str, Callable[[Mapping[str, object]], Words]] = MappingProxyTy
         "hold": _as_it_is("hold"),
         "hold_control": _hold_control,
         "transfer": _as_it_is("transfer"),
+        "intercept": _as_it_is("intercept"),
         "play": _play,
         "break": _as_it_is("break"),
         "record_call": _record_call,

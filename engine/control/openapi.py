@@ -41,6 +41,12 @@ channel_body: Schema = {
             "maxLength": MAX_NUMBER,
             "description": "Number to connect the channel to; for transfer",
         },
+        "target_id": {
+            "type": "string",
+            "minLength": 1,
+            "description": "Call-ID of the channel to be connected to; for intercept",
+        },
+        "target_type": {"type": "string", "enum": ["channel"], "description": "For intercept"},
         "Transfer-Type": {"type": "string", "enum": ["blind"], "description": "For transfer"},
         "digits": {
             "type": "string",

@@ -14,12 +14,18 @@ from engine.control.face import EngineFace
 from engine.control.http import make_app
 from engine.control.http_front import Front
 from engine.control.shedding import Shedding
+from engine.control.websocket_broadcast import Broadcast
+from engine.control.websocket_link import Link
 
 MAX_FRAME = 64 * 1024
 """Longest WebSocket frame of a client, bytes."""
 
 SHUTDOWN_SECONDS = 5
 """How long open requests may go on after `stop`."""
+
+
+SOCKETS_PER_IP = 1000
+"""WebSockets that one address may have open."""
 
 
 class _NoQueries(logging.Filter):
@@ -49,14 +55,25 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Serves an engine's HTTP API and event stream on one address."""
 
-    def __init__(self, face: EngineFace, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Bind later, in `start`; port 0 takes a free one."""
+    def __init__(
+        self,
+        face: EngineFace,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        sockets_per_ip: int = SOCKETS_PER_IP,
+    ) -> None:
+        """Bind later, in `start`; port 0 takes a free one.
+
+        `sockets_per_ip`: most WebSockets that one address may have open.
+        """
         self._host = host
         self._port = port
+        self._broadcast = Broadcast(face)
         config = uvicorn.Config(
-            Shedding(Front(make_app(face)), face),
+            Shedding(Front(make_app(face, self._broadcast), sockets_per_ip), face),
             http="httptools",
-            ws="websockets-sansio",
+            ws=Link,
             lifespan="on",
             log_config=None,
             # Below that the WebSocket library writes headers and frames, and with them tokens.
@@ -92,5 +109,7 @@ class HttpServer:
         """Stop taking requests, wait for the open ones, release the port. Idempotent."""
         task, self._task = self._task, None
         if task is not None:
+            # Before the sockets are closed: the last calls' events are among it.
+            self._broadcast.finish()
             self._server.should_exit = True
             await task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -10,13 +11,17 @@ import msgspec
 from engine.control.auth import ROOT
 from engine.control.feed import EventFilter, FeedEvent
 from engine.control.kazoo_events import EVENT_NAMES
-from engine.core.errors import RequestInvalid
+from engine.core.errors import EngineError
 
 MAX_BINDINGS = 64
 """Most bindings of one session."""
 
 _ROUTING_KEPT = "~_-"
 """Characters of a call id that a routing key keeps, besides letters and digits."""
+
+
+class FrameRefused(EngineError):
+    """A frame that cannot be carried out; its text is the answer, in blackhole's words if any."""
 
 
 class FrameData(msgspec.Struct):
@@ -68,31 +73,35 @@ class Binding:
 
 
 def parse_frame(text: str) -> ClientFrame:
-    """Return a client's frame. Raises `RequestInvalid`."""
+    """Return a client's frame. Raises `FrameRefused`."""
     try:
-        return _decode(text)
+        frame = _decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise RequestInvalid("frame", text[:32], f"a JSON frame ({error})", "parse") from None
+        raise FrameRefused(f"frame is not what it should be : {error}") from None
+    if len(frame.data.bindings) > MAX_BINDINGS:
+        raise FrameRefused(f"bindings : at most {MAX_BINDINGS} in a session")
+    return frame
 
 
 _decode = msgspec.json.Decoder(ClientFrame).decode
 
 
 def parse_bindings(data: FrameData) -> list[Binding]:
-    """Return the bindings a frame names. Raises `RequestInvalid`."""
+    """Return the bindings a frame names. Raises `FrameRefused`."""
     names = data.bindings or ([data.binding] if data.binding else [])
     if not data.account_id or not names:
-        raise RequestInvalid("data", None, "account_id, and binding or bindings", "required")
+        missing = [*([] if data.account_id else ["account_id"]), *([] if names else ["binding"])]
+        raise FrameRefused(f"missing required keys : {', '.join(missing)}")
     return [_binding(data.account_id, name) for name in names]
 
 
 def _binding(account_id: str, name: str) -> Binding:
     parts = name.split(".", 2)
     if len(parts) != 3 or parts[0] != "call" or not parts[2]:
-        raise RequestInvalid("binding", name, "call.{EVENT or *}.{CALL_ID or *}", "pattern")
+        raise FrameRefused(f"binding {name} not supported : call.{{EVENT or *}}.{{CALL_ID or *}}")
     if parts[1] != "*" and parts[1] not in EVENT_NAMES:
-        allowed = f"events *, {', '.join(sorted(EVENT_NAMES))}"
-        raise RequestInvalid("binding", name, allowed, "enum")
+        known = ", ".join(sorted(EVENT_NAMES))
+        raise FrameRefused(f"event {parts[1]} not supported : *, {known}")
     return Binding(account_id, parts[1], unquote(parts[2]))
 
 
@@ -124,8 +133,11 @@ def _reply(request_id: str | None, status: str, data: dict[str, object]) -> byte
     return msgspec.json.encode(frame)
 
 
-def event_frame(event: FeedEvent, binding: Binding) -> bytes:
-    """Return an event as its subscriber gets it; `sequence` is what to resume from."""
+def event_frame(event: FeedEvent, binding: Binding, node: str) -> bytes:
+    """Return an event as its subscriber gets it.
+
+    `sequence` is what to resume from, `event_id` what the event is called on every feed.
+    """
     return msgspec.json.encode(
         {
             "action": "event",
@@ -134,6 +146,27 @@ def event_frame(event: FeedEvent, binding: Binding) -> bytes:
             "name": event.name,
             "routing_key": f"call.{event.account_id}.{event.name}.{routing_word(event.call_id)}",
             "sequence": event.sequence,
+            "event_id": event.event_id(node),
             "data": msgspec.Raw(event.public_json()),
+        }
+    )
+
+
+def snapshot_frame(
+    bindings: Sequence[Binding],
+    sequence: int,
+    channels: Sequence[dict[str, object]],
+    requests: Sequence[dict[str, object]],
+    *,
+    more: bool,
+) -> bytes:
+    """Return what lives at a point of the stream, or a part of it: the last has `more` false."""
+    return msgspec.json.encode(
+        {
+            "action": "snapshot",
+            "subscription_keys": [binding.subscription_key for binding in bindings],
+            "sequence": sequence,
+            "more": more,
+            "data": {"channels": channels, "requests": requests},
         }
     )

@@ -39,6 +39,10 @@ class ChannelActions:
         """
         return self._live.channel_ids(account_id, wanted)
 
+    def requests(self, account_id: str | None = None) -> tuple[Call, ...]:
+        """Return the requests of an account that are not over, of all when it is None."""
+        return self._live.requests(account_id)
+
     def hangup(self, name: str | LegId, account_id: str | None = None) -> None:
         """End the call that has this id: ringing, waiting for its turn, talking, whatever it does.
 

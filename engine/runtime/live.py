@@ -71,6 +71,11 @@ class LiveCalls:
         """Return the Call-IDs of live legs, as `Engine.channel_ids`."""
         return self._control.channel_ids(account_id, wanted)
 
+    def requests(self, account_id: str | None) -> tuple[Call, ...]:
+        """Return the calls of an account, as `Engine.requests`."""
+        everyone = self._calls.values()
+        return tuple(c for c in everyone if account_id in (None, c.request.account_id))
+
     def end(self, originate_id: OriginateId) -> None:
         """End a call; one that is over stays so."""
         if originate_id in self._calls:

@@ -51,8 +51,8 @@ class Questions:
         """
         return self.feed.subscribe(account_id, events, call_id, resume_from)
 
-    def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:
-        """Return the live legs of an account."""
+    def channels(self, account_id: str | None) -> tuple[LegSnapshot, ...]:
+        """Return the live legs of an account, of all when it is None."""
         return self._control.snapshots(account_id)
 
     def legs_of(self, originate_id: OriginateId) -> tuple[LegSnapshot, ...]:

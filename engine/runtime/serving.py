@@ -19,7 +19,10 @@ class Server:
         """Prepare the server of an engine that is not open yet."""
         self.engine = engine
         config = engine.config
-        self._http = HttpServer(engine, config.http_host, config.http_port)
+        self._http = HttpServer(
+            *(engine, config.http_host, config.http_port),
+            sockets_per_ip=config.websocket_max_per_ip,
+        )
         self.amqp: AmqpFace | None = None
         """The engine on Kazoo's bus; None without `amqp_url`."""
         if config.amqp_url:

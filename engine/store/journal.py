@@ -250,6 +250,14 @@ class Journal:
             async for row in await connection.stream(query):
                 yield StoredEvent(*row)
 
+    @property
+    def forgotten(self) -> int:
+        """Sequence up to which events may be missing, because more than are kept came after them.
+
+        Who reads on after an earlier event cannot know what it missed.
+        """
+        return self._retention.forgotten
+
     def forget_waiting(self, request_id: str) -> None:
         """Note that a request which waited when the process before died has had its end."""
         self._add((STARTED, (request_id,)))

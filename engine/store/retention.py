@@ -48,6 +48,8 @@ class Retention:
         self._unended = unended
         self._cursors = cursors
         self._examined = 0
+        self.forgotten = 0
+        """Some of the events up to this sequence are deleted, or are about to be."""
         self._kept: dict[str, list[int]] = {}
         self._kept_count = 0
         self._overdue: list[int] = []
@@ -80,6 +82,8 @@ class Retention:
         going = delete(events).where(after, events.c.sequence <= last)
         if kept:
             going = going.where(events.c.sequence.not_in([sequence for _, sequence in kept]))
+        # Before they are gone: who reads meanwhile must not take what is left for all there was.
+        self.forgotten = last
         result = await connection.execute(going)
         return Deleted(last, result.rowcount, kept, overdue)
 

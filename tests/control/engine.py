@@ -236,9 +236,14 @@ class ScriptedEngine:
         """Return the legs the test put there."""
         return tuple(leg for leg in self.legs if leg.originate_id == originate_id)
 
-    def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:
+    def channels(self, account_id: str | None) -> tuple[LegSnapshot, ...]:
         """Return the legs the test put there."""
-        return tuple(leg for leg in self.legs if leg.account_id == account_id)
+        return tuple(leg for leg in self.legs if account_id in (None, leg.account_id))
+
+    def requests(self, account_id: str | None) -> tuple[Handle, ...]:
+        """Return the accepted ones that the test has not finished."""
+        live = (handle for handle in self.handles if not handle.done.is_set())
+        return tuple(one for one in live if account_id in (None, one.request.account_id))
 
     def channel(self, call_id: str) -> LegSnapshot:
         """Return the leg the test put there."""

@@ -81,7 +81,7 @@ class LoopbackEngine(ScriptedEngine):
         """Return the live legs of a call."""
         return self.control.legs_of(originate_id)
 
-    def channels(self, account_id: str) -> tuple[LegSnapshot, ...]:
+    def channels(self, account_id: str | None) -> tuple[LegSnapshot, ...]:
         """Return the live legs."""
         return self.control.snapshots(account_id)
 

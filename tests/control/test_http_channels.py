@@ -218,6 +218,7 @@ async def test_metaflows_do_what_the_actions_do(
         ("hold", {}),
         ("hold_control", {"action": "unhold"}),
         ("transfer", {"target": "1003", "Transfer-Type": "blind"}),
+        ("intercept", {"target_id": "mine", "target_type": "channel"}),
         ("play", {"id": "de"}),
         ("break", {}),
         ("record_call", {"action": "start", "media_name": "a.wav", "time_limit": 5}),
@@ -232,6 +233,7 @@ async def test_metaflows_do_what_the_actions_do(
         ("hold", "mine"),
         ("unhold", "mine"),
         ("transfer", "mine to 1003"),
+        ("intercept", "mine with mine"),
         ("play", "de once"),
         ("stop_playing", "mine"),
         ("record", "a.wav for 5 s"),
@@ -251,6 +253,8 @@ async def test_metaflows_do_what_the_actions_do(
         ({"module": "hangup", "children": {"_": {}}}, "children"),
         ({"module": "record_call", "data": {"action": "mask"}}, "data.action"),
         ({"module": "transfer", "data": {"Transfer-Type": "attended", "target": "1"}}, "Transfer-"),
+        ({"module": "intercept", "data": {"target_id": 7}}, "target_id"),
+        ({"module": "intercept", "data": {"target_type": "user"}}, "target_type"),
     ],
 )
 async def test_a_metaflow_that_cannot_be_is_refused(
