@@ -203,6 +203,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     amqp_routing: Literal["auto", "engine"] = "auto"
     """Who says where an answered originate goes. auto: the applications of the bus; the engine's
     dial plan when none of them routes. engine: the dial plan alone."""
+    webhook_private_addresses: bool = False
+    """Whether webhooks may go to private, loopback and other addresses that are not of the
+    internet. False keeps customers who set up webhooks out of the network the engine is in."""
     trace: bool = False
     """Keep the SIP messages of recent calls in memory for ladders. Costs CPU on every message."""
     trace_calls: Annotated[int, Meta(ge=1, le=100_000)] = 256

@@ -9,6 +9,7 @@ from engine.control.auth import Tokens
 from engine.control.feed import Feed
 from engine.control.metrics import Metrics
 from engine.control.route_report import RouteReport
+from engine.control.webhooks import Webhooks
 from engine.core.commands import ResolveDestination
 from engine.core.digits import USUAL_MS
 from engine.core.events import DestinationResolved, SipMessageSeen
@@ -94,6 +95,7 @@ class EngineFace(Protocol):
     metrics: Metrics
     control_plane: ControlPlane | None
     """Set by whoever connects one, None: the dial plan decides alone."""
+    webhooks: Webhooks
 
     def start(self, request: OriginateRequest) -> CallHandle:
         """Accept a request and send its INVITEs; returns at once.

@@ -47,6 +47,7 @@ from engine.control.http_routes import (
     show_routes,
 )
 from engine.control.http_traces import show_trace
+from engine.control.http_webhooks import WebhookDocuments, list_hooks
 from engine.control.openapi import openapi_config
 from engine.control.websocket import event_stream
 from engine.control.websocket_broadcast import Broadcast
@@ -85,6 +86,8 @@ def make_app(face: EngineFace, broadcast: Broadcast) -> Litestar:
             Blacklists,
             SharedDialPlans,
             list_account_dial_plans,
+            WebhookDocuments,
+            list_hooks,
             explain_route,
             explain_for_endpoint,
             list_channels,

@@ -21,12 +21,15 @@ from engine.control.openapi import operation
 from engine.store.document_rules import SECRETS, merged, without_secrets
 from engine.store.documents import Blocklist, Device, Kind, Resource, User
 from engine.store.location import static_contacts
+from engine.store.webhooks import Webhook
 
 _LIST = operation(query=page_options, errors=(400, 401, 403, 404), conditional=True)
 _READ = operation(errors=(400, 401, 403, 404), conditional=True)
 _CREATE = operation(document=True, errors=(400, 401, 403, 404, 409))
 _WRITE = operation(document=True, errors=(400, 401, 403, 404, 409, 412))
 _REMOVE = operation(errors=(400, 401, 403, 404, 409, 412))
+
+_Listed = User | Device | Resource | Blocklist | Webhook
 
 _SUMMARY: dict[Kind, tuple[str, ...]] = {
     "account": ("id", "name", "realm", "enabled"),
@@ -35,6 +38,7 @@ _SUMMARY: dict[Kind, tuple[str, ...]] = {
     "resource": ("id", "name", "enabled", "weight_cost", "flags"),
     "blocklist": ("id", "name", "enabled"),
     "dial_plan": ("id",),
+    "webhook": ("id", "name", "hook", "uri", "http_verb", "enabled"),
 }
 """Fields that a list shows, as Kazoo's list views do."""
 
@@ -118,11 +122,12 @@ class Documents(Controller):
         """List what there is, a few fields of each."""
         call = await open_call(request, account_id)
         directory = call.face.directory
-        lists: dict[Kind, Callable[[str], Sequence[User | Device | Resource | Blocklist]]] = {
+        lists: dict[Kind, Callable[[str], Sequence[_Listed]]] = {
             "user": directory.users,
             "device": directory.devices,
             "resource": directory.resources,
             "blocklist": directory.blocklists,
+            "webhook": directory.webhooks,
         }
         listed = {_list_key(one): one.id for one in lists[self.kind](account_id)}
         page, words = page_of(listed, call.query)

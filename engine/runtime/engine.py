@@ -19,6 +19,7 @@ from engine.control.feed import Feed
 from engine.control.kazoo import Switch
 from engine.control.metrics import Metrics
 from engine.control.request_bounds import check_bounds
+from engine.control.webhooks import Webhooks
 from engine.core.control import CallControl
 from engine.core.errors import EngineUnavailable, RequestInvalid
 from engine.core.media_values import Encryption
@@ -59,6 +60,7 @@ from engine.sip.kernel_ports import overlap_in_words
 from engine.sip.port import Listener, SipPort
 from engine.sip.registrar import Registrar
 from engine.store.database import Database
+from engine.store.deliveries import Deliveries
 from engine.store.directory import Directory
 from engine.store.idempotency import IdempotencyKeys
 from engine.store.journal import Journal
@@ -73,6 +75,8 @@ _LAST_WORDS_S = 1.0
 _NOT_OPEN = "the engine is not open"
 _CLOSING = "the engine is closing"
 _CLOSED = "the engine is closed"
+
+_Writer = Journal | Location | IdempotencyKeys | Deliveries
 
 _log = logging.getLogger(__name__)
 
@@ -104,6 +108,8 @@ class Engine(Doorway, ChannelActions, Questions):
     """What the engine measures of itself; whoever counts something adds it."""
     control_plane: ControlPlane | None
     """Who may say where an answered originate goes, None: the dial plan alone."""
+    webhooks: Webhooks
+    """Where events are sent to over HTTP; a `Server` starts and stops them."""
 
     def __init__(self, config: EngineConfig | None = None, sip: SipPort | None = None) -> None:
         """Prepare an engine; nothing is opened yet.
@@ -182,6 +188,12 @@ class Engine(Doorway, ChannelActions, Questions):
         self.idempotency = await IdempotencyKeys.open(database)
         self._exit.push_async_callback(self._close_writer, "answers", self.idempotency)
         self.feed = Feed(last_sequence=self.journal.last_sequence())
+        deliveries = await Deliveries.open(database)
+        self._exit.push_async_callback(self._close_writer, "webhook deliveries", deliveries)
+        self.webhooks = Webhooks(
+            *(self.node, self.directory, self.journal, self.feed, deliveries),
+            private_addresses=config.webhook_private_addresses,
+        )
 
     async def _open_sip(self) -> None:
         config = self.config
@@ -298,7 +310,7 @@ class Engine(Doorway, ChannelActions, Questions):
         return True
 
     @staticmethod
-    async def _close_writer(what: str, writer: Journal | Location | IdempotencyKeys) -> None:
+    async def _close_writer(what: str, writer: _Writer) -> None:
         left = await writer.close()
         if left:
             _log.error("%d %s could not be written to the database", left, what)

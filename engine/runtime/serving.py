@@ -49,6 +49,7 @@ class Server:
         """
         await self.engine.open()
         try:
+            await self.engine.webhooks.start()
             await self._http.start()
             if self.amqp is not None:
                 await self.amqp.start()
@@ -64,6 +65,7 @@ class Server:
         await self._http.stop()
         if self.amqp is not None:
             await self.amqp.stop()
+        await self.engine.webhooks.stop()
         await self.engine.close()
 
     async def __aenter__(self) -> Self:

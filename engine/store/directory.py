@@ -34,6 +34,7 @@ from engine.store.extensions import Extension, Extensions
 from engine.store.number_rules import NumberRules
 from engine.store.sip_index import SipIndex
 from engine.store.tables import documents, route_tables
+from engine.store.webhooks import MAX_WEBHOOKS, Webhook
 
 _Key = tuple[Kind, str, str]
 """Kind, account id, id. The id of an account is its account id too."""
@@ -58,6 +59,8 @@ class Directory:
         self._devices: dict[str, dict[str, Device]] = {}
         self._owned: dict[tuple[str, str], dict[str, Device]] = {}
         self._resources: dict[str, dict[str, Resource]] = {}
+        self._webhooks: dict[str, dict[str, Webhook]] = {}
+        self._webhook_changed: list[Callable[[str, str], None]] = []
         self._extensions: dict[str, Extensions] = {}
         self._rules = NumberRules()
         self._revisions: dict[str, int] = {SHARED: 0}
@@ -143,6 +146,11 @@ class Directory:
         """
         return self._rules.applied(self.account(account_id))
 
+    def webhooks(self, account_id: str) -> tuple[Webhook, ...]:
+        """Return the webhooks of an account, by id, disabled ones included. Raises `NotFound`."""
+        self.account(account_id)
+        return _sorted(self._webhooks[account_id])
+
     def shared_dial_plan(self, name: str) -> SharedDialPlan:
         """Return a dial plan that others name under `system`. Raises `NotFound`."""
         return _found("dial_plan", self._rules.plans, name, name)
@@ -212,6 +220,10 @@ class Directory:
     def on_account_deleted(self, forget: Callable[[str], None]) -> None:
         """Call `forget` with the id of every account that has been deleted."""
         self._account_deleted.append(forget)
+
+    def on_webhook_changed(self, changed: Callable[[str, str], None]) -> None:
+        """Call `changed` with account id and id of every webhook that is put or deleted."""
+        self._webhook_changed.append(changed)
 
     async def put(
         self, kind: Kind, account_id: str, raw: Mapping[str, Any], document_id: str = ""
@@ -320,6 +332,11 @@ class Directory:
                     )
                 self._sip.check_device(self._accounts[account_id], document)
                 self._extensions[account_id].check(document)
+            case Webhook():
+                hooks = self._webhooks[account_id]
+                if document.id not in hooks and len(hooks) >= MAX_WEBHOOKS:
+                    allowed = f"at most {MAX_WEBHOOKS} webhooks in an account"
+                    raise RequestInvalid("data", len(hooks), allowed, "maxItems")
             case Resource() | Blocklist() | SharedDialPlan():
                 pass
 
@@ -351,6 +368,7 @@ class Directory:
                     self._users,
                     self._devices,
                     self._resources,
+                    self._webhooks,
                     self._rules.blocklists,
                 ):
                     table.setdefault(document_id, {})
@@ -370,6 +388,9 @@ class Directory:
                 self._rules.blocklists[account_id][document_id] = document
             case SharedDialPlan():
                 self._rules.plans[document_id] = document
+            case Webhook():
+                self._webhooks[account_id][document_id] = document
+                self._tell_webhook(account_id, document_id)
 
     def _forget(self, key: _Key) -> None:
         kind, account_id, document_id = key
@@ -387,8 +408,15 @@ class Directory:
             del self._rules.blocklists[account_id][document_id]
         elif kind == "dial_plan":
             del self._rules.plans[document_id]
+        elif kind == "webhook":
+            del self._webhooks[account_id][document_id]
+            self._tell_webhook(account_id, document_id)
         else:
             self._forget_account(account_id)
+
+    def _tell_webhook(self, account_id: str, document_id: str) -> None:
+        for changed in self._webhook_changed:
+            changed(account_id, document_id)
 
     def _forget_owner(self, account_id: str, device_id: str) -> None:
         device = self._devices[account_id].get(device_id)
@@ -408,6 +436,7 @@ class Directory:
             self._users,
             self._devices,
             self._resources,
+            self._webhooks,
             self._extensions,
             self._rules.blocklists,
         ):

@@ -31,6 +31,7 @@ from engine.store.documents import (
     SharedDialPlan,
     User,
 )
+from engine.store.webhooks import Webhook, check_webhook
 
 _USERNAME = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/#]{1,128}", re.ASCII)
 _CODEC = re.compile(r"[A-Za-z0-9\-._]{1,32}(?:[@/][0-9]{1,6}[hi]?)?", re.ASCII)
@@ -72,6 +73,8 @@ def check_document(document: Document) -> None:
             _check_resource(document)
         case Blocklist():
             _check_blocklist(document)
+        case Webhook():
+            check_webhook(document)
         case SharedDialPlan():
             pass
 

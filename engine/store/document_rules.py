@@ -13,6 +13,7 @@ from engine.core.media_values import DtmfMethod
 from engine.store.dial_rules import check_patterns
 from engine.store.document_checks import check_document
 from engine.store.documents import STRUCTS, SYSTEM, Blocklist, Document, Kind
+from engine.store.webhooks import Webhook
 
 TEXT_LIMIT = 256
 """Characters in a text that can reach a SIP header."""
@@ -25,7 +26,7 @@ BLOCKLIST_LIMIT = 8 * 1024 * 1024
 DEPTH_LIMIT = 32
 """Objects inside objects in a document."""
 
-SECRETS = frozenset({"password", "pvt_password"})
+SECRETS = frozenset({"password", "pvt_password", "secret"})
 """Keys whose values are never shown."""
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -42,6 +43,8 @@ _CHOICES = {
     "action": "allow, deny, inherit",
     "methods": "srtp, zrtp",
     "dtmf": ", ".join(DtmfMethod),
+    "http_verb": "get, post, put",
+    "format": "form-data, json",
 }
 
 
@@ -66,7 +69,8 @@ def read_document(
     if isinstance(document, Blocklist):
         # A hundred thousand of them: `check_document` has a faster way with their numbers.
         _check_text("name", document.name)
-    else:
+    elif not isinstance(document, Webhook):
+        # None of the texts of a webhook reaches a SIP header; `check_document` has their bounds.
         for path, text in _texts(msgspec.to_builtins(document), ""):
             _check_text(path, text)
     check_document(document)

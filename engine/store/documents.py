@@ -12,8 +12,9 @@ import msgspec
 
 from engine.core.media_values import DtmfMethod
 from engine.core.values import CidType
+from engine.store.webhooks import Webhook
 
-Kind = Literal["account", "user", "device", "resource", "blocklist", "dial_plan"]
+Kind = Literal["account", "user", "device", "resource", "blocklist", "dial_plan", "webhook"]
 """Kinds of documents, the words of `engine.core.errors.NotFound`."""
 
 InviteFormat = Literal[
@@ -369,7 +370,7 @@ class SharedDialPlan(msgspec.Struct, frozen=True):
     dial_plan: dict[str, DialPlanRule] = {}
 
 
-Document = Account | User | Device | Resource | Blocklist | SharedDialPlan
+Document = Account | User | Device | Resource | Blocklist | SharedDialPlan | Webhook
 
 STRUCTS: dict[Kind, type[Document]] = {
     "account": Account,
@@ -378,5 +379,6 @@ STRUCTS: dict[Kind, type[Document]] = {
     "resource": Resource,
     "blocklist": Blocklist,
     "dial_plan": SharedDialPlan,
+    "webhook": Webhook,
 }
 """The struct of each kind."""

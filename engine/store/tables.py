@@ -118,3 +118,23 @@ idempotency_keys = Table(
     Index("idempotency_keys_of_account", "account_id", "at"),
 )
 """What each idempotency key was used for and the answer it got; status 0: none yet."""
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("account_id", Text, primary_key=True),
+    Column("hook_id", Text, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("tried_at", Double, nullable=False),
+    Column("dead", Integer, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)
+"""What webhooks still have to deliver, and with `dead` 1 what they gave up."""

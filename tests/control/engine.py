@@ -15,6 +15,7 @@ from engine.control.feed import Feed
 from engine.control.kazoo import Switch, channel_event, quickcall_end
 from engine.control.metrics import Metrics
 from engine.control.route_report import RouteReport
+from engine.control.webhooks import Webhooks
 from engine.core.digits import USUAL_MS, check_digits
 from engine.core.errors import (
     Conflict,
@@ -42,6 +43,7 @@ from engine.runtime.plans import Plans
 from engine.runtime.resolve import Resolver
 from engine.sip.port import SipStats
 from engine.store.database import Database
+from engine.store.deliveries import Deliveries
 from engine.store.directory import Directory
 from engine.store.idempotency import IdempotencyKeys
 from engine.store.journal import Journal
@@ -95,6 +97,7 @@ class ScriptedEngine:
     route_tables: RouteTables
     idempotency: IdempotencyKeys
     control_plane: ControlPlane | None = None
+    webhooks: Webhooks
 
     def __init__(self, directory: Directory, location: Location, journal: Journal) -> None:
         self.node = "engine@test.example.org"
@@ -349,6 +352,12 @@ async def engine_on(folder: Path, kind: type[E]) -> AsyncIterator[E]:
         engine.route_tables = await RouteTables.open(database, engine.directory)
         engine.idempotency = await IdempotencyKeys.open(database)
         closing.push_async_callback(engine.idempotency.close, 1.0)
+        deliveries = await Deliveries.open(database)
+        closing.push_async_callback(deliveries.close, 1.0)
+        engine.webhooks = Webhooks(
+            *(engine.node, engine.directory, journal, engine.feed, deliveries),
+            private_addresses=True,
+        )
         yield engine
     finally:
         await closing.aclose()

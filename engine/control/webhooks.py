@@ -1,0 +1,438 @@
+"""Webhooks: every event of an account to every URL that wants it, at least once, in order per call.
+
+A delivery that succeeds at once costs no row in the database; one that fails, or has to wait, gets
+one (`engine.store.deliveries`) and is tried for a day. The place in the stream of events moves on
+when everything before it is delivered or stored, so after a crash nothing is missing, and what
+comes twice has the same event id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine.control.feed import Feed, FeedEvent
+from engine.control.outbox import Outbox
+from engine.control.webhook_client import Answer, WebhookClient
+from engine.control.webhook_hook import Hook, HookKey, Watermark, item_of, row_of
+from engine.control.webhook_payload import event_payload, fits, lane_of, posting, wants
+from engine.control.webhook_queue import MAX_WAITING, Item
+from engine.core.errors import NotFound, WrongState
+from engine.store.deliveries import MAX_DEAD, Deliveries, StoredDelivery
+from engine.store.directory import Directory
+from engine.store.journal import Journal
+
+MAX_ACTIVE = 256
+"""Deliveries of all webhooks on their way at a time."""
+
+CLOSE_S = 2.0
+"""How long `stop` waits for the deliveries on their way."""
+
+_NAME = "webhooks"
+_BATCH = 64
+_DEAD_DROPPED = 1000
+_NO_ROOM = "given up for want of room: too many deliveries wait for this webhook"
+
+_log = logging.getLogger(__name__)
+
+
+def _chance() -> float:
+    return secrets.randbelow(1001) / 1000
+
+
+class Webhooks:
+    """The webhooks of one engine. Used from its event loop."""
+
+    def __init__(
+        self,
+        node: str,
+        directory: Directory,
+        journal: Journal,
+        feed: Feed,
+        deliveries: Deliveries,
+        *,
+        private_addresses: bool = False,
+        clock: Callable[[], float] = time.time,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        """Prepare them; nothing is sent before `start`.
+
+        `private_addresses`: whether targets may be in private networks. `clock` gives Unix time.
+        """
+        self._node = node
+        self._directory = directory
+        self._journal = journal
+        self._feed = feed
+        self._deliveries = deliveries
+        self.private_addresses = private_addresses
+        """Whether targets may be in private networks."""
+        self._clock = clock
+        self._max_waiting = max_waiting
+        self._hooks: dict[HookKey, Hook] = {}
+        self._of_account: dict[str, tuple[Hook, ...]] = {}
+        self._starved: dict[Hook, None] = {}
+        self._mark = Watermark()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running = False
+        self._active = 0
+        self._moved = asyncio.Event()
+        self._client: WebhookClient
+        self._outbox: Outbox
+        self.delivered = 0
+        """Deliveries made."""
+        self.failed = 0
+        """Attempts that failed."""
+        self.given_up = 0
+        """Deliveries that failed for a day, or for which there was no room."""
+        directory.on_webhook_changed(self._changed)
+        directory.on_account_deleted(self._account_deleted)
+
+    # --- life -------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Read what waits from the database and begin to deliver."""
+        self._client = WebhookClient(private_addresses=self.private_addresses)
+        self._outbox = Outbox(self._feed, self._journal, _NAME)
+        self._mark.taken = self._journal.cursor(_NAME)
+        dead = await self._deliveries.dead_counts()
+        self._running = True
+        for account in self._directory.accounts():
+            for webhook in self._directory.webhooks(account.id):
+                if webhook.enabled:
+                    self._changed(account.id, webhook.id)
+        for row in await self._deliveries.waiting():
+            hook = self._hooks.get((row.account_id, row.hook_id))
+            if hook is None:
+                self._deliveries.remove(row.key)
+            else:
+                hook.queue.add(item_of(row))
+        for hook in self._hooks.values():
+            hook.dead = dead.get(hook.key, 0)
+            self._pump(hook)
+        self._spawn(self._consume())
+        self._spawn(self._keep_place())
+
+    async def stop(self) -> None:
+        """Deliver what can be delivered at once, then stop; the rest comes after the next start."""
+        if not self._running:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                while self._outbox.lag:
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            _log.warning("webhooks: %d events are delivered after the next start", self.lag)
+        self._running = False
+        for hook in self._hooks.values():
+            hook.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._outbox.close()
+        await self._client.close()
+
+    # --- questions --------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """Deliveries that are not made and not given up."""
+        return sum(len(hook.queue.items) for hook in self._hooks.values())
+
+    @property
+    def probing(self) -> int:
+        """Webhooks whose target counts as down."""
+        return sum(hook.queue.probing for hook in self._hooks.values())
+
+    @property
+    def lag(self) -> int:
+        """Events that are not yet delivered to everybody, or stored."""
+        return self._outbox.lag if self._running else 0
+
+    def status(self, account_id: str, hook_id: str) -> dict[str, object]:
+        """Return how a webhook fares: its state and how many deliveries wait or were given up."""
+        hook = self._hooks.get((account_id, hook_id))
+        if hook is None:
+            return {"state": "disabled"}
+        state = "probing" if hook.queue.probing else "working"
+        return {"state": state, "waiting": len(hook.queue.items), "dead": hook.dead}
+
+    async def attempts(
+        self, account_id: str, hook_id: str | None, dead: bool | None, limit: int, after: int
+    ) -> list[StoredDelivery]:
+        """Return deliveries that have failed before; see `Deliveries.failed`. Raises `NotFound`."""
+        if hook_id is not None:
+            self._directory.document("webhook", account_id, hook_id)
+        self._directory.account(account_id)
+        return await self._deliveries.failed(account_id, hook_id, dead, limit, after)
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    async def replay(self, account_id: str, hook_id: str, event_id: str | None = None) -> int:
+        """Send again what was given up: one event, or all; return how many deliveries that are.
+
+        Raises `NotFound` for the webhook and the event, `WrongState` when it is disabled.
+        """
+        self._directory.document("webhook", account_id, hook_id)
+        hook = self._hooks.get((account_id, hook_id))
+        if hook is None:
+            raise WrongState(f"webhook {hook_id}", "disabled", "enabled")
+        room = max(self._max_waiting - len(hook.queue.items), 0)
+        rows = await self._deliveries.revive(hook.key, event_id, self._clock(), room)
+        if event_id is not None and not rows:
+            raise NotFound("attempt", event_id)
+        for row in rows:
+            if row.sequence not in hook.queue.items:
+                hook.queue.add(item_of(row))
+        hook.dead = max(hook.dead - len(rows), 0)
+        self._pump(hook)
+        return len(rows)
+
+    def retry_now(self, account_id: str) -> None:
+        """Try every webhook of an account now, whatever its schedule says."""
+        for hook in self._of_account.get(account_id, ()):
+            hook.queue.reset()
+            self._pump(hook)
+
+    # --- the directory ----------------------------------------------------------------------------
+
+    def _changed(self, account_id: str, hook_id: str) -> None:
+        """Follow the document of a webhook: put, changed, disabled or deleted."""
+        if not self._running:
+            return
+        key = (account_id, hook_id)
+        found = [one for one in self._directory.webhooks(account_id) if one.id == hook_id]
+        hook = self._hooks.get(key)
+        if found and found[0].enabled:
+            if hook is None:
+                self._hooks[key] = Hook(key, found[0], self._max_waiting)
+                self._gather(account_id)
+            else:
+                # What is wrong with it may just have been mended.
+                hook.webhook = found[0]
+                hook.queue.reset()
+                self._pump(hook)
+        else:
+            self._drop(key, dead=not found)
+            self._gather(account_id)
+
+    def _account_deleted(self, account_id: str) -> None:
+        for key in [key for key in self._hooks if key[0] == account_id]:
+            self._drop(key, dead=True)
+        self._of_account.pop(account_id, None)
+
+    def _gather(self, account_id: str) -> None:
+        hooks = tuple(hook for key, hook in self._hooks.items() if key[0] == account_id)
+        self._of_account[account_id] = hooks
+
+    def _drop(self, key: HookKey, *, dead: bool) -> None:
+        hook = self._hooks.pop(key, None)
+        if hook is not None:
+            hook.close()
+            self._starved.pop(hook, None)
+            for item in hook.queue.fresh.values():
+                self._close(item)
+        self._spawn(self._forget(key, self._mark.taken, dead))
+
+    async def _forget(self, key: HookKey, until: int, dead: bool) -> None:
+        try:
+            await self._deliveries.forget(key, until=until, dead=dead)
+        except SQLAlchemyError as error:
+            # They are looked for again at the next start, when there is no such webhook.
+            _log.error("webhook %s: what it had to deliver stays: %s", key[1], error)
+
+    # --- events in --------------------------------------------------------------------------------
+
+    async def _consume(self) -> None:
+        while True:
+            for event in await self._outbox.batch(_BATCH):
+                for hook in self._of_account.get(event.account_id, ()):
+                    if wants(hook.webhook, event):
+                        self._deliver(hook, event)
+                self._mark.taken = event.sequence
+            self._mark.moved.set()
+            if self._deliveries.full:
+                # The database is away: what comes now waits in the journal, not in memory.
+                await self._deliveries.settled()
+
+    def _deliver(self, hook: Hook, event: FeedEvent) -> None:
+        queue = hook.queue
+        # Stored before a crash, and the place in the stream was not.
+        if event.sequence in queue.items:
+            return
+        payload = event_payload(event)
+        if not fits(hook.webhook, payload):
+            return
+        item = Item(
+            *(event.sequence, event.event_id(self._node), lane_of(event), event.name),
+            *(event.at, self._clock(), msgspec.json.encode(payload)),
+        )
+        queue.add(item)
+        self._mark.begin(item.sequence)
+        if queue.must_store(item):
+            self._store(hook, item)
+        self._make_room(hook)
+        self._pump(hook)
+
+    def _make_room(self, hook: Hook) -> None:
+        dropped = hook.queue.overflow()
+        if dropped and not hook.overflowing:
+            _log.error("webhook %s: %s", hook.key[1], _NO_ROOM)
+        hook.overflowing = bool(dropped)
+        for item in dropped:
+            if item.stored:
+                self._deliveries.bury((*hook.key, item.sequence), _NO_ROOM)
+            else:
+                item.error = _NO_ROOM
+                self._deliveries.put(row_of(hook.key, item, dead=True))
+                self._close(item)
+            self._gave_up(hook)
+
+    # --- events out -------------------------------------------------------------------------------
+
+    def _pump(self, hook: Hook) -> None:
+        """Send what is due and may be sent; be back when something else is."""
+        if not self._running or hook.closed:
+            return
+        unread: list[Item] = []
+        while self._active < MAX_ACTIVE:
+            item = hook.queue.next(self._clock())
+            if item is None:
+                wake = hook.queue.wake_at()
+                hook.wake_in(None if wake is None else wake - self._clock(), self._pump)
+                break
+            self._active += 1
+            if item.payload:
+                self._spawn(self._send(hook, item))
+            else:
+                unread.append(item)
+        else:
+            self._starved[hook] = None
+        if unread:
+            self._spawn(self._read_and_send(hook, unread))
+
+    async def _read_and_send(self, hook: Hook, items: Sequence[Item]) -> None:
+        """Fetch what the events say from the store, many at a time, then send."""
+        try:
+            found = await self._deliveries.payloads(hook.key, [item.sequence for item in items])
+        except SQLAlchemyError as error:
+            _log.error("webhook %s: deliveries not read, again in 1 s: %s", hook.key[1], error)
+            for item in items:
+                hook.queue.postponed(item, self._clock())
+            self._left(hook, len(items))
+            return
+        for item in items:
+            item.payload = found.get(item.sequence, b"")
+            if hook.closed:
+                self._left(hook, 1)
+            elif item.payload:
+                self._spawn(self._send(hook, item))
+            else:
+                hook.queue.lost(item)
+                self._left(hook, 1)
+
+    async def _send(self, hook: Hook, item: Item) -> None:
+        webhook = hook.webhook
+        answer = await self._client.send(
+            posting(
+                webhook,
+                hook.key[0],
+                item.payload,
+                event_id=item.event_id,
+                attempt=item.attempts + 1,
+                cluster_id=self._node,
+                at=self._clock(),
+            )
+        )
+        if not hook.closed:
+            if answer.error:
+                self._not_delivered(hook, item, answer)
+            else:
+                self._delivered(hook, item)
+        self._left(hook, 1)
+
+    def _left(self, hook: Hook, count: int) -> None:
+        self._active -= count
+        self._pump(hook)
+        while self._starved and self._active < MAX_ACTIVE:
+            starved = next(iter(self._starved))
+            del self._starved[starved]
+            self._pump(starved)
+
+    def _delivered(self, hook: Hook, item: Item) -> None:
+        self.delivered += 1
+        if hook.queue.probing:
+            _log.warning("webhook %s: its target works again", hook.key[1])
+        hook.queue.succeeded(item)
+        if item.stored:
+            self._deliveries.remove((*hook.key, item.sequence))
+        else:
+            self._close(item)
+
+    def _not_delivered(self, hook: Hook, item: Item, answer: Answer) -> None:
+        self.failed += 1
+        item.status, item.error = answer.status, answer.error
+        probing = hook.queue.probing
+        final = hook.queue.failed(item, self._clock(), _chance())
+        if hook.queue.probing and not probing:
+            _log.warning(
+                "webhook %s: its target counts as down, it is probed: %s", hook.key[1], item.error
+            )
+        self._store(hook, item, dead=final)
+        if final:
+            self._gave_up(hook)
+        for held in hook.queue.held_up_by(item):
+            self._store(hook, held)
+
+    def _gave_up(self, hook: Hook) -> None:
+        self.given_up += 1
+        hook.dead += 1
+        if hook.dead > MAX_DEAD:
+            hook.dead -= _DEAD_DROPPED
+            _log.error("webhook %s: the oldest %d dead deliveries go", hook.key[1], _DEAD_DROPPED)
+            self._spawn(self._drop_dead(hook.key))
+
+    async def _drop_dead(self, key: HookKey) -> None:
+        try:
+            await self._deliveries.drop_oldest_dead(key, _DEAD_DROPPED)
+        except SQLAlchemyError as error:
+            _log.error("webhook %s: dead deliveries not deleted: %s", key[1], error)
+
+    # --- the place in the stream ------------------------------------------------------------------
+
+    def _store(self, hook: Hook, item: Item, *, dead: bool = False) -> None:
+        self._deliveries.put(row_of(hook.key, item, dead=dead))
+        if not item.stored:
+            self._close(item)
+        hook.queue.stored(item)
+
+    def _close(self, item: Item) -> None:
+        """Note that an event need not be remembered for this delivery any more."""
+        self._mark.end(item.sequence)
+        self._mark.moved.set()
+
+    async def _keep_place(self) -> None:
+        while True:
+            await self._mark.moved.wait()
+            self._mark.moved.clear()
+            reached = self._mark.reached()
+            await self._deliveries.settled()
+            self._outbox.done(reached)
+            self._moved.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("webhooks: a task failed", exc_info=error)
