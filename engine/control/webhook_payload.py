@@ -196,7 +196,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     """Return `sha256=` and the HMAC-SHA256 (RFC 2104) of timestamp, a dot and body, in hex.
 
     >>> signature("It's a secret", "1443672757", b"{}")[:23]
-    'sha256=0d6c5a7f2b8c4e1f'
+    'sha256=9cd4c370babb8747'
     """
     digest = hmac.digest(secret.encode(), timestamp.encode() + b"." + body, "sha256")
     return f"sha256={digest.hex()}"

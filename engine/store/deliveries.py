@@ -6,6 +6,7 @@ a row until it succeeds; after a day it is dead and its row stays for who wants 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,9 @@ from engine.store.tables import webhook_deliveries as table
 
 MAX_DEAD = 50_000
 """Dead deliveries kept of one webhook; the oldest go first."""
+
+_GATHER_S = 0.1
+"""How long changes are gathered for one transaction."""
 
 Key = tuple[str, str, int]
 """Account id, id of the webhook, sequence of the event."""
@@ -75,7 +79,7 @@ class Deliveries:
         """Use `open` instead."""
         self._database = database
         self._changes: GroupCommit[tuple[Key, _Change]] = GroupCommit(
-            "webhook deliveries", self._commit, interval=0.1, batch=500, limit=limit
+            "webhook deliveries", self._commit, interval=_GATHER_S, batch=500, limit=limit
         )
 
     @classmethod
@@ -108,8 +112,10 @@ class Deliveries:
         self._changes.add((key, error))
 
     async def settled(self) -> None:
-        """Wait until every change made before is durable."""
-        await self._changes.settled()
+        """Wait until every change made before is durable, without hurrying the writer."""
+        if self.backlog:
+            await asyncio.sleep(_GATHER_S)
+            await self._changes.flush()
 
     async def waiting(self) -> list[StoredDelivery]:
         """Return every delivery that is not dead, by its event's sequence, without payload."""
