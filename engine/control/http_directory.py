@@ -290,7 +290,7 @@ def _same_server(old: Any, new: Any) -> bool:
     return both and all(old.get(key) == new.get(key) for key in ("server", "username"))
 
 
-def _list_key(document: User | Device | Resource | Blocklist) -> str:
+def _list_key(document: _Listed) -> str:
     """Return the place of a document in a list: by id, carriers in the order they are tried."""
     cost = f"{document.weight_cost:03}-" if isinstance(document, Resource) else ""
     return cost + document.id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +11,9 @@ from litestar import Response, get, patch, post, put
 from litestar.params import FromPath
 
 from engine.control.http_context import Call, HttpRequest, open_call
-from engine.control.http_directory import Documents, with_secrets_of
+from engine.control.http_directory import Documents, with_secrets_of, written
+from engine.control.http_etag import conditional, expected
+from engine.control.http_paging import integer, page_options, page_size, page_words
 from engine.control.kazoo_keys import gregorian
 from engine.control.openapi import operation
 from engine.control.option_schemas import Schema
@@ -19,17 +21,20 @@ from engine.control.webhook_address import is_literal, is_public
 from engine.control.webhook_payload import ALL, HOOKS, check_hook
 from engine.core.errors import RequestInvalid
 from engine.store.deliveries import StoredDelivery
-from engine.store.document_rules import without_secrets
+from engine.store.document_rules import merged, without_secrets
 
-MAX_PAGE = 1000
-"""Most attempts that one answer lists."""
+_MAX_SEQUENCE = 9_999_999_999_999
 
-_READ = operation(errors=(400, 401, 403, 404))
-_WRITE = operation(document=True, errors=(400, 401, 403, 404))
+_READ = operation(errors=(400, 401, 403, 404), conditional=True)
+_CREATE = operation(document=True, errors=(400, 401, 403, 404))
+_WRITE = operation(document=True, errors=(400, 401, 403, 404, 412))
 _ATTEMPTS = operation(
     query={
-        "page_size": ({"type": "integer", "minimum": 1, "maximum": MAX_PAGE}, "Most of them; 50"),
-        "start_key": ({"type": "integer", "minimum": 0}, "Only those after this sequence"),
+        **page_options,
+        "start_key": (
+            {"type": "integer", "minimum": 0, "maximum": _MAX_SEQUENCE},
+            "`next_start_key` of the page before",
+        ),
         "state": ({"type": "string", "enum": ["waiting", "dead"]}, "Only those in this state"),
     },
     errors=(400, 401, 403, 404),
@@ -71,7 +76,7 @@ class WebhookDocuments(Documents):
     tags = ("Webhook",)
     kind = "webhook"
 
-    @put(status_code=201, summary="Create", operation_class=_WRITE)
+    @put(status_code=201, summary="Create", operation_class=_CREATE)
     async def create_document(
         self, request: HttpRequest, account_id: FromPath[str]
     ) -> Response[bytes]:
@@ -80,7 +85,7 @@ class WebhookDocuments(Documents):
         document = {"secret": None, **call.required_data}
         _check(call, document)
         created = await call.face.directory.put("webhook", account_id, _keyed(document))
-        return call.succeed(created, 201)
+        return written(call, created, created, 201)
 
     @patch(
         summary="Enable every webhook",
@@ -107,7 +112,8 @@ class WebhookDocuments(Documents):
         """Show a webhook, and beside `data` how its deliveries fare."""
         call = await open_call(request, account_id)
         shown = _shown(call, account_id, document_id)
-        return call.succeed(shown, delivery=call.face.webhooks.status(account_id, document_id))
+        delivery = call.face.webhooks.status(account_id, document_id)
+        return conditional(request, call, shown, delivery=delivery)
 
     @post("/{document_id:str}", status_code=200, summary="Replace", operation_class=_WRITE)
     async def replace_document(
@@ -115,11 +121,10 @@ class WebhookDocuments(Documents):
     ) -> Response[bytes]:
         """Replace a webhook; a secret that is left out stays, null makes a new one."""
         call = await open_call(request, account_id)
-        old = call.face.directory.document("webhook", account_id, document_id)
-        new = with_secrets_of(old, call.required_data)
-        _check(call, new)
-        whole = await call.face.directory.put("webhook", account_id, _keyed(new), document_id)
-        return call.succeed(_told(whole, call.required_data))
+        given = call.required_data
+        return await _update(
+            request, call, account_id, document_id, lambda old: with_secrets_of(old, given)
+        )
 
     @patch("/{document_id:str}", summary="Change", operation_class=_WRITE)
     async def change_document(
@@ -127,10 +132,10 @@ class WebhookDocuments(Documents):
     ) -> Response[bytes]:
         """Merge changes into a webhook; a secret of null makes a new one."""
         call = await open_call(request, account_id)
-        changes = call.required_data
-        _check(call, changes)
-        whole = await call.face.directory.patch("webhook", account_id, document_id, _keyed(changes))
-        return call.succeed(_told(whole, changes))
+        given = call.required_data
+        return await _update(
+            request, call, account_id, document_id, lambda old: merged(old, _keyed(given))
+        )
 
     @get("/attempts", summary="List what failed", operation_class=_ATTEMPTS)
     async def list_attempts(
@@ -186,6 +191,26 @@ def _keyed(document: Mapping[str, Any]) -> dict[str, Any]:
     return dict(document)
 
 
+async def _update(
+    request: HttpRequest,
+    call: Call,
+    account_id: str,
+    hook_id: str,
+    change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> Response[bytes]:
+    """Change a webhook and show it to its author."""
+    check = expected(request)
+
+    def changed(old: Mapping[str, Any]) -> Mapping[str, Any]:
+        check(old)
+        new = _keyed(change(old))
+        _check(call, new)
+        return new
+
+    whole = await call.face.directory.update("webhook", account_id, hook_id, changed)
+    return written(call, whole, _told(whole, call.required_data))
+
+
 def _told(whole: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document as its author sees it: with the secret only if they set it just now."""
     shown = without_secrets(whole)
@@ -198,23 +223,16 @@ def _shown(call: Call, account_id: str, hook_id: str) -> dict[str, Any]:
 
 async def _attempts(request: HttpRequest, account_id: str, hook_id: str | None) -> Response[bytes]:
     call = await open_call(request, account_id)
-    size = _whole(call.query, "page_size", 1, MAX_PAGE, 50)
-    after = _whole(call.query, "start_key", 0, 2**63 - 1, 0)
+    size = page_size(call.query)
+    start = integer(call.query, "start_key", 0, _MAX_SEQUENCE)
     state = call.query.get("state")
     if state not in (None, "waiting", "dead"):
-        raise RequestInvalid("state", state, "waiting, dead", "enum")
+        raise RequestInvalid("state", state[:32], "waiting, dead", "enum")
     dead = None if state is None else state == "dead"
-    found = await call.face.webhooks.attempts(account_id, hook_id, dead, size + 1, after)
-    page = found[:size]
-    more = {"next_start_key": page[-1].sequence} if len(found) > size else {}
-    return call.succeed([_attempt(one) for one in page], page_size=len(page), **more)
-
-
-def _whole(query: Mapping[str, str], name: str, first: int, last: int, usual: int) -> int:
-    text = query.get(name, str(usual))
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and first <= int(text) <= last):
-        raise RequestInvalid(name, text[:32], f"a whole number from {first} to {last}", "maximum")
-    return int(text)
+    found = await call.face.webhooks.attempts(account_id, hook_id, dead, size + 1, start or 0)
+    page, following = found[:size], [str(one.sequence) for one in found[size:]]
+    words = page_words(len(page), call.query.get("start_key"), following[0] if following else None)
+    return call.succeed([_attempt(one) for one in page], 200, **words)
 
 
 def _attempt(delivery: StoredDelivery) -> dict[str, object]:

@@ -165,13 +165,13 @@ class Webhooks:
         return {"state": state, "waiting": len(hook.queue.items), "dead": hook.dead}
 
     async def attempts(
-        self, account_id: str, hook_id: str | None, dead: bool | None, limit: int, after: int
+        self, account_id: str, hook_id: str | None, dead: bool | None, limit: int, start: int
     ) -> list[StoredDelivery]:
         """Return deliveries that have failed before; see `Deliveries.failed`. Raises `NotFound`."""
         if hook_id is not None:
             self._directory.document("webhook", account_id, hook_id)
         self._directory.account(account_id)
-        return await self._deliveries.failed(account_id, hook_id, dead, limit, after)
+        return await self._deliveries.failed(account_id, hook_id, dead, limit, start)
 
     # --- orders -----------------------------------------------------------------------------------
 

@@ -142,14 +142,14 @@ class Deliveries:
             return {row.sequence: row.payload for row in rows}
 
     async def failed(
-        self, account_id: str, hook_id: str | None, dead: bool | None, limit: int, after: int = 0
+        self, account_id: str, hook_id: str | None, dead: bool | None, limit: int, start: int = 0
     ) -> list[StoredDelivery]:
         """Return deliveries of an account that have failed before, by sequence, without payload.
 
-        `hook_id` None: of every webhook; `dead` None: dead or not; `after`: a sequence.
+        `hook_id` None: of every webhook; `dead` None: dead or not; `start`: a sequence.
         """
         await self._changes.flush()
-        query = select(*_INDEX).where(table.c.account_id == account_id, table.c.sequence > after)
+        query = select(*_INDEX).where(table.c.account_id == account_id, table.c.sequence >= start)
         query = query.where((table.c.attempts > 0) | (table.c.dead == 1))
         if hook_id is not None:
             query = query.where(table.c.hook_id == hook_id)

@@ -83,8 +83,8 @@ async def test_failures_are_listed_by_webhook_and_state(deliveries: Deliveries) 
     for row in rows:
         deliveries.put(row)
 
-    async def listed(hook: str | None, dead: bool | None, limit: int = 9, after: int = 0) -> str:
-        found = await deliveries.failed("a", hook, dead, limit, after)
+    async def listed(hook: str | None, dead: bool | None, limit: int = 9, start: int = 0) -> str:
+        found = await deliveries.failed("a", hook, dead, limit, start)
         return "".join(str(row.sequence) for row in found)
 
     assert await listed(None, None) == "123"
@@ -92,7 +92,7 @@ async def test_failures_are_listed_by_webhook_and_state(deliveries: Deliveries) 
     assert await listed(None, True) == "2"
     assert await listed(None, False) == "13"
     assert await listed(None, None, 2) == "12"
-    assert await listed(None, None, 2, after=2) == "3"
+    assert await listed(None, None, 2, start=2) == "23"
 
 
 async def test_what_a_webhook_had_is_forgotten(deliveries: Deliveries) -> None:
