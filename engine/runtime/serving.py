@@ -54,6 +54,7 @@ class Server:
             if self.amqp is not None:
                 await self.amqp.start()
         except BaseException:
+            await self.engine.webhooks.stop()
             await self.engine.close()
             raise
 
