@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 
@@ -9,9 +10,13 @@ PACKAGES = {
     "baresip": "baresip-core",
     "dnsmasq": "dnsmasq-base",
     "epmd": "erlang-base",
+    "initdb": "postgresql",
     "kamailio": "kamailio",
     "linphone-daemon": "linphone-cli",
     "openssl": "openssl",
+    "pg_isready": "postgresql",
+    "postgres": "postgresql",
+    "psql": "postgresql",
     "rabbitmq-server": "rabbitmq-server",
     "setpriv": "util-linux",
     "sipp": "sip-tester",
@@ -25,8 +30,9 @@ def require(program: str) -> str:
     """Return the path of a program. Raises `AssertionError` naming its package when it is not
     installed.
     """
-    # Servers are in sbin, which is not on everybody's path.
-    path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
+    # Servers are in sbin or a folder of their version, which are not on everybody's path.
+    folders = ["/usr/sbin", *sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)]
+    path = shutil.which(program, path=":".join([os.environ["PATH"], *folders]))
     if path is None:
         raise AssertionError(
             f"{program} is not installed; install the Debian package {PACKAGES[program]}"

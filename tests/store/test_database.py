@@ -37,6 +37,7 @@ async def test_a_database_is_opened_again_with_what_it_holds(url: str) -> None:
     await second.close()
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 async def test_only_its_owner_may_read_the_file(database: Database, tmp_path: Path) -> None:
     async with database.write() as connection:
         await connection.execute(text("DELETE FROM events"))

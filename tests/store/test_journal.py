@@ -6,7 +6,6 @@ import asyncio
 import errno
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from engine.core.errors import EngineUnavailable, NotFound
 from engine.store.cdrs import CdrQuery
 from engine.store.database import Database
 from engine.store.journal import Journal
+from tests.store.conftest import locked
 
 AT = 1_700_000_000.0
 """2023-11-14 22:13:20 UTC."""
@@ -140,20 +140,17 @@ async def test_bounds_below_one_are_refused(database: Database, bounds: dict[str
         await Journal.open(database, **bounds)
 
 
-async def test_a_locked_database_delays_and_loses_nothing(journal: Journal, tmp_path: Path) -> None:
-    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    add(journal, 1)
-    journal.add_cdr("acme", "c", "i", AT, {})
-    flushed = asyncio.create_task(journal.flush())
-    done, _ = await asyncio.wait([flushed], timeout=0.3)
-    assert not done
-    assert journal.backlog == 2
-    # Both are safe in the meantime, and nobody needs to wait.
-    await journal.settled()
-    assert journal.refusal() == ""
-    other.execute("COMMIT")
-    other.close()
+async def test_a_locked_database_delays_and_loses_nothing(journal: Journal, url: str) -> None:
+    async with locked(url):
+        add(journal, 1)
+        journal.add_cdr("acme", "c", "i", AT, {})
+        flushed = asyncio.create_task(journal.flush())
+        done, _ = await asyncio.wait([flushed], timeout=0.3)
+        assert not done
+        assert journal.backlog == 2
+        # Both are safe in the meantime, and nobody needs to wait.
+        await journal.settled()
+        assert journal.refusal() == ""
     async with asyncio.timeout(20):
         await flushed
     assert len(await journal.events("acme")) == len(await stored_records(journal)) == 1
@@ -194,7 +191,6 @@ async def test_kill_9_loses_nothing_that_was_persisted(url: str) -> None:
         WRITER,
         url,
         stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert process.stdout is not None
@@ -242,21 +238,18 @@ async def test_an_unwritable_spool_refuses_new_work_and_loses_nothing(
     assert len(await journal.events("acme")) == 2
 
 
-async def test_too_much_in_the_spool_refuses_new_work(url: str, tmp_path: Path) -> None:
+async def test_too_much_in_the_spool_refuses_new_work(url: str) -> None:
     database = await Database.open(url)
     journal = await Journal.open(database, spool_max_mb=1)
-    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    for sequence in range(1, 30):
-        assert journal.refusal() == ""
-        journal.add_event(sequence, "acme", "call", "CHANNEL_CREATE", AT, bytes(40_000))
-        journal.persist()
-        if journal.refusal():
-            break
-    assert journal.refusal() == "1 MiB of events wait for the database"
-    assert sequence > 20
-    other.execute("COMMIT")
-    other.close()
+    async with locked(url):
+        for sequence in range(1, 30):
+            assert journal.refusal() == ""
+            journal.add_event(sequence, "acme", "call", "CHANNEL_CREATE", AT, bytes(40_000))
+            journal.persist()
+            if journal.refusal():
+                break
+        assert journal.refusal() == "1 MiB of events wait for the database"
+        assert sequence > 20
     assert len(await journal.events("acme")) == sequence
     assert journal.refusal() == ""
     assert await journal.close() == 0
@@ -303,28 +296,24 @@ async def test_a_second_engine_is_told_of_the_first(journal: Journal, database: 
 
 
 async def test_readers_of_a_locked_database_are_not_kept_waiting(
-    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(journal, 1)
     await journal.flush()
-    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
-    with monkeypatch.context() as patch:
-        patch.setattr("engine.store.journal.READ_S", 0.05)
-        other.execute("BEGIN IMMEDIATE")
-        add(journal, 2)
-        records = journal.records
-        readings = (
-            journal.events("acme"),
-            records.page(CdrQuery("acme")),
-            records.show("acme", "x"),
-        )
-        for reading in readings:
-            with pytest.raises(EngineUnavailable, match="the database does not keep up"):
-                await reading
+    records = journal.records
+    async with locked(url):
+        with monkeypatch.context() as patch:
+            patch.setattr("engine.store.journal.READ_S", 0.05)
+            add(journal, 2)
+            for read in (
+                lambda: journal.events("acme"),
+                lambda: records.page(CdrQuery("acme")),
+                lambda: records.show("acme", "x"),
+            ):
+                with pytest.raises(EngineUnavailable, match="the database does not keep up"):
+                    await read()
         # A page that is there already is read.
         assert len(await journal.events("acme", limit=1)) == 1
-    other.execute("COMMIT")
-    other.close()
     assert len(await journal.events("acme")) == 2
 
 
