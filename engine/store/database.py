@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 
 from alembic import command
@@ -13,7 +13,13 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -27,6 +33,18 @@ _PRAGMAS = (
     # Another process (a backup, a shell) may hold the write lock for a moment.
     "PRAGMA busy_timeout=5000",
 )
+
+
+READ_S = 5.0
+"""Longest time a server may take for a query, seconds."""
+
+WRITE_S = 30.0
+"""Longest time a server may take for a transaction, seconds."""
+
+_CONNECT_S = 10.0
+
+_AWAY = ("08", "53", "57")
+"""SQLSTATE classes of a server that is away, has no room, or is being stopped."""
 
 
 class Database:
@@ -71,15 +89,37 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """Run one transaction: committed when the block ends, rolled back when it raises."""
-        async with self._writer, self._engine.begin() as connection:
-            yield connection
+        """Run one transaction: committed when the block ends, rolled back when it raises.
+
+        Raises `EngineUnavailable` when the database is away, or takes longer than `WRITE_S`; then
+        it may have been committed all the same.
+        """
+        with _trouble_in_words():
+            async with (
+                self._writer,
+                asyncio.timeout(self._longest(WRITE_S)),
+                self._engine.begin() as connection,
+            ):
+                yield connection
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection for queries; sees everything committed before."""
-        async with self._engine.connect() as connection:
-            yield connection
+    async def read(self, deadline: float | None = READ_S) -> AsyncIterator[AsyncConnection]:
+        """Give a connection for queries; sees everything committed before.
+
+        Raises `EngineUnavailable` when the database is away or does not answer within `deadline`
+        seconds.
+        """
+        with _trouble_in_words():
+            async with (
+                asyncio.timeout(self._longest(deadline)),
+                self._engine.connect() as connection,
+            ):
+                yield connection
+
+    def _longest(self, deadline: float | None) -> float | None:
+        # SQLite waits for a lock as long as its busy_timeout says and no longer, and a query of it
+        # that is given up goes on in its thread.
+        return None if self._engine.dialect.name == "sqlite" else deadline
 
     def insert_sql(self, table: Table, replaced: str = "") -> str:
         """Return an INSERT of one whole row, for `exec_driver_sql` with tuples in column order.
@@ -116,10 +156,28 @@ def _make_engine(url: str) -> AsyncEngine:
     if parsed.drivername not in ("sqlite+aiosqlite", "postgresql+asyncpg"):
         raise RequestInvalid("database", shown, allowed)
     # Parameters hold passwords, and an error that shows them may be logged.
-    engine = create_async_engine(parsed, hide_parameters=True)
+    patience = {} if sqlite else {"timeout": _CONNECT_S}
+    engine = create_async_engine(parsed, hide_parameters=True, connect_args=patience)
     if sqlite:
         event.listen(engine.sync_engine, "connect", _set_pragmas)
     return engine
+
+
+@contextmanager
+def _trouble_in_words() -> Iterator[None]:
+    """Tell a database that is away from one that refuses what it is given."""
+    try:
+        yield
+    except TimeoutError:
+        raise EngineUnavailable("the database does not answer; try again later") from None
+    except OSError as error:
+        raise EngineUnavailable(f"the database cannot be reached: {error}") from error
+    except DBAPIError as error:
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        away = error.connection_invalidated or state[:2] in _AWAY
+        if away or isinstance(error, OperationalError | InterfaceError):
+            raise EngineUnavailable(f"the database is in trouble: {error.orig}") from error
+        raise
 
 
 def _set_pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

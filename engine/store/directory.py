@@ -72,7 +72,7 @@ class Directory:
         """Read the whole directory of a database into memory."""
         directory = cls(database)
         columns = (documents.c.kind, documents.c.account_id, documents.c.id, documents.c.document)
-        async with database.read() as connection:
+        async with database.read(deadline=None) as connection:
             rows = (await connection.execute(select(*columns))).all()
         # "account" sorts first, so that every other document finds its account.
         for kind, account_id, document_id, encoded in sorted(

@@ -36,7 +36,7 @@ from engine.store.spool_commit import SpoolCommit
 from engine.store.tables import cursors, events, journal_state, store, waiting_requests
 from engine.store.unended import UnendedCalls
 
-READ_S = 5.0
+FLUSH_S = 5.0
 """Longest time a reader waits until the database has what was added before, seconds."""
 
 _RESTART_GAP = 1_000_000
@@ -124,7 +124,7 @@ class Journal:
             _log.warning("%d rows of a process that died are stored", left)
 
     async def _read_state(self) -> None:
-        async with self._database.read() as connection:
+        async with self._database.read(deadline=None) as connection:
             found = await connection.execute(select(func.count(), func.max(events.c.sequence)))
             count, last = found.one()
             state = await connection.execute(select(journal_state))
@@ -246,7 +246,7 @@ class Journal:
     async def unsettled(self) -> AsyncIterator[StoredEvent]:
         """Yield the events that may tell of calls which were not over at the last checkpoint."""
         query = select(events).where(events.c.sequence > self._settled).order_by(events.c.sequence)
-        async with self._database.read() as connection:
+        async with self._database.read(deadline=None) as connection:
             async for row in await connection.stream(query):
                 yield StoredEvent(*row)
 
@@ -315,15 +315,15 @@ class Journal:
         """
         self.persist()
         if self._spool.in_memory:
-            await self._commits.flush(READ_S)
+            await self._commits.flush(FLUSH_S)
 
     async def flush(self) -> None:
         """Wait until the database has everything added before.
 
-        Raises `EngineUnavailable` when it does not within `READ_S` seconds.
+        Raises `EngineUnavailable` when it does not within `FLUSH_S` seconds.
         """
         self.persist()
-        await self._commits.flush(READ_S)
+        await self._commits.flush(FLUSH_S)
 
     async def events(
         self, account_id: str | None, after_sequence: int = 0, limit: int = 1000

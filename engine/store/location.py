@@ -59,7 +59,7 @@ class Location:
                 f"max_bindings {max_bindings} and backlog_limit {backlog_limit} must be 1 or more"
             )
         location = cls(database, max_bindings, backlog_limit)
-        async with database.read() as connection:
+        async with database.read(deadline=None) as connection:
             rows = await connection.execute(select(bindings_table.c.binding))
             loaded = [msgspec.json.decode(row[0], type=Binding) for row in rows]
         location._changes.start()

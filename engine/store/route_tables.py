@@ -95,7 +95,7 @@ class RouteTables:
         until another is imported, and `export` still gives it back.
         """
         tables = cls(database, directory)
-        async with database.read() as connection:
+        async with database.read(deadline=None) as connection:
             found = (await connection.execute(select(route_tables.c.account_id))).scalars().all()
         for account_id in found:
             await tables._load(account_id)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.kit.addresses import free_port
@@ -99,12 +100,18 @@ class Postgres:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def kill(self) -> None:
-        """End it at once, as a crash would; `start` starts it again with what it has."""
-        if self._server is not None:
-            self.resume()
-            self._server.send_signal(signal.SIGQUIT)
-            self._server.wait(GUARD_S)
-            self._server = None
+        """Kill it at once (SIGKILL); `start` starts it again with what it has."""
+        if self._server is None:
+            return
+        # Stopped, it starts no other process meanwhile.
+        self._server.send_signal(signal.SIGSTOP)
+        everybody = self._signal_all(signal.SIGKILL)
+        self._server.wait(GUARD_S)
+        self._server = None
+        deadline = time.monotonic() + GUARD_S
+        # The memory they share must be nobody's before the next one starts.
+        while any(map(_lives, everybody)) and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def pause(self) -> None:
         """Stop it in its tracks (SIGSTOP), connections and all."""
@@ -113,6 +120,12 @@ class Postgres:
     def resume(self) -> None:
         """Let it go on after `pause`."""
         self._signal_all(signal.SIGCONT)
+
+    def recover(self) -> None:
+        """Have it run, whatever was done to it."""
+        if self._server is None:
+            self.start()
+        self.resume()
 
     def new_database(self) -> str:
         """Make an empty database and return its name."""
@@ -145,13 +158,16 @@ class Postgres:
 
     # --- inside -----------------------------------------------------------------------------------
 
-    def _signal_all(self, kind: signal.Signals) -> None:
-        """Signal the server and the processes that serve its connections."""
+    def _signal_all(self, kind: signal.Signals) -> list[int]:
+        """Signal the server and the processes that serve its connections; return their ids."""
         assert self._server is not None
         pid = self._server.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for child in (pid, *map(int, children)):
-            os.kill(child, kind)
+        everybody = [pid, *map(int, children)]
+        for process in everybody:
+            with suppress(ProcessLookupError):
+                os.kill(process, kind)
+        return everybody
 
     def _client(self, program: str) -> list[str]:
         return [require(program), "-h", HOST, "-p", str(self.port), "-U", "kit"]
@@ -164,3 +180,11 @@ class Postgres:
         user = pwd.getpwnam("postgres")
         ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
         return [require("setpriv"), *ids, "--", *command]
+
+
+def _lives(pid: int) -> bool:
+    """Tell whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -303,7 +303,7 @@ async def test_readers_of_a_locked_database_are_not_kept_waiting(
     records = journal.records
     async with locked(url):
         with monkeypatch.context() as patch:
-            patch.setattr("engine.store.journal.READ_S", 0.05)
+            patch.setattr("engine.store.journal.FLUSH_S", 0.05)
             add(journal, 2)
             for read in (
                 lambda: journal.events("acme"),
