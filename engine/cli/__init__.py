@@ -256,16 +256,68 @@ def export_routes(
     raise typer.Exit(run_export(Api(url.rstrip("/"), token, account), table))
 
 
+Database = Annotated[
+    str | None, typer.Option(help="SQLAlchemy URL of the store, else the configuration's.")
+]
+
+
 @token_app.command("create")
 def create_token(
-    account: Annotated[
-        str, typer.Option(help="Account id the token opens, * for every account.")
-    ] = "*",
+    accounts: Annotated[list[str], typer.Argument(help="Account ids it opens; '*' for every one.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="calls:write, calls:read, directory:read, directory:write, webhooks, admin;"
+            " may be given again. Without it, all."
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    expires: Annotated[str, typer.Option(help="30d, 12h, 4w, or a date in UTC.")] = "",
+    for_config: Annotated[
+        bool,
+        typer.Option("--for-config", help="Print it for a configuration file; store nothing."),
+    ] = False,
+    config: ConfigFile = None,
+    database: Database = None,
 ) -> None:
-    """Make an API token. Only its hash goes into the configuration."""
-    from engine.cli.serving import print_new_token  # noqa: PLC0415
+    """Make an API token in the store; a running engine takes it within two seconds.
 
-    print_new_token(account)
+    It is printed once, only its hash is kept. Exit status: 0 made, 2 not.
+    """
+    from engine.cli.tokens import (  # noqa: PLC0415
+        TokenOrder,
+        Where,
+        print_for_configuration,
+        run_create,
+    )
+
+    order = TokenOrder(accounts, scope or [], name, expires)
+    if for_config:
+        raise typer.Exit(print_for_configuration(order))
+    raise typer.Exit(run_create(Where(config, database), order))
+
+
+@token_app.command("list")
+def list_tokens(config: ConfigFile = None, database: Database = None) -> None:
+    """List the stored tokens: what each may do, until when, and when it was used last."""
+    from engine.cli.tokens import Where, run_list  # noqa: PLC0415
+
+    raise typer.Exit(run_list(Where(config, database)))
+
+
+@token_app.command("revoke")
+def revoke_token(
+    token_id: Annotated[str, typer.Argument(help="Id of the token, as `list` shows it.")],
+    config: ConfigFile = None,
+    database: Database = None,
+) -> None:
+    """Revoke a stored token; a running engine refuses it within two seconds.
+
+    Exit status: 0 revoked, 2 there is none.
+    """
+    from engine.cli.tokens import Where, run_revoke  # noqa: PLC0415
+
+    raise typer.Exit(run_revoke(Where(config, database), token_id))
 
 
 def _is_json(file: Path, file_format: TableFormat | None) -> bool:

@@ -1,11 +1,9 @@
-"""`quickcall serve` and `quickcall token create`."""
+"""`quickcall serve`."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import secrets
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +14,6 @@ from rich.console import Console
 from engine.config import EngineConfig
 from engine.config_file import load_config
 from engine.config_values import ConfigError
-from engine.control.auth import TOKEN_BYTES
 from engine.core.errors import EngineError
 from engine.runtime import Server, serve
 from engine.runtime.collector import settle_collector
@@ -71,20 +68,9 @@ def _greet(server: Server) -> None:
         _out.print(f"SIP   {listener.transport} {host}:{listener.port}", markup=False)
     _out.print(f"HTTP  {server.url}  (OpenAPI: {server.url}/openapi.json)", markup=False)
     _out.print(f"RTP   {config.media_host} ports {config.rtp_ports[0]} to {config.rtp_ports[1]}")
-    if not config.tokens:
+    if not len(server.engine.tokens):
         _out.print(
-            "No token is configured: every API request will be refused."
+            "There is no token: every API request will be refused."
             " `quickcall token create` makes one."
         )
     _out.print("ready; Ctrl-C ends")
-
-
-def print_new_token(account: str) -> None:
-    """Print a new token for an account id (`*`: every account) and how to configure it."""
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    digest = f"sha256:{hashlib.sha256(token.encode()).hexdigest()}"
-    _out.print(f"token, shown only now:  {token}\n", markup=False)
-    _out.print("Allow it in the configuration file:\n")
-    _out.print(f'    [tokens]\n    "{digest}" = "{account}"\n', markup=False)
-    _out.print("or in the environment of the engine:\n")
-    _out.print(f"    QUICKCALL_TOKENS='{digest}={account}'", markup=False)

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
+from engine.control.permissions import ALL, Permission
 from engine.core.errors import EngineError, RequestInvalid
+from engine.store.tokens import ALL_ACCOUNTS, StoredToken
 
-ROOT = "*"
-"""Account scope of a token that may use every account."""
+ROOT = ALL_ACCOUNTS
+"""Account of a token that may use every account."""
 
 TOKEN_BYTES = 32
 """Randomness of a created token (256 bits)."""
@@ -29,55 +32,111 @@ class InvalidCredentials(EngineError):
 
 
 class Forbidden(EngineError):
-    """The token is good, but for another account (HTTP 403, Kazoo `forbidden`)."""
+    """The token is good, but not for this (HTTP 403, Kazoo `forbidden`)."""
 
-    def __init__(self, account_id: str) -> None:
-        """Name the account that was asked for; the token is not named."""
-        super().__init__(f"this token may not use account {account_id!r}")
-        self.account_id = account_id
+    def __init__(self, what: str) -> None:
+        """Say what it may not do; the token is not named."""
+        super().__init__(f"this token may not {what}")
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a token may use: one account, or every account."""
+    """What a token may use, and do there."""
 
-    account_id: str
-    """Account id, or `ROOT`."""
+    accounts: frozenset[str]
+    """Account ids, or `ROOT`."""
+    permissions: frozenset[str] = frozenset({ALL})
+    """Scopes, or `ALL`."""
+    token_id: str = ""
+    """Names the token in logs; says nothing about it."""
+    name: str = ""
+    """What the token is for."""
+    expires_at: float = 0.0
+    """Unix time from which the token is refused, 0: never."""
 
     @property
     def is_root(self) -> bool:
         """True when every account is allowed."""
-        return self.account_id == ROOT
+        return ROOT in self.accounts
+
+    def covers(self, account_id: str) -> bool:
+        """Tell whether this scope has an account; `ROOT`: every account."""
+        return account_id in self.accounts or ROOT in self.accounts
 
     def check(self, account_id: str) -> None:
         """Raise `Forbidden` when this scope does not cover the account."""
-        if self.account_id not in (account_id, ROOT):
-            raise Forbidden(account_id)
+        if not self.covers(account_id):
+            raise Forbidden(f"use account {account_id!r}")
+
+    def require(self, permission: Permission | None) -> None:
+        """Raise `Forbidden` without this permission; None is one that nobody has."""
+        if permission is None:
+            raise Forbidden("use this URL: no scope opens it")
+        if permission not in self.permissions and ALL not in self.permissions:
+            raise Forbidden(f"do this: it lacks the scope {permission.value}")
 
 
 class Tokens:
-    """The tokens of a running engine, in memory; `granted` comes from its configuration."""
+    """The tokens of a running engine, in memory.
 
-    def __init__(self, granted: Mapping[str, str] | None = None) -> None:
+    Those of its configuration, those made by `create`, and the stored ones, which `replace_stored`
+    exchanges whenever they have changed.
+    """
+
+    def __init__(
+        self, granted: Mapping[str, str] | None = None, now: Callable[[], float] = time.time
+    ) -> None:
         """Take a mapping of token to account id, or to `*` for every account.
 
         A key is the token itself, or `sha256:` and the 64 hex digits of its SHA-256, so that a
-        configuration file need not hold secrets. Raises `RequestInvalid` for a malformed hash or an
-        empty token.
+        configuration file need not hold secrets. `now` tells the Unix time. Raises `RequestInvalid`
+        for a malformed hash or an empty token.
         """
-        self._scopes: dict[bytes, Scope] = {}
+        self._now = now
+        self._given: dict[bytes, Scope] = {}
+        self._stored: dict[bytes, Scope] = {}
+        self._used: dict[str, int] = {}
         for token, account_id in (granted or {}).items():
-            self._scopes[_configured_digest(token)] = Scope(account_id)
+            self._give(_configured_digest(token), account_id)
 
     def __repr__(self) -> str:
         """Say how many tokens there are, never which."""
-        return f"<Tokens {len(self._scopes)}>"
+        return f"<Tokens {len(self)}>"
 
-    def create(self, account_id: str) -> str:
-        """Make a new token for an account id (or `ROOT`) and return it; only its hash is kept."""
-        token = secrets.token_urlsafe(TOKEN_BYTES)
-        self._scopes[_digest(token)] = Scope(account_id)
+    def __len__(self) -> int:
+        """Count them, expired ones too."""
+        return len(self._given) + len(self._stored)
+
+    def create(self, account_id: str, *permissions: Permission) -> str:
+        """Make a token for an account id (or `ROOT`) that lives as long as this object; return it.
+
+        Without permissions it may do everything.
+        """
+        token = new_token()
+        self._give(digest_of(token), account_id, *permissions)
         return token
+
+    def replace_stored(self, tokens: Iterable[StoredToken]) -> None:
+        """Take the stored tokens as they are now; those that are missing are refused from here."""
+        self._stored = {
+            token.digest: Scope(
+                token.accounts, token.scopes, token.id, token.name, token.expires_at
+            )
+            for token in tokens
+        }
+        known = {scope.token_id for scope in self._stored.values()}
+        self._used = {token: day for token, day in self._used.items() if token in known}
+
+    def forget_account(self, account_id: str) -> None:
+        """Take a deleted account from every token, and the tokens it was all of away."""
+        for table in (self._given, self._stored):
+            for digest, scope in list(table.items()):
+                if account_id not in scope.accounts:
+                    continue
+                if len(scope.accounts) == 1:
+                    del table[digest]
+                else:
+                    table[digest] = replace(scope, accounts=scope.accounts - {account_id})
 
     def verify(self, token: str | None) -> Scope:
         """Return what a token may use. Raises `InvalidCredentials`."""
@@ -85,9 +144,18 @@ class Tokens:
             raise InvalidCredentials(
                 "a token is required: X-Auth-Token, Authorization: Bearer, auth_token"
             )
-        scope = self._scopes.get(_digest(token))
+        digest, now = digest_of(token), self._now()
+        scope = self._stored.get(digest)
+        if scope is not None:
+            day = int(now // 86400)
+            if self._used.get(scope.token_id) != day:
+                self._used[scope.token_id] = day
+        else:
+            scope = self._given.get(digest)
         if scope is None:
             raise InvalidCredentials("nobody has this token")
+        if scope.expires_at and now >= scope.expires_at:
+            raise InvalidCredentials("this token has expired")
         return scope
 
     def authorize(self, token: str | None, account_id: str) -> Scope:
@@ -98,6 +166,21 @@ class Tokens:
         scope = self.verify(token)
         scope.check(account_id)
         return scope
+
+    def days_used(self) -> dict[str, int]:
+        """Return the day (since 1970, UTC) each stored token, by its id, was used last."""
+        return dict(self._used)
+
+    def _give(self, digest: bytes, account_id: str, *permissions: Permission) -> None:
+        # Enough of the hash to tell tokens apart in a log, too little to find one.
+        name = f"given-{digest.hex()[:8]}"
+        allowed: frozenset[str] = frozenset(permissions or (ALL,))
+        self._given[digest] = Scope(frozenset({account_id}), allowed, name)
+
+
+def new_token() -> str:
+    """Return a new token: `TOKEN_BYTES` of randomness, as URL-safe text."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def token_of(
@@ -119,7 +202,8 @@ def token_of(
     return body if isinstance(body, str) and body else None
 
 
-def _digest(token: str) -> bytes:
+def digest_of(token: str) -> bytes:
+    """Return the SHA-256 of a token, which is all that is kept of it."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -127,7 +211,7 @@ def _configured_digest(token: str) -> bytes:
     if not token.startswith(_HASH_PREFIX):
         if not token or len(token) > _MAX_TOKEN:
             raise RequestInvalid("tokens", "***", f"1 to {_MAX_TOKEN} characters")
-        return _digest(token)
+        return digest_of(token)
     try:
         digest = bytes.fromhex(token[len(_HASH_PREFIX) :])
     except ValueError:

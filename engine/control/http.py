@@ -7,6 +7,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
 from engine.control.face import EngineFace
+from engine.control.http_auth import exchange_api_key
 from engine.control.http_blocklists import Blacklists, Blocklists
 from engine.control.http_cdrs import (
     export_cdrs,
@@ -73,6 +74,7 @@ def make_app(face: EngineFace, broadcast: Broadcast) -> Litestar:
     """Return the ASGI application of an engine; its event stream's sessions join `broadcast`."""
     return Litestar(
         route_handlers=[
+            exchange_api_key,
             quickcall,
             quickcall_and_wait,
             Accounts,

@@ -32,6 +32,7 @@ from engine.control.envelope import (
 )
 from engine.control.face import EngineFace
 from engine.control.kazoo_request import decode_segment
+from engine.control.permissions import permission_for
 from engine.core.errors import EngineError, EngineUnavailable, Overloaded, RequestInvalid
 
 MAX_BODY = 1024 * 1024
@@ -112,7 +113,7 @@ def authorise(request: HttpRequest, account_id: str | None, body: bytes = b"") -
     Raises as `open_call`.
     """
     face = face_of(request)
-    exchange = _exchange_of(request, face)
+    exchange = exchange_of(request, face)
     query = parse_query(request.scope["query_string"])
     envelope = parse_body(body)
     headers = request.headers
@@ -123,6 +124,7 @@ def authorise(request: HttpRequest, account_id: str | None, body: bytes = b"") -
         envelope.auth_token,
     )
     scope = face.tokens.verify(token)
+    scope.require(permission_for(request.scope["method"], request.scope["path_template"]))
     if account_id is not None:
         scope.check(account_id)
     exchange.auth_token = token
@@ -169,7 +171,7 @@ def parse_body(raw: bytes) -> _Body:
         raise ParseError(f"the body is not a JSON object with `data`: {error}") from None
 
 
-def _exchange_of(request: HttpRequest, face: EngineFace) -> Exchange:
+def exchange_of(request: HttpRequest, face: EngineFace) -> Exchange:
     """Return the exchange of a request, made on first use; errors look here too."""
     state = request.scope["state"]
     exchange = state.get("exchange")
@@ -226,6 +228,6 @@ def on_fault(request: HttpRequest, error: Exception) -> Response[bytes]:
 
 def _error_exchange(request: HttpRequest) -> Exchange:
     try:
-        return _exchange_of(request, face_of(request))
+        return exchange_of(request, face_of(request))
     except RequestInvalid:
         return cast(Exchange, request.scope["state"]["exchange"])

@@ -51,10 +51,10 @@ class Accounts(Controller):
 
     @get(summary="List the accounts a token may use", operation_class=_LIST)
     async def list_accounts(self, request: HttpRequest) -> Response[bytes]:
-        """List every account for a root token, else the token's own."""
+        """List every account for a root token, else those of the token."""
         call = await open_call(request, None)
         everyone = [account.id for account in call.face.directory.accounts()]
-        own = [one for one in everyone if call.scope.is_root or one == call.scope.account_id]
+        own = [one for one in everyone if call.scope.covers(one)]
         page, words = page_of({one: one for one in own}, call.query)
         documents = [call.face.directory.document("account", one, one) for one in page]
         shown = [_summary("account", document) for document in documents]

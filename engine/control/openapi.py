@@ -103,7 +103,7 @@ metaflow_body: Schema = {
 _REASONS = {
     400: "A value is not allowed, or the body is not an envelope",
     401: "No token, or an unknown one",
-    403: "The token is for another account",
+    403: "The token is for another account, or lacks the scope",
     404: "No such account, endpoint or object",
     409: "Another object, or a live call, has this unique value; or the call is in another state",
     412: "The document is no longer the one that `If-Match` names",

@@ -15,6 +15,7 @@ from engine.control.auth import InvalidCredentials, Scope, token_of
 from engine.control.face import EngineFace
 from engine.control.feed import FeedEvent, SlowConsumer
 from engine.control.http_context import parse_query
+from engine.control.permissions import Permission
 from engine.control.websocket_broadcast import Broadcast
 from engine.control.websocket_frames import (
     MAX_BINDINGS,
@@ -202,6 +203,7 @@ class _Session:
 
     async def _subscribe(self, frame: ClientFrame, scope: Scope) -> dict[str, object]:
         bindings = parse_bindings(frame.data)
+        scope.require(Permission.CALLS_READ)
         scope.check(frame.data.account_id)
         if len(self.bindings.keys() | set(bindings)) > MAX_BINDINGS:
             raise FrameRefused(f"bindings : at most {MAX_BINDINGS} in a session")

@@ -54,6 +54,7 @@ from engine.runtime.settings import (
     registrar_settings,
     sip_config,
 )
+from engine.runtime.token_watch import TokenWatch
 from engine.runtime.trace import SipTrace
 from engine.sip.digest import DigestServer
 from engine.sip.kernel_ports import overlap_in_words
@@ -66,6 +67,7 @@ from engine.store.idempotency import IdempotencyKeys
 from engine.store.journal import Journal
 from engine.store.location import Location
 from engine.store.route_tables import RouteTables
+from engine.store.tokens import TokenStore
 
 HOUSEKEEPING_S = 10.0
 """Seconds between two looks for what has expired."""
@@ -178,6 +180,10 @@ class Engine(Doorway, ChannelActions, Questions):
         database = await Database.open(config.database, config.spool_dir)
         self._exit.push_async_callback(database.close)
         self.directory = await Directory.open(database)
+        self.directory.on_account_deleted(self.tokens.forget_account)
+        watch = TokenWatch(TokenStore(database), self.tokens)
+        await watch.start()
+        self._exit.push_async_callback(watch.stop)
         self.route_tables = await RouteTables.open(database, self.directory)
         self.location = await Location.open(database)
         self._exit.push_async_callback(self._close_writer, "bindings", self.location)

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Executable, delete, insert, select
 
 from engine.core.errors import Conflict, NotFound, RequestInvalid
 from engine.store.database import Database
@@ -34,6 +34,7 @@ from engine.store.extensions import Extension, Extensions
 from engine.store.number_rules import NumberRules
 from engine.store.sip_index import SipIndex
 from engine.store.tables import documents, route_tables
+from engine.store.tokens import account_forgotten
 from engine.store.webhooks import MAX_WEBHOOKS, Webhook
 
 _Key = tuple[Kind, str, str]
@@ -281,13 +282,13 @@ class Directory:
             if kind == "user" and (owned := self.devices_of(account_id, document_id)):
                 raise Conflict("owner_id", document_id, f"device {owned[0].id}")
             self._check_unused(kind, account_id, document_id)
-            queries = [delete(documents).where(documents.c.account_id == account_id)]
+            gone = delete(documents).where(documents.c.account_id == account_id)
+            queries: tuple[Executable, ...]
             if kind == "account":
-                queries.append(delete(route_tables).where(route_tables.c.account_id == account_id))
+                table = delete(route_tables).where(route_tables.c.account_id == account_id)
+                queries = (gone, table, *account_forgotten(account_id))
             else:
-                queries = [
-                    queries[0].where(documents.c.kind == kind, documents.c.id == document_id)
-                ]
+                queries = (gone.where(documents.c.kind == kind, documents.c.id == document_id),)
             async with self._database.write() as connection:
                 for query in queries:
                     await connection.execute(query)

@@ -138,3 +138,34 @@ webhook_deliveries = Table(
     Column("payload", LargeBinary, nullable=False),
 )
 """What webhooks still have to deliver, and with `dead` 1 what they gave up."""
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("last_used_day", Integer, nullable=False),
+)
+"""Tokens of the HTTP API: the SHA-256 of each, its scopes separated by spaces. `expires_at` 0:
+never; `last_used_day`: days since 1970 (UTC), 0: not yet."""
+
+token_accounts = Table(
+    "token_accounts",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    Index("token_accounts_by_account", "account_id"),
+)
+"""The accounts a token may use, `*` for all."""
+
+token_revision = Table(
+    "token_revision",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+)
+"""One row: a number that grows with every token that is made or revoked."""

@@ -47,14 +47,14 @@ def test_help_imports_neither_store_nor_stack() -> None:
 
 
 def test_a_created_token_is_accepted_by_its_hash() -> None:
-    output = runner.invoke(app, ["token", "create", "--account", "acc"]).output
+    output = runner.invoke(app, ["token", "create", "acc", "--for-config"]).output
     token = re.search(r"token, shown only now:  (\S+)", output)
     setting = re.search(r"QUICKCALL_TOKENS='(.*)'", output)
     assert token is not None
     assert setting is not None
     assert hashlib.sha256(token[1].encode()).hexdigest() in setting[1]
     config = load_config(None, {"QUICKCALL_TOKENS": setting[1]})
-    assert Tokens(config.tokens).verify(token[1]).account_id == "acc"
+    assert Tokens(config.tokens).verify(token[1]).accounts == {"acc"}
 
 
 def test_a_bad_configuration_is_said_and_is_status_2(tmp_path: Path) -> None:
