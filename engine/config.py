@@ -192,6 +192,18 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     websocket_max_per_ip: Annotated[int, Meta(ge=1, le=20_000)] = 1000
     """WebSockets that one address may have open; more are answered 429. Clients behind one proxy or
     NAT share an address."""
+    http_certificate: _Text = ""
+    """PEM file with the certificate chain of the HTTP API, which then speaks TLS 1.2 or later and
+    nothing else. SIGHUP takes up a new one. Empty: plain HTTP."""
+    http_private_key: _Text = ""
+    """PEM file with the key of that certificate."""
+    audit_log: _Text = ""
+    """File that says who had the engine do what, one JSON object a line (docs/operations.md). While
+    it cannot be written, nothing is done that it would tell of. SIGHUP opens it anew. Empty:
+    none."""
+    drain_s: Annotated[float, Meta(ge=0, le=604800)] = 0.0
+    """Seconds that calls may go on after the first SIGTERM, while no new ones are taken; then, or
+    at a second signal, they are ended. 0: at once."""
     tokens: Annotated[dict[str, str], Meta(max_length=10_000)] = {}
     """API tokens known from the start: token, or `sha256:` and its hex digest, to the account id it
     opens, `*` for all. In the environment: `TOKEN=ACCOUNT`, separated by commas."""
@@ -264,16 +276,22 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ConfigError("rtp_ports", list(self.rtp_ports), "a first port below the last one")
         if 0 < self.session_expires_s < 90:
             raise ConfigError("session_expires_s", self.session_expires_s, "0, or 90 to 86400")
-        tls = any(text.startswith("tls:") for text in self.sip_listeners)
-        if tls and not (self.tls_certificate and self.tls_private_key):
-            field = "tls_private_key" if self.tls_certificate else "tls_certificate"
-            raise ConfigError(field, "", "a PEM file, because sip_listeners has a tls listener")
+        self._check_certificates()
         if not self.register_min_s <= self.register_default_s <= self.register_max_s:
             raise ConfigError(
                 "register_default_s",
                 self.register_default_s,
                 f"register_min_s ({self.register_min_s}) to register_max_s ({self.register_max_s})",
             )
+
+    def _check_certificates(self) -> None:
+        tls = any(text.startswith("tls:") for text in self.sip_listeners)
+        if tls and not (self.tls_certificate and self.tls_private_key):
+            field = "tls_private_key" if self.tls_certificate else "tls_certificate"
+            raise ConfigError(field, "", "a PEM file, because sip_listeners has a tls listener")
+        if bool(self.http_certificate) != bool(self.http_private_key):
+            field = "http_private_key" if self.http_certificate else "http_certificate"
+            raise ConfigError(field, "", "a PEM file, because the other one of the two is given")
 
     @property
     def sounds(self) -> EngineSounds:

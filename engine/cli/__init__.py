@@ -56,7 +56,11 @@ def serve(
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
-    """Run an engine with its HTTP API until SIGINT or SIGTERM."""
+    """Run an engine with its HTTP API until SIGINT or SIGTERM.
+
+    SIGTERM lets calls go on for drain_s, a second one does not. SIGHUP takes up a new certificate
+    and opens the audit log anew.
+    """
     from engine.cli.serving import run_serve  # noqa: PLC0415
 
     overrides: dict[str, object] = {

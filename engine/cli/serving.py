@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import signal
 from collections.abc import Mapping
@@ -11,9 +12,12 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
+from engine.cli.ending import Ending, drain
+from engine.cli.systemd import Systemd
 from engine.config import EngineConfig
 from engine.config_file import load_config
 from engine.config_values import ConfigError
+from engine.control.health import Severity
 from engine.core.errors import EngineError
 from engine.runtime import Server, serve
 from engine.runtime.collector import settle_collector
@@ -26,7 +30,7 @@ _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def run_serve(path: Path | None, overrides: Mapping[str, object], *, verbose: bool) -> int:
-    """Run an engine until SIGINT or SIGTERM; return the exit status.
+    """Run an engine until SIGINT or SIGTERM (`engine.cli.ending`); return the exit status.
 
     0 after an orderly end, 1 when it could not start, 2 for a configuration that cannot be used.
     """
@@ -46,18 +50,34 @@ def run_serve(path: Path | None, overrides: Mapping[str, object], *, verbose: bo
 
 
 async def _serve(config: EngineConfig, level: int) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    ending, systemd = Ending(), Systemd()
+    ending.listen()
     server = serve(config)
     # uvicorn gives its logger a level of its own when the server is made.
     logging.getLogger("uvicorn.error").setLevel(level)
     async with server:
         settle_collector()
         _greet(server)
-        await stop.wait()
-        _out.print("ending calls")
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reload)
+        health = server.engine.operations.health
+        systemd.watch(lambda: not health.faults(Severity.DEAD))
+        systemd.ready()
+        await ending.asked.wait()
+
+        def tell(line: str) -> None:
+            _out.print(line)
+            systemd.stopping(line)
+
+        await drain(server, ending, tell)
+        tell("ending calls")
+    systemd.close()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _greet(server: Server) -> None:
@@ -68,6 +88,11 @@ def _greet(server: Server) -> None:
         _out.print(f"SIP   {listener.transport} {host}:{listener.port}", markup=False)
     _out.print(f"HTTP  {server.url}  (OpenAPI: {server.url}/openapi.json)", markup=False)
     _out.print(f"RTP   {config.media_host} ports {config.rtp_ports[0]} to {config.rtp_ports[1]}")
+    if not config.http_certificate and not _is_loopback(config.http_host):
+        _err.print(
+            f"[yellow]warning:[/] tokens cross the network in the clear: {config.http_host} is not"
+            " loopback and http_certificate is empty. Let a proxy or the engine speak TLS."
+        )
     if not len(server.engine.tokens):
         _out.print(
             "There is no token: every API request will be refused."

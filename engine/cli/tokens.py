@@ -6,6 +6,8 @@ The engine may run meanwhile: it sees a change within a second or two.
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 import re
 import secrets
 import time
@@ -22,6 +24,7 @@ from rich.table import Table
 from engine.config import EngineConfig
 from engine.config_file import load_config
 from engine.config_values import ConfigError
+from engine.control.audit import AuditLog
 from engine.control.auth import ROOT, digest_of, new_token
 from engine.control.permissions import ALL, Permission
 from engine.core.errors import EngineError, RequestInvalid
@@ -36,7 +39,7 @@ MAX_NAME = 128
 
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
-_Work = Callable[[TokenStore], Coroutine[Any, Any, None]]
+_Work = Callable[[TokenStore, AuditLog], Coroutine[Any, Any, None]]
 
 _out = Console(highlight=False, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -65,7 +68,7 @@ class TokenOrder:
 
 def run_create(where: Where, order: TokenOrder) -> int:
     """Make a token, print it, keep its hash; return the exit status."""
-    return _run(where, lambda store: _create(store, order))
+    return _run(where, lambda store, audit: _create(store, audit, order))
 
 
 def run_list(where: Where) -> int:
@@ -75,7 +78,7 @@ def run_list(where: Where) -> int:
 
 def run_revoke(where: Where, token_id: str) -> int:
     """Revoke a token by its id; return the exit status."""
-    return _run(where, lambda store: _revoke(store, token_id))
+    return _run(where, lambda store, audit: _revoke(store, audit, token_id))
 
 
 def print_for_configuration(order: TokenOrder) -> int:
@@ -143,15 +146,24 @@ def expiry(text: str, now: float) -> float:
     return when
 
 
-async def _create(store: TokenStore, order: TokenOrder) -> None:
+async def _create(store: TokenStore, audit: AuditLog, order: TokenOrder) -> None:
     token = new_token()
     kept = stored_token(order, token, time.time())
     await store.create(kept)
+    audit.record(
+        "create token",
+        "cli",
+        user=_user(),
+        token=kept.id,
+        token_name=kept.name,
+        accounts=sorted(kept.accounts),
+        scopes=sorted(kept.scopes),
+    )
     _out.print(f"token, shown only now:  {token}", markup=False)
     _out.print(f"id, to revoke it by:    {kept.id}", markup=False)
 
 
-async def _list(store: TokenStore) -> None:
+async def _list(store: TokenStore, _audit: AuditLog) -> None:
     tokens = await store.all()
     if not tokens:
         _out.print("no token is stored; those of the configuration are not listed")
@@ -172,9 +184,18 @@ async def _list(store: TokenStore) -> None:
     _out.print(table)
 
 
-async def _revoke(store: TokenStore, token_id: str) -> None:
+async def _revoke(store: TokenStore, audit: AuditLog, token_id: str) -> None:
     await store.revoke(token_id)
+    audit.record("revoke token", "cli", user=_user(), token=token_id)
     _out.print(f"token {token_id} is revoked", markup=False)
+
+
+def _user() -> str:
+    """Return who runs this, as the system knows them."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def _day(at: float) -> str:
@@ -195,8 +216,11 @@ def _run(where: Where, work: _Work) -> int:
 
 
 async def _with_store(config: EngineConfig, work: _Work) -> None:
+    audit = AuditLog(config.node, config.audit_log)
+    audit.open()
     database = await Database.open(config.database)
     try:
-        await work(TokenStore(database))
+        await work(TokenStore(database), audit)
     finally:
         await database.close()
+        audit.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ import msgspec
 from engine.control.auth import Forbidden, InvalidCredentials
 from engine.core.errors import (
     Conflict,
+    EngineDraining,
     EngineError,
     EngineUnavailable,
     LimitExceeded,
@@ -42,6 +44,7 @@ SYSTEM_ERRORS = {
     "unspecified_fault": 500,
     "service_unavailable": 503,
     "overloaded": 503,
+    "draining": 503,
 }
 """HTTP status of each system error: Kazoo's names, and its own words where it has none."""
 
@@ -74,6 +77,8 @@ class Exchange:
     request_id: str
     auth_token: str | None = None
     """Echoed to whoever sent it, as Kazoo does; None until it was verified."""
+    answered: Callable[[int], None] | None = None
+    """Told the HTTP status of each answer; the audit log's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,7 @@ _PLAIN_ERRORS: dict[type[EngineError], str] = {
     RouteMissing: "not_found",
     PreconditionFailed: "precondition_failed",
     EngineUnavailable: "service_unavailable",
+    EngineDraining: "draining",
 }
 """Errors that say no more than their text."""
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from engine.control.auth import Tokens
 from engine.control.feed import Feed
 from engine.control.metrics import Metrics
+from engine.control.operations import Operations
 from engine.control.route_report import RouteReport
 from engine.control.webhooks import Webhooks
 from engine.core.commands import ResolveDestination
@@ -96,6 +97,8 @@ class EngineFace(Protocol):
     control_plane: ControlPlane | None
     """Set by whoever connects one, None: the dial plan decides alone."""
     webhooks: Webhooks
+    operations: Operations
+    """Draining, health and the audit log."""
 
     def start(self, request: OriginateRequest) -> CallHandle:
         """Accept a request and send its INVITEs; returns at once.

@@ -1,8 +1,8 @@
-"""The HTTP application: every route, one way to show errors, the health of the engine."""
+"""The HTTP application: every route, and one way to show errors."""
 
 from __future__ import annotations
 
-from litestar import Litestar, Response, get
+from litestar import Litestar
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
@@ -29,8 +29,6 @@ from engine.control.http_channels import (
 )
 from engine.control.http_context import (
     MAX_BODY,
-    HttpRequest,
-    face_of,
     on_engine_error,
     on_fault,
     on_http_error,
@@ -39,6 +37,13 @@ from engine.control.http_dial_plans import SharedDialPlans, list_account_dial_pl
 from engine.control.http_directory import Accounts, Devices, Resources, Users
 from engine.control.http_limits import show_limits
 from engine.control.http_metrics import show_metrics
+from engine.control.http_operations import (
+    begin_drain,
+    cancel_drain,
+    healthz,
+    readyz,
+    show_drain,
+)
 from engine.control.http_quickcall import quickcall, quickcall_and_wait
 from engine.control.http_routes import (
     delete_routes,
@@ -53,21 +58,6 @@ from engine.control.openapi import openapi_config
 from engine.control.websocket import event_stream
 from engine.control.websocket_broadcast import Broadcast
 from engine.core.errors import EngineError
-
-
-@get("/healthz", include_in_schema=False)
-async def healthz() -> dict[str, str]:
-    """Answer while the process lives."""
-    return {"status": "ok"}
-
-
-@get("/readyz", include_in_schema=False)
-async def readyz(request: HttpRequest) -> Response[dict[str, str]]:
-    """Answer 200 while new calls are taken, else 503 and why they are not."""
-    refusal = face_of(request).refusal()
-    if refusal:
-        return Response({"status": "unavailable", "reason": refusal}, status_code=503)
-    return Response({"status": "ready"})
 
 
 def make_app(face: EngineFace, broadcast: Broadcast) -> Litestar:
@@ -111,6 +101,9 @@ def make_app(face: EngineFace, broadcast: Broadcast) -> Litestar:
             show_trace,
             healthz,
             readyz,
+            show_drain,
+            begin_drain,
+            cancel_drain,
             event_stream,
         ],
         state=State({"face": face, "broadcast": broadcast}),

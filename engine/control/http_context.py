@@ -18,7 +18,7 @@ from litestar import MediaType, Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
-from engine.control.auth import Scope, token_of
+from engine.control.auth import ROOT, Scope, token_of
 from engine.control.envelope import (
     Exchange,
     Failure,
@@ -31,6 +31,7 @@ from engine.control.envelope import (
     system_error,
 )
 from engine.control.face import EngineFace
+from engine.control.http_audit import AuditEntry, action_of, told_of
 from engine.control.kazoo_request import decode_segment
 from engine.control.permissions import permission_for
 from engine.core.errors import EngineError, EngineUnavailable, Overloaded, RequestInvalid
@@ -66,6 +67,8 @@ class Call:
     scope: Scope
     query: dict[str, str]
     body: _Body
+    audit: AuditEntry
+    """What the audit log is told of this request."""
 
     @property
     def data(self) -> dict[str, object]:
@@ -124,11 +127,41 @@ def authorise(request: HttpRequest, account_id: str | None, body: bytes = b"") -
         envelope.auth_token,
     )
     scope = face.tokens.verify(token)
+    audit = _audited(request, face, exchange, scope, account_id, envelope)
     scope.require(permission_for(request.scope["method"], request.scope["path_template"]))
     if account_id is not None:
         scope.check(account_id)
     exchange.auth_token = token
-    return Call(face, exchange, scope, query, envelope)
+    return Call(face, exchange, scope, query, envelope, audit)
+
+
+def _audited(
+    request: HttpRequest,
+    face: EngineFace,
+    exchange: Exchange,
+    scope: Scope,
+    account_id: str | None,
+    envelope: _Body,
+) -> AuditEntry:
+    """Return the audit entry of a request. Raises `EngineUnavailable` when it cannot be written."""
+    asked = request.scope
+    log = face.operations.audit
+    action = action_of(asked["method"], asked["path_template"], envelope.data)
+    if not action or not log.wanted:
+        return AuditEntry(None, action, {})
+    if refusal := log.refusal():
+        raise EngineUnavailable(refusal)
+    fields = {
+        "account_id": account_id if account_id != ROOT else "",
+        "token": scope.token_id,
+        "token_name": scope.name,
+        "address": request.client.host if request.client else "",
+        "request_id": exchange.request_id,
+        "path": asked["raw_path"].decode("latin-1"),
+    }
+    entry = AuditEntry(log, action, fields | told_of(action, envelope.data))
+    exchange.answered = entry.write
+    return entry
 
 
 def segment_in(request: HttpRequest, slashes: int, field: str = "number") -> str:
@@ -185,6 +218,8 @@ def exchange_of(request: HttpRequest, face: EngineFace) -> Exchange:
 
 def reply(content: bytes, status: int, exchange: Exchange) -> Response[bytes]:
     """Return a JSON response that names its request."""
+    if exchange.answered is not None:
+        exchange.answered(status)
     return Response(
         content,
         status_code=status,

@@ -65,6 +65,7 @@ class Accounts(Controller):
         """Create an account."""
         call = await open_call(request, ROOT)
         created = await call.face.directory.put("account", "", call.required_data)
+        call.audit.note(id=created["id"])
         return written(call, created, created, 201)
 
     @get("/{account_id:str}", summary="Show an account", operation_class=_READ)
@@ -142,6 +143,7 @@ class Documents(Controller):
         """Create a document."""
         call = await open_call(request, account_id)
         created = await call.face.directory.put(self.kind, account_id, call.required_data)
+        call.audit.note(id=created["id"])
         return written(call, created, created, 201)
 
     @get("/{document_id:str}", summary="Show", operation_class=_READ)

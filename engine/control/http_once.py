@@ -61,6 +61,7 @@ async def place_once(
     claim = Claim(account_id, key, fingerprint, call.exchange.request_id, time.time())
     first = await keys.claim(claim)
     if first is not None:
+        call.audit.note(replayed=True, msg_id=first.request_id)
         return _answer(call, first, replayed=True)
     try:
         started = start()

@@ -108,4 +108,12 @@ def _start(
         call.data,
         call.exchange.request_id,
     )
-    return lambda: call.face.start(asked)
+
+    def start() -> CallHandle:
+        handle = call.face.start(asked)
+        # Before anything can happen to it; the answer may be half a minute away.
+        call.audit.note(number=asked.number, msg_id=handle.originate_id)
+        call.audit.write(202)
+        return handle
+
+    return start

@@ -57,6 +57,7 @@ ROUTES: dict[str, tuple[Permission, Permission]] = {
     "accounts/devices/quickcall": _PLACING,
     "accounts/channels": _CALLS,
     "accounts/cdrs": _CALLS,
+    "drain": _ADMIN,
     "websocket": _CALLS,
     "socket": _CALLS,
 }

@@ -14,6 +14,7 @@ from engine.control.face import EngineFace
 from engine.control.http import make_app
 from engine.control.http_front import Front
 from engine.control.shedding import Shedding
+from engine.control.tls import TlsFiles
 from engine.control.websocket_broadcast import Broadcast
 from engine.control.websocket_link import Link
 
@@ -62,10 +63,12 @@ class HttpServer:
         port: int = 0,
         *,
         sockets_per_ip: int = SOCKETS_PER_IP,
+        tls: TlsFiles | None = None,
     ) -> None:
         """Bind later, in `start`; port 0 takes a free one.
 
-        `sockets_per_ip`: most WebSockets that one address may have open.
+        `sockets_per_ip`: most WebSockets that one address may have open. Without `tls` it speaks
+        plain HTTP.
         """
         self._host = host
         self._port = port
@@ -87,6 +90,8 @@ class HttpServer:
         )
         for name in ("uvicorn.access", "uvicorn.error"):
             logging.getLogger(name).addFilter(_no_queries)
+        config.load()
+        config.ssl = None if tls is None else tls.context
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 

@@ -92,3 +92,11 @@ class ConcurrencyExceeded(LimitExceeded):
     """The account has as many calls as it may have at once."""
 
     code = "concurrency_exceeded"
+
+
+class EngineDraining(EngineUnavailable):
+    """The engine takes no new calls because it is to be stopped; another one may (HTTP 503)."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("the engine is draining")

@@ -51,6 +51,9 @@ from engine.sip.registrar import Registrar
 EVENTS_PER_TURN = 64
 """Events handled before their commands are submitted: a burst must not delay the first answers."""
 
+DEAF_AUDITS = 3
+"""Audits in a row without an answer after which the SIP stack counts as dead."""
+
 RETRY_S = 0.002
 """Pause before commands are offered again to a stack whose queue was full."""
 
@@ -95,6 +98,7 @@ class Driver:
         self._reaper = reaper
         self._reaper_s = reaper_s
         self._audit: asyncio.TimerHandle | None = None
+        self._unanswered = 0
         self._dialer = Dialer(locator, self._on_dials)
         self._paced = PacedDials(pacer, clock, self._on_dials)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -111,6 +115,12 @@ class Driver:
     def busy(self) -> bool:
         """True while commands wait because the stack's queue is full."""
         return bool(self._unsent)
+
+    def stack_fault(self) -> str:
+        """Return what is the matter with the SIP stack, empty when it answers."""
+        if self._unanswered < DEAF_AUDITS:
+            return ""
+        return f"no answer to the last {self._unanswered} audits"
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to listen for events of the stack in this loop."""
@@ -202,6 +212,7 @@ class Driver:
             raise
 
     def _take_stock(self, stock: StockTaken, now: float) -> None:
+        self._unanswered = 0
         held = {command.leg for command in self._unsent if isinstance(command, Dial)}
         held |= self._dialer.waiting | self._paced.waiting
         hangups, ends = self._reaper.look(stock, held)
@@ -368,6 +379,7 @@ class Driver:
         if self._loop is None:
             return
         self._audit = self._loop.call_later(self._reaper_s, self._on_audit)
+        self._unanswered += 1
         self._commands.append(TakeStock())
         self._end_turn(self._clock.now())
 

@@ -16,8 +16,10 @@ from engine.config import EngineConfig
 from engine.control.auth import Tokens
 from engine.control.face import ControlPlane
 from engine.control.feed import Feed
+from engine.control.health import Severity
 from engine.control.kazoo import Switch
 from engine.control.metrics import Metrics
+from engine.control.operations import Operations
 from engine.control.request_bounds import check_bounds
 from engine.control.webhooks import Webhooks
 from engine.core.control import CallControl
@@ -112,6 +114,8 @@ class Engine(Doorway, ChannelActions, Questions):
     """Who may say where an answered originate goes, None: the dial plan alone."""
     webhooks: Webhooks
     """Where events are sent to over HTTP; a `Server` starts and stops them."""
+    operations: Operations
+    """Draining, health and the audit log."""
 
     def __init__(self, config: EngineConfig | None = None, sip: SipPort | None = None) -> None:
         """Prepare an engine; nothing is opened yet.
@@ -124,6 +128,9 @@ class Engine(Doorway, ChannelActions, Questions):
         self.tokens = Tokens(self.config.tokens)
         self.control_plane = None
         self.metrics = Metrics()
+        self.operations = Operations(
+            self.node, self.config.audit_log, lambda: self._control.originates
+        )
         self._given_sip = sip
         self._clock = Clock()
         self._exit = AsyncExitStack()
@@ -177,6 +184,8 @@ class Engine(Doorway, ChannelActions, Questions):
 
     async def _open_store(self) -> None:
         config = self.config
+        self.operations.audit.open()
+        self._exit.callback(self.operations.audit.close)
         database = await Database.open(config.database, config.spool_dir)
         self._exit.push_async_callback(database.close)
         self.directory = await Directory.open(database)
@@ -269,12 +278,17 @@ class Engine(Doorway, ChannelActions, Questions):
             MediaFiles(config.sounds_dir, config.recordings_dir),
             self._resolver,
         )
+        self.operations.health.add("sip_stack", Severity.DEAD, self._driver.stack_fault)
         self._driver.attach(asyncio.get_running_loop())
         self._exit.callback(self._driver.detach)
         self._keep_house()
         self._exit.callback(self._stop_housekeeping)
 
-    async def drain(self) -> None:
+    async def drained(self, seconds: float) -> bool:
+        """Wait until no call is left, at most so many seconds; return whether none is."""
+        return await self._idle_within(seconds)
+
+    async def end_calls(self) -> None:
         """Refuse new requests, hang up every call, wait until each has told its terminal event.
 
         Waits at most `shutdown_s` seconds. The store and the feed stay open, so waiting requests
@@ -299,7 +313,7 @@ class Engine(Doorway, ChannelActions, Questions):
         """
         if self._refusal in (_NOT_OPEN, _CLOSED):
             return
-        await self.drain()
+        await self.end_calls()
         self._refusal = _CLOSED
         self._stop_housekeeping()
         self._driver.detach()
@@ -353,6 +367,7 @@ class Engine(Doorway, ChannelActions, Questions):
         `LimitExceeded` (the account has too many calls, or asks for them too fast),
         `EngineUnavailable` (not open, closing, `Overloaded`: try again later).
         """
+        self.operations.draining.check()
         refusal = self.refusal()
         if refusal:
             raise EngineUnavailable(refusal)
@@ -394,9 +409,7 @@ class Engine(Doorway, ChannelActions, Questions):
 
     def refusal(self) -> str:
         """Return why new requests are refused now, empty when they are taken."""
-        if self._refusal:
-            return self._refusal
-        if refusal := self.journal.refusal():
+        if refusal := self._refusal or self.operations.refusal() or self.journal.refusal():
             return refusal
         if self._driver.busy:
             return "the SIP stack does not keep up with commands"

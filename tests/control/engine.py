@@ -14,6 +14,7 @@ from engine.control.face import ControlPlane
 from engine.control.feed import Feed
 from engine.control.kazoo import Switch, channel_event, quickcall_end
 from engine.control.metrics import Metrics
+from engine.control.operations import Operations
 from engine.control.route_report import RouteReport
 from engine.control.webhooks import Webhooks
 from engine.core.digits import USUAL_MS, check_digits
@@ -107,6 +108,7 @@ class ScriptedEngine:
         self.journal = journal
         self.feed = Feed(journal.last_sequence())
         self.tokens = Tokens({"root-token": ROOT})
+        self.operations = Operations(self.node, "", lambda: len(self.handles))
         self.switch = Switch(self.node, "127.0.0.1:5060")
         self.handles: list[Handle] = []
         self.started = asyncio.Event()
@@ -129,6 +131,7 @@ class ScriptedEngine:
 
     def start(self, request: OriginateRequest) -> Handle:
         """Accept a request for an endpoint that exists; nobody is registered for `nobody`."""
+        self.operations.draining.check()
         if self.refused:
             raise EngineUnavailable(self.refused)
         if self.conflict is not None:
@@ -278,7 +281,7 @@ class ScriptedEngine:
 
     def refusal(self) -> str:
         """Return what the test says."""
-        return self.refused
+        return self.refused or self.operations.refusal()
 
     def check_number_filter(self, spec: bool | str | None, number: str) -> FilterResult:
         """Take no brackets for a pattern."""
