@@ -55,7 +55,7 @@ async def drain(server: Server, ending: Ending, tell: Callable[[str], None]) -> 
     if not seconds or ending.at_once.is_set() or not engine.operations.calls:
         return
     told = engine.operations.calls
-    tell(f"draining: {told} calls may go on for {seconds:g} s; a second signal ends them at once")
+    tell(f"draining for {seconds:g} s at most, calls left: {told}; a second signal ends them")
     waits = [
         asyncio.create_task(engine.drained(seconds)),
         asyncio.create_task(ending.at_once.wait()),
@@ -66,7 +66,7 @@ async def drain(server: Server, ending: Ending, tell: Callable[[str], None]) -> 
         )[0]:
             if engine.operations.calls != told:
                 told = engine.operations.calls
-                tell(f"draining: {told} calls left")
+                tell(f"draining, calls left: {told}")
     finally:
         for wait in waits:
             wait.cancel()

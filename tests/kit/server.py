@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from pathlib import Path
@@ -35,17 +37,26 @@ class ServerProcess:
             "reaper_s": 1,
             **changes,
         }
+        self.environment: dict[str, str] = {}
+        """Variables of the process besides those of the test, to be set before it starts."""
         self._path = directory / "quickcall.toml"
         lines = [f"{name} = {json.dumps(value)}" for name, value in self.config.items()]
         self._path.write_text("\n".join([*lines, "[tokens]", f'"{ROOT_TOKEN}" = "*"', ""]))
         self._process: Process
-        self._output = ""
+        self.output = ""
+        """What it has printed, as far as it was read."""
         self.http: httpx.AsyncClient
 
     async def __aenter__(self) -> Self:
         command = [str(Path(sys.executable).with_name("quickcall")), "serve"]
         self._process = await asyncio.create_subprocess_exec(
-            *command, "--config", str(self._path), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+            *command,
+            "--config",
+            str(self._path),
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=STDOUT,
+            env={**os.environ, **self.environment},
         )
         async with asyncio.timeout(GUARD_S):
             url = await self._started()
@@ -63,16 +74,16 @@ class ServerProcess:
         await self.kill()
         await self.http.aclose()
         if error is not None:
-            error.add_note(self._output)
+            error.add_note(self.output)
 
     async def _started(self) -> str:
         assert self._process.stdout is not None
         url = None
-        while not (url and "ready" in self._output):
+        while not (url and "ready" in self.output):
             line = await self._process.stdout.readline()
-            assert line, f"the engine did not start:\n{self._output}"
-            self._output += line.decode()
-            url = _URL.search(self._output)
+            assert line, f"the engine did not start:\n{self.output}"
+            self.output += line.decode()
+            url = _URL.search(self.output)
         return url[1]
 
     async def kill(self) -> None:
@@ -80,6 +91,17 @@ class ServerProcess:
         if self._process.returncode is None:
             self._process.kill()
         await self._process.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait until it has ended by itself; return its exit status."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(GUARD_S):
+            self.output += (await self._process.stdout.read()).decode()
+            return await self._process.wait()
 
     async def put(self, path: str, document: dict[str, Any]) -> dict[str, Any]:
         """Create a document and return it."""
