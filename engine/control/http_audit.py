@@ -46,14 +46,18 @@ def action_of(method: str, template: str, data: object) -> str:
     'transfer'
     >>> action_of("PUT", "/v2/accounts/{account_id}/devices", None)
     'create accounts/devices'
+
+    An action on a channel has Kazoo's name or ours; a body that names none is refused later on.
     """
     area = area_of(template)
     if area.endswith("/quickcall"):
         return "originate"
     if method in ("GET", "HEAD") or area not in ROUTES:
         return ""
+    if area == "drain":
+        return "cancel drain" if method == "DELETE" else "drain"
     if area == "accounts/channels":
-        asked = data.get("action") if isinstance(data, dict) else None
+        asked = data.get("action", data.get("module")) if isinstance(data, dict) else None
         return asked if isinstance(asked, str) else "hangup" if method == "DELETE" else "act"
     return f"{_VERBS.get(method, method)} {area}"
 
@@ -62,4 +66,7 @@ def told_of(action: str, data: object) -> dict[str, object]:
     """Return what of an action's values is told; of a document nothing: it may hold passwords."""
     if " " in action or not isinstance(data, dict):
         return {}
-    return {key: data[key] for key in _TOLD if isinstance(data.get(key), str)}
+    inner = data.get("data")
+    # A metaflow has its values one level below.
+    values = inner if isinstance(inner, dict) else data
+    return {key: values[key] for key in _TOLD if isinstance(values.get(key), str)}
