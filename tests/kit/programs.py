@@ -22,6 +22,7 @@ PACKAGES = {
     "sipp": "sip-tester",
     "sngrep": "sngrep",
     "tcpdump": "tcpdump",
+    "systemd-analyze": "systemd",
 }
 """Program name -> Debian package that has it."""
 
