@@ -12,6 +12,7 @@ from litestar.routes import HTTPRoute, WebSocketRoute
 from engine.control.auth import ROOT
 from engine.control.http import make_app
 from engine.control.permissions import PUBLIC, ROUTES, Permission, area_of, permission_for
+from engine.control.websocket_broadcast import Broadcast
 from tests.control.conftest import Tenant
 from tests.control.engine import ScriptedEngine
 
@@ -19,7 +20,7 @@ from tests.control.engine import ScriptedEngine
 def declared(engine: ScriptedEngine) -> list[tuple[str, str]]:
     """Return every method and URL of the application."""
     pairs: list[tuple[str, str]] = []
-    for route in make_app(engine).routes:
+    for route in make_app(engine, Broadcast(engine)).routes:
         if isinstance(route, HTTPRoute):
             pairs += [(str(m), route.path) for m in route.route_handler_map if m != "OPTIONS"]
         else:
