@@ -271,8 +271,8 @@ def create_token(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="calls:write, calls:read, directory:read, directory:write, webhooks, admin;"
-            " may be given again. Without it, all."
+            help="calls:write, calls:read, directory:read, directory:write, webhooks, metrics,"
+            " admin; may be given again. Without it, all."
         ),
     ] = None,
     name: Annotated[str, typer.Option(help="What it is for.")] = "",

@@ -28,6 +28,8 @@ class Permission(StrEnum):
     """Change them."""
     WEBHOOKS = "webhooks"
     """Read and change webhooks."""
+    METRICS = "metrics"
+    """Read what the engine measures. For tokens of all accounts."""
     ADMIN = "admin"
     """Operate the engine: drain it. For tokens of all accounts."""
 
@@ -36,6 +38,7 @@ _CALLS = (Permission.CALLS_READ, Permission.CALLS_WRITE)
 _PLACING = (Permission.CALLS_WRITE, Permission.CALLS_WRITE)
 _DIRECTORY = (Permission.DIRECTORY_READ, Permission.DIRECTORY_WRITE)
 _WEBHOOKS = (Permission.WEBHOOKS, Permission.WEBHOOKS)
+_METRICS = (Permission.METRICS, Permission.METRICS)
 _ADMIN = (Permission.ADMIN, Permission.ADMIN)
 
 ROUTES: dict[str, tuple[Permission, Permission]] = {
@@ -67,6 +70,7 @@ ROUTES: dict[str, tuple[Permission, Permission]] = {
     "accounts/cdrs/legs": _CALLS,
     "accounts/users/cdrs": _CALLS,
     "accounts/devices/cdrs": _CALLS,
+    "metrics": _METRICS,
     "drain": _ADMIN,
     "websocket": _CALLS,
     "socket": _CALLS,

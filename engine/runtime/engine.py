@@ -288,7 +288,7 @@ class Engine(Doorway, ChannelActions, Questions):
         """Wait until no call is left, at most so many seconds; return whether none is."""
         return await self._idle_within(seconds)
 
-    async def end_calls(self) -> None:
+    async def drain(self) -> None:
         """Refuse new requests, hang up every call, wait until each has told its terminal event.
 
         Waits at most `shutdown_s` seconds. The store and the feed stay open, so waiting requests
@@ -313,7 +313,7 @@ class Engine(Doorway, ChannelActions, Questions):
         """
         if self._refusal in (_NOT_OPEN, _CLOSED):
             return
-        await self.end_calls()
+        await self.drain()
         self._refusal = _CLOSED
         self._stop_housekeeping()
         self._driver.detach()

@@ -97,7 +97,7 @@ class Server:
         """End the calls, answer who waits for them, leave API and bus, close the engine."""
         if self.amqp is not None:
             self.amqp.drain()
-        await self.engine.end_calls()
+        await self.engine.drain()
         await self._http.stop()
         if self.amqp is not None:
             await self.amqp.stop()

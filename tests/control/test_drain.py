@@ -128,7 +128,7 @@ async def test_a_second_signal_ends_the_calls_at_once(tmp_path: Path, again: str
         getattr(ending, again)()
         async with asyncio.timeout(GUARD_S):
             await task
-        await rig.engine.end_calls()
+        await rig.engine.drain()
         assert await ended(call) == "SYSTEM_SHUTDOWN"
 
 
@@ -141,7 +141,7 @@ async def test_after_the_time_the_calls_are_ended(tmp_path: Path, drain_s: float
             await task
         assert bool(lines) == bool(drain_s)
         assert len(rig.engine.channels(rig.account)) == 2
-        await rig.engine.end_calls()
+        await rig.engine.drain()
         assert await ended(call) == "SYSTEM_SHUTDOWN"
 
 

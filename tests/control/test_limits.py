@@ -82,7 +82,7 @@ async def test_a_place_is_free_however_the_call_ended(rig: Rig) -> None:
     assert await ended(cancelled) == "ORIGINATOR_CANCEL"
     assert rig.engine.limits(rig.account)["calls_active"] == 0
     last = rig.start()
-    await rig.engine.end_calls()
+    await rig.engine.drain()
     assert await ended(last) == "SYSTEM_SHUTDOWN"
     assert rig.engine.limits(rig.account)["calls_active"] == 0
 
