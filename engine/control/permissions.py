@@ -65,6 +65,7 @@ ROUTES: dict[str, tuple[Permission, Permission]] = {
     "accounts/devices/channels": _CALLS,
     "accounts/cdrs": _CALLS,
     "accounts/limits": _CALLS,
+    "accounts/traces": _CALLS,
     "accounts/cdrs.csv": _CALLS,
     "accounts/cdrs/interaction": _CALLS,
     "accounts/cdrs/legs": _CALLS,
