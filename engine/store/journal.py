@@ -128,7 +128,7 @@ class Journal:
             found = await connection.execute(select(func.count(), func.max(events.c.sequence)))
             count, last = found.one()
             state = await connection.execute(select(journal_state))
-            _, self._settled, at = state.one()
+            _, self._settled, at, forgotten = state.one()
             seen = await connection.execute(select(events.c.at).where(events.c.sequence == last))
             self._last_alive = max(at, seen.scalar() or 0.0)
             behind: dict[str, tuple[int, int]] = {}
@@ -140,7 +140,9 @@ class Journal:
         self._last_sequence = last + _RESTART_GAP if last else 0
         self._stored_through = last or 0
         self._cursors = Cursors(behind, last or 0, self._last_sequence)
-        self._retention = Retention(self._keep_events, count, self.unended, self._cursors)
+        self._retention = Retention(
+            self._keep_events, count, self.unended, self._cursors, forgotten
+        )
 
     @property
     def backlog(self) -> int:

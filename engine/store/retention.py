@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.cursors import Cursors
-from engine.store.tables import events
+from engine.store.tables import events, journal_state
 from engine.store.unended import UnendedCalls
 
 _BATCH = 2000
@@ -41,14 +41,24 @@ class Deleted:
 class Retention:
     """Deletes events a few at a time, as others are added."""
 
-    def __init__(self, keep: int, stored: int, unended: UnendedCalls, cursors: Cursors) -> None:
-        """Keep the newest `keep` of the events; `stored` are there now."""
+    def __init__(
+        self,
+        keep: int,
+        stored: int,
+        unended: UnendedCalls,
+        cursors: Cursors,
+        forgotten: int = 0,
+    ) -> None:
+        """Keep the newest `keep` of the events; `stored` are there now.
+
+        `forgotten`: what an earlier process deleted, as `Retention.forgotten`.
+        """
         self._keep = keep
         self._stored = stored
         self._unended = unended
         self._cursors = cursors
         self._examined = 0
-        self.forgotten = 0
+        self.forgotten = forgotten
         """Some of the events up to this sequence are deleted, or are about to be."""
         self._kept: dict[str, list[int]] = {}
         self._kept_count = 0
@@ -83,8 +93,9 @@ class Retention:
         if kept:
             going = going.where(events.c.sequence.not_in([sequence for _, sequence in kept]))
         # Before they are gone: who reads meanwhile must not take what is left for all there was.
-        self.forgotten = last
+        self.forgotten = max(self.forgotten, last)
         result = await connection.execute(going)
+        await connection.execute(update(journal_state).values(forgotten=self.forgotten))
         return Deleted(last, result.rowcount, kept, overdue)
 
     def committed(self, deleted: Deleted, added: int) -> None:

@@ -59,8 +59,10 @@ journal_state = Table(
     Column("id", Integer, primary_key=True),
     Column("settled", BigInteger, nullable=False),
     Column("at", Double, nullable=False),
+    Column("forgotten", BigInteger, nullable=False, server_default="0"),
 )
-"""One row: no event up to `settled` belongs to a call that was not over at the Unix time `at`."""
+"""One row: no event up to `settled` belongs to a call that was not over at the Unix time `at`, and
+events up to `forgotten` may be deleted."""
 
 cursors = Table(
     "cursors",
@@ -91,6 +93,7 @@ cdrs = Table(
     Column("at", Double, nullable=False),
     Column("document", LargeBinary, nullable=False),
     Index("cdrs_of_account", "account_id", "at"),
+    Index("cdrs_of_interaction", "account_id", "interaction_id"),
 )
 """One call record per leg, as JSON."""
 

@@ -120,16 +120,19 @@ async def test_only_the_newest_events_are_kept(url: str) -> None:
         await journal.flush()
     kept = [event.sequence for event in await journal.events(None)]
     assert kept == list(range(91, 101))
+    assert journal.forgotten == 90
     await journal.close()
 
     # The number is counted, not the sequence, which jumps at a restart.
     journal = await Journal.open(database, keep_events=10)
+    assert journal.forgotten == 90
     first = journal.last_sequence() + 1
     for sequence in range(first, first + 4):
         add(journal, sequence)
     await journal.flush()
     kept = [event.sequence for event in await journal.events(None)]
     assert kept == [*range(95, 101), *range(first, first + 4)]
+    assert journal.forgotten == 94
     await journal.close()
     await database.close()
 
