@@ -14,8 +14,9 @@ def upgrade() -> None:
     column = sa.Column("forgotten", sa.BigInteger, nullable=False, server_default="0")
     op.add_column("journal_state", column)
     # In a database that has deleted some the oldest left is not the first there was.
-    first = "SELECT COALESCE(MIN(sequence), 1) - 1 FROM events"
-    op.execute(f"UPDATE journal_state SET forgotten = ({first})")
+    op.execute(
+        "UPDATE journal_state SET forgotten = (SELECT COALESCE(MIN(sequence), 1) - 1 FROM events)"
+    )
     op.create_index("cdrs_of_interaction", "cdrs", ["account_id", "interaction_id"])
 
 
