@@ -1,6 +1,6 @@
 # What a person types and what CI runs; both are the same commands.
 .DEFAULT_GOAL := help
-.PHONY: setup demo serve test check format bench bench-setup docs lock clean help
+.PHONY: setup demo serve test soak check format bench bench-setup docs lock clean help
 python := .venv/bin/python
 # `make test ARGS='tests/unit -k leg'`, `make bench ARGS='--rate 100'`, ...
 ARGS :=
@@ -23,6 +23,9 @@ serve: setup ## run the engine in the foreground
 
 test: setup ## all tests
 	@$(sanitizer) $(python) -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+soak: setup ## ten minutes of calls while broker, webhook target, database and engine die (ARGS='--chaos-seconds 60')
+	@$(python) -m pytest -q -s tests/chaos --chaos-seconds 600 --chaos-rate 40 $(ARGS)
 
 check: setup ## formatting, lint, types, stubs, boundaries, a minute of fuzzing; changes no file
 	@bash scripts/check.sh

@@ -30,8 +30,12 @@ if TYPE_CHECKING:
         WrongState,
     )
     from engine.core.values import (
+        Application,
         Attempt,
+        BridgeOrder,
+        Contact,
         DialMethod,
+        Endpoint,
         EndpointType,
         LegId,
         LegSnapshot,
@@ -64,8 +68,12 @@ _HOMES = {
         "WrongState",
     ),
     "engine.core.values": (
+        "Application",
         "Attempt",
+        "BridgeOrder",
+        "Contact",
         "DialMethod",
+        "Endpoint",
         "EndpointType",
         "LegId",
         "LegSnapshot",
@@ -80,12 +88,16 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Application",
     "Attempt",
+    "BridgeOrder",
     "Call",
     "ConcurrencyExceeded",
     "ConfigError",
     "Conflict",
+    "Contact",
     "DialMethod",
+    "Endpoint",
     "EndpointType",
     "Engine",
     "EngineConfig",

@@ -12,10 +12,20 @@ from hypothesis import settings
 
 from engine.store.database import Database
 from tests.kit.postgres import Postgres
+from tests.kit.rabbitmq import RabbitMq
 
 # A busy machine is no fault of the code: no test fails for the time an example took.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMq]:
+    """The broker of this worker process, for whoever stops it or makes it say things."""
+    broker = RabbitMq()
+    broker.start()
+    yield broker
+    broker.stop()
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +60,10 @@ def postgres_url(
     monkeypatch.chdir(tmp_path)
     yield postgres.url(postgres_database)
     postgres.restore(postgres_database)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say how much chaos `tests/chaos` is to cause."""
+    help_text = "%s of tests/chaos, more in `make soak`"
+    parser.addoption("--chaos-seconds", type=float, default=15, help=help_text % "seconds")
+    parser.addoption("--chaos-rate", type=float, default=10, help=help_text % "calls a second")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,15 +110,6 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         yield made
     assert sip.stats().legs == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-@pytest.fixture(scope="session")
-def rabbitmq() -> Iterator[RabbitMq]:
-    """The broker of this worker process, for whoever stops it or makes it say things."""
-    broker = RabbitMq()
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 @pytest.fixture

@@ -75,6 +75,10 @@ class Inbox:
         self.seen.append(message)
         return message
 
+    async def wait(self) -> Seen:
+        """Wait for the next message for as long as it takes, and keep nothing."""
+        return await self._waiting.get()
+
     async def until(self, wanted: Callable[[Seen], bool]) -> Seen:
         """Wait for a message that is wanted; those before it are kept in `seen` too."""
         while not wanted(message := await self.next()):
