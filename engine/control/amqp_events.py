@@ -21,6 +21,11 @@ FLUSH_S = 5.0
 """Longest wait for the broker to confirm the last events when the engine closes."""
 
 _PAUSE_S = 1.0
+_BATCH = 256
+
+_GATHER_S = 0.005
+"""Seconds from one confirmed batch to the next: an event alone goes at once, those of a busy engine
+go together, for a fraction of the CPU."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +74,7 @@ class AmqpEvents:
     async def _run(self) -> None:
         while True:
             try:
-                events = await self._outbox.batch()
+                events = await self._outbox.batch(_BATCH)
                 await self._publish(messages_of(events, self._node))
             except Exception:
                 # Events that cannot be published would keep back all others for ever.
@@ -79,6 +84,8 @@ class AmqpEvents:
             self.published += len(events)
             self._outbox.done(events[-1].sequence)
             self._moved.set()
+            if len(events) < _BATCH:
+                await asyncio.sleep(_GATHER_S)
 
     async def _publish(self, messages: list[Message]) -> None:
         while True:
