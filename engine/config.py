@@ -212,6 +212,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     Empty: none."""
     amqp_prefetch: Annotated[int, Meta(ge=1, le=10_000)] = 64
     """Requests of the bus that may be in work at once; the broker keeps the others."""
+    node_gone_s: Annotated[float, Meta(ge=3, le=3600)] = 30.0
+    """Seconds without a sign of life on the bus after which another engine is gone, and what it
+    owes is told for it."""
     amqp_routing: Literal["auto", "engine"] = "auto"
     """Who says where an answered originate goes. auto: the applications of the bus; the engine's
     dial plan when none of them routes. engine: the dial plan alone."""

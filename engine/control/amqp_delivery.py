@@ -22,6 +22,8 @@ class Delivery:
     redelivered: bool
     """Whether it was delivered before, to a consumer that died or gave it back."""
     message_id: str = ""
+    timestamp_us: int = 0
+    """Microseconds since the Unix epoch, as its sender has it; 0: it says nothing."""
     _channel: Channel | None = None
     _tag: int = 0
 

@@ -80,6 +80,7 @@ class Properties:
 
     body_size: int
     message_id: str = ""
+    timestamp_us: int = 0
     headers: dict[str, object] = field(default_factory=dict)
 
 
@@ -198,6 +199,7 @@ def _read_fields(payload: bytes, flags: int, found: Properties) -> None:
         elif kind == "o":
             at += 1
         else:
+            (found.timestamp_us,) = struct.unpack_from(">Q", payload, at)
             at += 8
 
 

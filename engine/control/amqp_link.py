@@ -134,6 +134,17 @@ class AmqpLink:
             bindings = [*bindings, ("targeted", queue)]
         self._listeners[queue] = _Listener(queue, tuple(bindings), handler, shared, ack)
 
+    def bind(self, queue: str, bindings: Sequence[tuple[str, str]]) -> None:
+        """Let more messages into a queue that is listened to, now and after a reconnect."""
+        listener = self._listeners[queue]
+        listener.bindings += tuple(bindings)
+        if listener.channel is not None:
+            for exchange, key in bindings:
+                bind = commands.Queue.Bind(
+                    queue=queue, exchange=exchange, routing_key=key, nowait=True
+                )
+                listener.channel.send(bind)
+
     def stop_listening(self, queue: str) -> None:
         """Take no more deliveries of a queue, now and after a reconnect, so that others get them.
 
@@ -221,6 +232,24 @@ class AmqpLink:
         answer = {**payload, "Msg-ID": request.get("Msg-ID", "")}
         return self.send("targeted", to.queue, answer, headers=to.headers)
 
+    async def deliver(self, exchange: str, routing_key: str, payload: Mapping[str, object]) -> bool:
+        """Send a message and wait until it is in a queue: true; false: nobody listens.
+
+        Raises `LinkDown` when that cannot be known.
+        """
+        nobody: list[bool] = []
+        sent = self.send(
+            *(exchange, routing_key, payload),
+            mandatory=True,
+            on_returned=lambda: nobody.append(True),
+        )
+        up = self._up
+        if not sent or up is None:
+            raise LinkDown("no broker")
+        # A message comes back before it is confirmed.
+        await self._confirmed(up.returnable)
+        return not nobody
+
     async def publish(self, messages: Sequence[Message]) -> None:
         """Publish messages in order and wait until the broker has confirmed all of them.
 
@@ -231,10 +260,14 @@ class AmqpLink:
         if up is None or not up.ready:
             raise LinkDown("no broker" if up is None else "the broker takes no messages")
         up.publisher.publish(messages)
-        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        up.publisher.confirms.when_all(confirmed)
-        await confirmed
+        await self._confirmed(up.publisher)
         self.published += len(messages)
+
+    @staticmethod
+    async def _confirmed(channel: Channel) -> None:
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        channel.confirms.when_all(confirmed)
+        await confirmed
 
     def _counted(self, on_returned: Callable[[], None] | None) -> Callable[[], None]:
         def returned() -> None:
@@ -326,6 +359,7 @@ class AmqpLink:
             properties.headers,
             delivered.redelivered,
             properties.message_id,
+            properties.timestamp_us,
             *(settle, delivered.delivery_tag),
         )
         if body is None:

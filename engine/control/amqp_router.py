@@ -150,6 +150,10 @@ class AmqpRouter:
         if question.deferred is not None:
             question.answer(question.deferred.found)
             return
+        if not self._link.connected:
+            # The broker went away, or takes nothing any more, after it was asked.
+            question.answer(None)
+            return
         why = question.complaint or f"no answer within {self._window_s:g} s"
         _log.warning("no route for %s: %s", question.asked.originate_id, why)
         question.answer(no_answer(question.asked, why))

@@ -40,6 +40,7 @@ class Server:
                 AmqpFace(
                     *(engine, config.amqp_url, config.amqp_prefetch),
                     routes_numbers=config.amqp_routing == "auto",
+                    node_gone_s=config.node_gone_s,
                 )
             )
 

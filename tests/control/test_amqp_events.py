@@ -43,7 +43,7 @@ def gated_url(gate: TcpGate, rabbitmq: RabbitMq, amqp_url: str) -> str:
 async def on_the_bus(directory: Path, url: str) -> AsyncIterator[tuple[Rig, AmqpFace]]:
     """An engine on the loopback stack whose events go to the bus."""
     async with Rig(directory, LoopbackSip()) as rig:
-        face = AmqpFace(rig.engine, url, 64)
+        face = AmqpFace(rig.engine, url, 64, routes_numbers=False)
         await face.start()
         try:
             yield rig, face
