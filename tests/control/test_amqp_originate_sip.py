@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from engine.control.amqp_link import AmqpLink
-from engine.control.amqp_originate import AmqpOriginate
 from tests.control.originates import CALL_ID, crossbar_endpoint, crossbar_request
 from tests.kit.engine import REALM, SIPP_DIGEST, EngineUnderTest
 from tests.kit.kazoo_bus import KazooBus
@@ -27,14 +25,13 @@ async def bus(amqp_url: str) -> AsyncIterator[KazooBus]:
 @pytest.fixture
 async def engine(tmp_path: Path, amqp_url: str) -> AsyncIterator[EngineUnderTest]:
     """An engine that takes requests of the bus."""
-    async with EngineUnderTest(tmp_path, digest_algorithms=SIPP_DIGEST) as engine:
-        link = AmqpLink(amqp_url, engine.engine.node)
-        originate = AmqpOriginate(engine.engine, link, "quickcall-ctl")
-        await link.start()
-        await link.wait_connected()
+    async with EngineUnderTest(
+        tmp_path, digest_algorithms=SIPP_DIGEST, amqp_url=amqp_url
+    ) as engine:
+        face = engine.server.amqp
+        assert face is not None
+        await face.link.wait_connected()
         yield engine
-        await originate.close()
-        await link.stop()
 
 
 def quickcall(
@@ -60,6 +57,7 @@ def quickcall(
 
 @pytest.mark.parametrize("waits", [True, False], ids=["POST", "GET"])
 async def test_crossbars_quickcall(engine: EngineUnderTest, bus: KazooBus, waits: bool) -> None:
+    events = await bus.listen(("callevt", "call.#"))
     alice, bob = Sipp("uas-auto-answer"), Sipp("uas-ring-answer-bye", options=("-d", "100"))
     device = await engine.device("alice", "1001")
     await engine.device("bob", "1002", bob.uri)
@@ -82,6 +80,10 @@ async def test_crossbars_quickcall(engine: EngineUnderTest, bus: KazooBus, waits
     cdrs = await engine.cdrs()
     assert set(cdrs) == set(engine.legs())
     assert {cdr["custom_application_vars"]["foo"] for cdr in cdrs.values()} == {"bar"}
+    told = await events.named("QUICKCALL_END")
+    assert told.payload == end
+    names_told = [seen.name for seen in events.seen]
+    assert names_told.count("CHANNEL_BRIDGE") == names_told.count("CHANNEL_DESTROY") == 2
     await bus.settled()
     names = [] if bus.replies.empty() else [(await bus.replies.next()).name for _ in range(3)]
     expected = ["originate_uuid", "originate_uuid", "originate_resp"]

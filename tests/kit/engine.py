@@ -121,6 +121,11 @@ class EngineUnderTest:
         left = asyncio.all_tasks() - self._tasks_before - {asyncio.current_task()}
         assert not left, f"tasks left after closing: {left}"
 
+    @property
+    def server(self) -> Server:
+        """The engine with its faces."""
+        return self._server
+
     # --- the directory ----------------------------------------------------------------------------
 
     async def put(self, path: str, document: Mapping[str, object]) -> Document:
