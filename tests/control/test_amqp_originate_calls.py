@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from engine.control.amqp_delivery import Delivery
-from engine.control.amqp_originate import NOTE, QUEUE
-from engine.core.values import LegRole
-from engine.sip.loopback import Answer, Bye, Refuse, Ring
+from engine.control.amqp_link import AmqpLink
+from engine.control.amqp_originate import NOTE, QUEUE, AmqpOriginate
+from engine.core.values import BridgeOrder, Contact, Endpoint, LegRole
+from engine.sip.loopback import Answer, Bye, LoopbackSip, Refuse, Ring
 from tests.control.originate_node import (
     ACCOUNT,
     CONTROL,
@@ -25,7 +26,7 @@ from tests.control.originate_node import (
     rings,
     the_error,
 )
-from tests.control.rig import A_URI, B_URI
+from tests.control.rig import A_URI, B_URI, Rig
 from tests.kit.kazoo_bus import GUARD_S, KazooBus
 from tests.kit.rabbitmq import RabbitMq
 
@@ -65,6 +66,25 @@ async def test_who_controls_the_channel_hears_of_start_and_end(node: Node, bus: 
     assert (reply["Event-Name"], reply["Call-ID"]) == ("originate_resp", call_id)
     await node.event("QUICKCALL_END")
     assert node.engine.feed.readers == 1, "only the rig reads"
+
+
+async def test_the_end_of_a_bridge_is_told_to_who_controls_the_channel(
+    node: Node, bus: KazooBus
+) -> None:
+    node.sip.script(A_URI, Ring(), Answer())
+    node.sip.script(B_URI, Ring(), Answer())
+    parks = {"Application-Name": "park", "Originate-Immediate": True}
+    ask(bus, **parks, **{"Start-Control-Process": False})
+    started = await bus.replies.named("originate_started")
+    call_id = started.payload["Call-ID"]
+    bob = Endpoint(id="bob", kind="device", contacts=(Contact(B_URI),), invite_format="route")
+    node.engine.bridge(call_id, BridgeOrder((bob,), goes_on=True))
+    await node.event("CHANNEL_BRIDGE", 2)
+    assert bus.replies.empty()
+    node.sip.play(node.call_id(LegRole.B), Bye())
+    reply = (await bus.replies.next()).payload
+    assert (reply["Event-Name"], reply["Call-ID"]) == ("originate_resp", call_id)
+    assert [leg.call_id for leg in node.engine.channels(ACCOUNT)] == [call_id]
 
 
 async def test_bridge_connects_to_its_endpoint(node: Node, bus: KazooBus) -> None:
@@ -191,6 +211,31 @@ async def test_a_node_that_drains_leaves_requests_to_the_others(
         assert {reply["Msg-ID"] for reply in answered} == {f"r-{n}" for n in range(20)}
         left = [reply for reply in answered if reply["Error-Message"] != "USER_BUSY"]
         assert len(left) <= 1, "at most the one that was taken before"
+
+
+async def test_what_comes_to_a_node_that_drains_goes_back(
+    tmp_path: Path, amqp_url: str, bus: KazooBus
+) -> None:
+    held: list[Delivery] = []
+    async with Rig(tmp_path, LoopbackSip()) as drained:
+        link = AmqpLink(amqp_url, "engine@one.test")
+        originate = AmqpOriginate(drained.engine, link, CONTROL)
+        # In the place of `take`, which would not wait until the node drains.
+        link.listen(QUEUE, [KEY], held.append, shared=True, ack=True)
+        await link.start()
+        await link.wait_connected()
+        ask(bus)
+        async with asyncio.timeout(GUARD_S):
+            while not held:  # noqa: ASYNC110 - nobody tells of it
+                await asyncio.sleep(0.01)
+        async with node_on(tmp_path / "two", amqp_url, "engine@two.test") as two:
+            two.sip.script(A_URI, Refuse())
+            originate.drain()
+            await drained.engine.drain()
+            originate.take(held[0])
+            assert (await the_error(bus))["Error-Message"] == "USER_BUSY"
+        await originate.close()
+        await link.stop()
 
 
 async def test_what_was_accepted_here_is_not_carried_out_again(node: Node, bus: KazooBus) -> None:
