@@ -22,10 +22,10 @@ class Rig:
 
     def __init__(self, directory: Path, sip: LoopbackSip, **changes: Any) -> None:
         self.sip = sip
-        database = f"sqlite+aiosqlite:///{directory / 'quickcall.db'}"
+        changes.setdefault("database", f"sqlite+aiosqlite:///{directory / 'quickcall.db'}")
         # Other tests make this machine late, not the calls of this one.
         changes.setdefault("overload_lag_ms", 0)
-        self.engine = Engine(EngineConfig(database=database, **changes), sip)
+        self.engine = Engine(EngineConfig(**changes), sip)
         self.account = "a" * 32
         self.seen: list[FeedEvent] = []
         self.feed: Subscription

@@ -33,10 +33,11 @@ _SETTINGS = {
 }
 
 _REMEMBER = """
-CREATE SCHEMA remembered;
+DROP SCHEMA IF EXISTS {copy} CASCADE;
+CREATE SCHEMA {copy};
 DO $$ DECLARE name text; BEGIN
   FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
-    EXECUTE format('CREATE TABLE remembered.%1$I AS SELECT * FROM public.%1$I', name);
+    EXECUTE format('CREATE TABLE {copy}.%1$I AS SELECT * FROM public.%1$I', name);
   END LOOP;
 END $$
 """
@@ -47,7 +48,7 @@ DO $$ DECLARE name text; BEGIN
     WHERE datname = current_database() AND pid <> pg_backend_pid();
   FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
     EXECUTE format('DELETE FROM public.%I', name);
-    EXECUTE format('INSERT INTO public.%1$I SELECT * FROM remembered.%1$I', name);
+    EXECUTE format('INSERT INTO public.%1$I SELECT * FROM {copy}.%1$I', name);
   END LOOP;
 END $$
 """
@@ -133,16 +134,16 @@ class Postgres:
         self.tell(f"CREATE DATABASE {name} TEMPLATE template0")
         return name
 
-    def remember(self, database: str) -> None:
-        """Keep a copy of what every table of a database has now, for `restore`."""
-        self.tell(_REMEMBER, database)
+    def remember(self, database: str, copy: str = "remembered") -> None:
+        """Keep a copy, by that name, of what every table of a database has now."""
+        self.tell(_REMEMBER.format(copy=copy), database)
 
-    def restore(self, database: str) -> None:
-        """Give every table what it had, and end whoever is still connected.
+    def restore(self, database: str, copy: str = "remembered") -> None:
+        """Give every table what it had in a copy, and end whoever is still connected.
 
         Much cheaper than another database for each test.
         """
-        self.tell(_RESTORE, database)
+        self.tell(_RESTORE.format(copy=copy), database)
 
     def url(self, name: str) -> str:
         """Return what an engine is told to use a database."""
