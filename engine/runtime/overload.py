@@ -87,6 +87,7 @@ class Overload:
         "_target",
         "_ticks",
         "_usual",
+        "_windows",
         "limit",
     )
 
@@ -99,7 +100,7 @@ class Overload:
         self._cpu_s = 0.0
         self._ended_at = -math.inf
         self._lag = self._lags = self._last_mean = 0.0
-        self._ticks = self._let_in = self._refused = self._calm = 0
+        self._ticks = self._let_in = self._refused = self._calm = self._windows = 0
         self._let_in_rate = self._usual = 0.0
         self._refused_at = -math.inf
 
@@ -109,9 +110,9 @@ class Overload:
         `lag`: by how much the loop is late at this very moment, when that is known.
         """
         if self.limit == math.inf:
-            # So much came at once that the loop has not even been able to measure it.
-            late = lag > BRAKE * self._target and self._let_in > FLOOR
-            return WINDOW_S if late else 0.0
+            # So much came at once that there has been no time to measure it.
+            late = max(lag, self._lag / 2) > BRAKE * self._target
+            return WINDOW_S if late and self._let_in > FLOOR else 0.0
         if max(lag, self._lag) > BRAKE * self._target and self._let_in_rate > FLOOR:
             return WINDOW_S
         return self._rate.wait(now, self.limit, 1.0 + self.limit * _BURST_S)
@@ -131,7 +132,8 @@ class Overload:
         """Limit nothing, as at the beginning."""
         self.limit = math.inf
         self._lag = self._last_mean = self._let_in_rate = 0.0
-        self._calm = 0
+        self._calm = self._windows = 0
+        self._ended_at = -math.inf
 
     def tick(self, now: float, lag: float, cpu_s: float) -> bool:
         """Take one measurement; return whether a limit was set just now.
@@ -142,27 +144,36 @@ class Overload:
         self._lag = lag
         self._lags += lag
         self._ticks += 1
-        if now - self._ended_at < WINDOW_S:
+        passed = now - self._ended_at
+        if passed < WINDOW_S:
             return False
-        passed = min(now - self._ended_at, 10 * WINDOW_S)
+        if passed == math.inf:
+            # The first after a rest: there is no window before it.
+            self._begin(now, cpu_s)
+            return False
         mean = self._lags / self._ticks
         share = (cpu_s - self._cpu_s) / passed
         patience = 1.0 + (PATIENCE - 1.0) * max(0.0, 1.0 - share / BUSY)
         self._target += _LATEST * (self._least * patience - self._target)
-        self._cpu_s = cpu_s
-        self._let_in_rate += _LATEST * (self._let_in / passed - self._let_in_rate)
-        usual = self._let_in / passed
-        self._usual += min(1.0, passed / _USUAL_S) * (usual - self._usual)
+        self._windows += 1
+        rate = self._let_in / passed
+        self._let_in_rate += max(_LATEST, 1 / self._windows) * (rate - self._let_in_rate)
+        self._usual += min(1.0, passed / _USUAL_S) * (rate - self._usual)
         begun = self._steer(now, mean)
-        self._ended_at, self._last_mean = now, mean
-        self._lags, self._ticks, self._let_in, self._refused = 0.0, 0, 0, 0
+        self._last_mean = mean
+        self._begin(now, cpu_s)
         return begun
+
+    def _begin(self, now: float, cpu_s: float) -> None:
+        self._ended_at, self._cpu_s = now, cpu_s
+        self._lags, self._ticks, self._let_in, self._refused = 0.0, 0, 0, 0
 
     def _steer(self, now: float, mean: float) -> bool:
         error = (mean - self._target) / self._target
         if self.limit == math.inf:
-            # One late window is a hiccup, two are too much work.
-            if min(mean, self._last_mean) <= self._target or self._let_in_rate <= FLOOR:
+            # One late window is a hiccup; two, or one twice as late, are too much work.
+            late = max(min(mean, self._last_mean), mean / 2) > self._target
+            if not late or self._let_in_rate <= FLOOR:
                 return False
             self.limit = max(FLOOR, self._let_in_rate * FIRST_CUT)
             self._refused_at = now
