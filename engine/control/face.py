@@ -109,10 +109,11 @@ class EngineFace(Protocol):
         """
         ...
 
-    def shed(self) -> float:
+    def shed(self, waited_s: float = 0.0) -> float:
         """Return 0 when a request may come in now, else how many seconds it should wait.
 
-        For whoever can refuse it before more is done for it, and does so: it is counted. `start`
+        `waited_s`: how long it has waited already before it was seen. For whoever can refuse it
+        before more is done for it, and does so: it is counted. `start`
         asks too. Costs next to nothing.
         """
         ...

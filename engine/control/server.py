@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from engine.control.arrival import LISTENERS, Protocol
 from engine.control.face import EngineFace
 from engine.control.http import make_app
 from engine.control.http_front import Front
@@ -75,7 +76,7 @@ class HttpServer:
         self._broadcast = Broadcast(face)
         config = uvicorn.Config(
             Shedding(Front(make_app(face, self._broadcast), sockets_per_ip), face),
-            http="httptools",
+            http=Protocol,
             ws=Link,
             lifespan="on",
             log_config=None,
@@ -108,7 +109,8 @@ class HttpServer:
         # number, and without it every answer in two segments waits 40 ms for a delayed ACK.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._port = listener.getsockname()[1]
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+        listeners = [listener, *(listener.dup() for _ in range(LISTENERS - 1))]
+        self._task = asyncio.create_task(self._server.serve(sockets=listeners))
 
     async def stop(self) -> None:
         """Stop taking requests, wait for the open ones, release the port. Idempotent."""

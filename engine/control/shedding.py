@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from engine.control.arrival import waited_s
 from engine.control.envelope import REQUEST_ID, Exchange, failure, failure_of
 from engine.control.face import EngineFace
 from engine.core.errors import Overloaded
@@ -32,7 +33,7 @@ class Shedding:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection or request."""
         if scope["type"] == ScopeType.HTTP and _QUICKCALL in scope["path"]:
-            wait = self._face.shed()
+            wait = self._face.shed(waited_s(scope))
             if wait:
                 await self._refuse(scope, send, wait)
                 return

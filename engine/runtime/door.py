@@ -51,10 +51,11 @@ class Door:
 
     # --- overload ---------------------------------------------------------------------------------
 
-    def shed(self) -> float:
+    def shed(self, waited_s: float = 0.0) -> float:
         """Return 0 when a request may come in; else it is refused and counted: seconds to wait.
 
-        Costs next to nothing, so that it can be asked before anything else is done for a request.
+        `waited_s`: how long it has waited already before it was seen. Costs next to nothing, so
+        that it can be asked before anything else is done for a request.
         """
         overload, now = self._overload, self._clock.now()
         if overload is None:
@@ -63,7 +64,7 @@ class Door:
         if self._tick is None:
             self._measure(now)
         # While the loop works the timer cannot run: how late it is overdue says how late we are.
-        if not overload.wait(now, now - self._due):
+        if not overload.wait(now, max(waited_s, now - self._due)):
             return 0.0
         overload.refused(now)
         self.rejected["overloaded"] += 1
@@ -143,13 +144,13 @@ class Doorway:
 
     _door: Door
 
-    def shed(self) -> float:
+    def shed(self, waited_s: float = 0.0) -> float:
         """Return 0 when a request may come in now, else how many seconds it should wait.
 
-        For whoever can refuse it before more is done for it, and does so: it is counted. `start`
-        asks too.
+        `waited_s`: how long it has waited already before it was seen. For whoever can refuse it
+        before more is done for it, and does so: it is counted. `start` asks too.
         """
-        return self._door.shed()
+        return self._door.shed(waited_s)
 
     def limits(self, account_id: str) -> Mapping[str, object]:
         """Return what an account uses of its limits. Raises `NotFound`."""

@@ -107,7 +107,8 @@ class Overload:
     def wait(self, now: float, lag: float = 0.0) -> float:
         """Return 0 when a request is let in now, else the seconds until another may be.
 
-        `lag`: by how much the loop is late at this very moment, when that is known.
+        `lag`: by how much the loop is late at this very moment, or how long the request has waited,
+        when that is known.
         """
         if self.limit == math.inf:
             # So much came at once that there has been no time to measure it.

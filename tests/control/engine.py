@@ -116,12 +116,14 @@ class ScriptedEngine:
         self.asked: list[tuple[str, str]] = []
         self.refused = ""
         self.shed_s = 0.0
+        self.waited_s: list[float] = []
         self.limited: LimitExceeded | None = None
         self.conflict: Conflict | None = None
         self.answer_at_once: dict[str, object] | None = None
 
-    def shed(self) -> float:
+    def shed(self, waited_s: float = 0.0) -> float:
         """Return what the test says."""
+        self.waited_s.append(waited_s)
         return self.shed_s
 
     def limits(self, account_id: str) -> Mapping[str, object]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ import httpx
 import pytest
 
 from engine.control.http_context import MAX_BODY
+from engine.control.server import HttpServer
 from engine.core.errors import ConcurrencyExceeded, Overloaded, RateLimited, RequestInvalid
 from engine.runtime.calls import Call
 from engine.runtime.reaper import Reaped
@@ -347,3 +350,30 @@ async def test_an_engine_that_is_late_lets_in_what_it_can(tmp_path: Path) -> Non
                 await asyncio.sleep(0)
         assert {await ended(call) for call in calls} == {"USER_BUSY"}
         assert rig.engine.limits(rig.account)["calls_active"] == 0
+
+
+@pytest.mark.parametrize("new", [False, True])
+async def test_a_request_that_waited_in_its_socket_is_known(
+    server: HttpServer, engine: ScriptedEngine, new: bool
+) -> None:
+    """Whether its connection is open already or waits to be accepted itself."""
+
+    def ask(reader: socket.socket) -> None:
+        reader.sendall(b"GET /quickcall/ HTTP/1.1\r\nHost: a\r\n\r\n")
+
+    async def answered(reader: socket.socket) -> None:
+        reader.setblocking(False)
+        assert (await loop.sock_recv(reader, 65536)).startswith(b"HTTP/1.1 503")
+
+    engine.shed_s, loop = 1.0, asyncio.get_running_loop()
+    with socket.create_connection(("127.0.0.1", server.port)) as first:
+        ask(first)
+        await answered(first)
+        first.setblocking(True)
+        with socket.create_connection(("127.0.0.1", server.port)) if new else first as late:
+            ask(late)
+            # The loop is as late as a busy one.
+            time.sleep(0.3)  # noqa: ASYNC251
+            await answered(late)
+    assert engine.waited_s[0] < engine.waited_s[1]
+    assert engine.waited_s[1] >= 0.25
