@@ -26,6 +26,10 @@ class Hook:
         """Deliveries that were given up and are kept."""
         self.overflowing = False
         """Whether the last delivery took the place of an older one."""
+        self.unread: list[Item] = []
+        """Deliveries to send as soon as their payload was read from the store."""
+        self.reading = False
+        """Whether a task reads them."""
         self.closed = False
         """Whether it was disabled or deleted, and its deliveries do not count any more."""
         self._timer: asyncio.TimerHandle | None = None

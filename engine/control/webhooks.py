@@ -12,7 +12,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -37,6 +38,7 @@ CLOSE_S = 2.0
 
 _NAME = "webhooks"
 _BATCH = 64
+_READ_AHEAD = 256
 _DEAD_DROPPED = 1000
 _NO_ROOM = "given up for want of room: too many deliveries wait for this webhook"
 
@@ -301,7 +303,6 @@ class Webhooks:
         """Send what is due and may be sent; be back when something else is."""
         if not self._running or hook.closed:
             return
-        unread: list[Item] = []
         while self._active < MAX_ACTIVE:
             item = hook.queue.next(self._clock())
             if item is None:
@@ -312,31 +313,43 @@ class Webhooks:
             if item.payload:
                 self._spawn(self._send(hook, item))
             else:
-                unread.append(item)
+                hook.unread.append(item)
         else:
             self._starved[hook] = None
-        if unread:
-            self._spawn(self._read_and_send(hook, unread))
+        if hook.unread and not hook.reading:
+            hook.reading = True
+            self._spawn(self._read_and_send(hook))
 
-    async def _read_and_send(self, hook: Hook, items: Sequence[Item]) -> None:
+    async def _read_and_send(self, hook: Hook) -> None:
         """Fetch what the events say from the store, many at a time, then send."""
-        try:
-            found = await self._deliveries.payloads(hook.key, [item.sequence for item in items])
-        except SQLAlchemyError as error:
-            _log.error("webhook %s: deliveries not read, again in 1 s: %s", hook.key[1], error)
+        while items := hook.unread:
+            hook.unread = []
+            # The oldest ones come next, most likely: one query for them all costs little more.
+            oldest = islice(hook.queue.items.values(), _READ_AHEAD)
+            wanted = [*items, *(item for item in oldest if item.stored and not item.payload)]
+            sequences = {item.sequence for item in wanted}
+            try:
+                found = await self._deliveries.payloads(hook.key, sequences)
+            except SQLAlchemyError as error:
+                _log.error("webhook %s: deliveries not read, again in 1 s: %s", hook.key[1], error)
+                found = None
+            for item in wanted:
+                item.payload = item.payload or (found or {}).get(item.sequence, b"")
             for item in items:
-                hook.queue.postponed(item, self._clock())
-            self._left(hook, len(items))
+                self._go_on(hook, item, read=found is not None)
+        hook.reading = False
+
+    def _go_on(self, hook: Hook, item: Item, *, read: bool) -> None:
+        """Send a delivery whose payload was asked for."""
+        if item.payload and not hook.closed:
+            self._spawn(self._send(hook, item))
             return
-        for item in items:
-            item.payload = found.get(item.sequence, b"")
-            if hook.closed:
-                self._left(hook, 1)
-            elif item.payload:
-                self._spawn(self._send(hook, item))
-            else:
+        if not hook.closed:
+            if read:
                 hook.queue.lost(item)
-                self._left(hook, 1)
+            else:
+                hook.queue.postponed(item, self._clock())
+        self._left(hook, 1)
 
     async def _send(self, hook: Hook, item: Item) -> None:
         webhook = hook.webhook
