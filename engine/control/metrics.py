@@ -80,6 +80,8 @@ class Metrics:
         """Observed by whoever filters."""
         self.dialplan = histogram("dialplan_match_seconds", "One number routed", _STEPS)
         """Observed by whoever routes."""
+        self.webhook = histogram("webhook_delivery_seconds", "One attempt of a webhook", _SECONDS)
+        """Observed by the webhooks."""
         self._bridged: set[str] = set()
         self._actions: Mapping[str, Callable[[ChannelNotice], None]] = {
             "CHANNEL_PROGRESS": self._rang,

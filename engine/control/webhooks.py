@@ -91,6 +91,10 @@ class Webhooks:
         """Deliveries made."""
         self.failed = 0
         """Attempts that failed."""
+        self.codes: dict[str, int] = {}
+        """Attempts by the HTTP status of their answer, `0`: none came."""
+        self.observe: Callable[[float], None] = lambda _: None
+        """Told how long each attempt took, seconds."""
         self.given_up = 0
         """Deliveries that failed for a day, or for which there was no room."""
         directory.on_webhook_changed(self._changed)
@@ -352,7 +356,7 @@ class Webhooks:
         self._left(hook, 1)
 
     async def _send(self, hook: Hook, item: Item) -> None:
-        webhook = hook.webhook
+        webhook, began = hook.webhook, time.monotonic()
         answer = await self._client.send(
             posting(
                 webhook,
@@ -364,6 +368,9 @@ class Webhooks:
                 at=self._clock(),
             )
         )
+        self.observe(time.monotonic() - began)
+        code = str(answer.status)
+        self.codes[code] = self.codes.get(code, 0) + 1
         if not hook.closed:
             if answer.error:
                 self._not_delivered(hook, item, answer)

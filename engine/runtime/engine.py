@@ -21,6 +21,7 @@ from engine.control.kazoo import Switch
 from engine.control.metrics import Metrics
 from engine.control.operations import Operations
 from engine.control.request_bounds import check_bounds
+from engine.control.webhook_metrics import show_webhooks
 from engine.control.webhooks import Webhooks
 from engine.core.control import CallControl
 from engine.core.errors import EngineUnavailable, RequestInvalid
@@ -209,6 +210,7 @@ class Engine(Doorway, ChannelActions, Questions):
             *(self.node, self.directory, self.journal, self.feed, deliveries),
             private_addresses=config.webhook_private_addresses,
         )
+        show_webhooks(self.metrics, self.webhooks)
 
     async def _open_sip(self) -> None:
         config = self.config

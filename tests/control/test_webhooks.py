@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from engine.control.metrics import Metrics
+from engine.control.webhook_metrics import show_webhooks
 from engine.control.webhook_queue import FAILURES, MAX_FRESH
 from engine.control.webhooks import Webhooks
 from tests.control.conftest import GUARD_S, Tenant, create
@@ -349,6 +351,26 @@ async def test_beyond_the_bound_the_oldest_is_given_up(
     assert len({one["sequence"] for one in dead} & set(events[: FAILURES + 1])) == FAILURES
     assert all("want of room" in one["reason"] for one in dead)
     assert engine.webhooks.given_up == FAILURES
+
+
+async def test_what_webhooks_count_is_among_the_metrics(
+    sender: Sender, target: WebhookTarget, engine: ScriptedEngine
+) -> None:
+    metrics = Metrics()
+    show_webhooks(metrics, engine.webhooks)
+    hook = await sender.hook(target.url)
+    target.answer = lambda post: 418 if post.fields["call_id"] == "c2" else 200
+    sender.event(call_id="c1")
+    sender.event(call_id="c2")
+    await until(lambda: _is(sender.attempts(hook), 1))
+    await until(lambda: _holds(engine.webhooks.lag == 0))
+    text = metrics.text().decode()
+    for line in (
+        *('webhook_delivery_total{code="200"} 1.0', 'webhook_delivery_total{code="418"} 1.0'),
+        *("webhook_delivery_seconds_count 2.0", "webhook_waiting 1.0", "webhook_probing 0.0"),
+        *("webhook_given_up_total 0.0", "webhook_lag 0.0"),
+    ):
+        assert f"quickcall_{line}" in text
 
 
 async def test_a_slow_target_delays_only_itself(
