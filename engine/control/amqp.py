@@ -70,6 +70,12 @@ class AmqpFace:
         self.nodes.drain()
         self.originate.drain()
 
+    def resume(self) -> None:
+        """Take requests again: draining was taken back."""
+        self._draining = False
+        self.nodes.resume()
+        self.originate.resume()
+
     async def stop(self) -> None:
         """Tell the last events and leave the bus. Idempotent."""
         self._face.control_plane = None

@@ -13,7 +13,6 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 from pamqp import commands
@@ -21,12 +20,11 @@ from pamqp import commands
 from engine.control.amqp_channel import Channel
 from engine.control.amqp_confirms import LinkDown
 from engine.control.amqp_connection import AmqpConnection
-from engine.control.amqp_delivery import Delivery
-from engine.control.amqp_frames import Delivered, Message, Properties
+from engine.control.amqp_frames import Message
+from engine.control.amqp_listeners import Handler, Listeners
 from engine.control.amqp_url import parse_url
 from engine.control.kapi import prepare, queue_name, reply_to
 from engine.control.kazoo_keys import microseconds
-from engine.core.errors import RequestInvalid
 
 EXCHANGES = {
     "targeted": "direct",
@@ -48,19 +46,6 @@ _FIRST_RETRY_S, _LAST_RETRY_S = 0.2, 5.0
 _START_S = 5.0
 
 _log = logging.getLogger(__name__)
-
-Handler = Callable[[Delivery], None]
-
-
-@dataclass(slots=True)
-class _Listener:
-    queue: str
-    bindings: tuple[tuple[str, str], ...]
-    handler: Handler
-    shared: bool
-    ack: bool
-    channel: Channel | None = None
-    stopped: bool = False
 
 
 class _Up:
@@ -96,13 +81,10 @@ class AmqpLink:
         """Mandatory messages that came back because nobody listens."""
         self.unsent = 0
         """Messages that `send` could not send."""
-        self.refused = 0
-        """Deliveries that were too long or whose handler failed."""
         self.reconnects = 0
         """Connections after the first one."""
         self._broker = parse_url(url)
-        self._prefetch = prefetch
-        self._listeners: dict[str, _Listener] = {}
+        self._listeners = Listeners(prefetch)
         self._up: _Up | None = None
         self._came_up = asyncio.Event()
         self._tried = asyncio.Event()
@@ -129,33 +111,24 @@ class AmqpLink:
         (transient, deleted after its last consumer), again at every reconnect. Raises `ValueError`
         for a name that no queue may have; `kapi.queue_name` makes good ones.
         """
-        commands.Queue.Declare(queue=queue)
         if queue == self.reply_queue:
             bindings = [*bindings, ("targeted", queue)]
-        self._listeners[queue] = _Listener(queue, tuple(bindings), handler, shared, ack)
+        self._listeners.add(queue, bindings, handler, shared=shared, ack=ack)
 
     def bind(self, queue: str, bindings: Sequence[tuple[str, str]]) -> None:
         """Let more messages into a queue that is listened to, now and after a reconnect."""
-        listener = self._listeners[queue]
-        listener.bindings += tuple(bindings)
-        if listener.channel is not None:
-            for exchange, key in bindings:
-                bind = commands.Queue.Bind(
-                    queue=queue, exchange=exchange, routing_key=key, nowait=True
-                )
-                listener.channel.send(bind)
+        self._listeners.bind(queue, bindings)
 
     def stop_listening(self, queue: str) -> None:
         """Take no more deliveries of a queue, now and after a reconnect, so that others get them.
 
         What was delivered before may still be handed to its handler.
         """
-        listener = self._listeners.get(queue)
-        if listener is None or listener.stopped:
-            return
-        listener.stopped = True
-        if listener.channel is not None:
-            listener.channel.send(commands.Basic.Cancel(queue, nowait=True))
+        self._listeners.stop(queue)
+
+    def listen_again(self, queue: str) -> None:
+        """Take back `stop_listening`."""
+        self._listeners.resume(queue)
 
     async def start(self) -> None:
         """Connect and listen; returns without the broker when it is away, and goes on trying."""
@@ -175,6 +148,11 @@ class AmqpLink:
     def connected(self) -> bool:
         """Whether the broker is there and takes messages; one that blocks counts as away."""
         return self._up is not None and self._up.ready
+
+    @property
+    def refused(self) -> int:
+        """Deliveries that were too long or whose handler failed."""
+        return self._listeners.refused
 
     @property
     def unconfirmed(self) -> int:
@@ -315,65 +293,10 @@ class AmqpLink:
     async def _declare(self, connection: AmqpConnection) -> _Up:
         """Open the channels and declare everything. Raises `LinkDown`."""
         up = _Up(connection)
-        up.publisher = await connection.channel(self._receive, confirmed=True)
-        up.sender = await connection.channel(self._receive)
-        up.returnable = await connection.channel(self._receive, confirmed=True)
+        up.publisher = await connection.channel(self._listeners.receive, confirmed=True)
+        up.sender = await connection.channel(self._listeners.receive)
+        up.returnable = await connection.channel(self._listeners.receive, confirmed=True)
         for exchange, kind in EXCHANGES.items():
             await up.sender.call(commands.Exchange.Declare(exchange=exchange, exchange_type=kind))
-        plain = await connection.channel(self._receive)
-        for listener in self._listeners.values():
-            if listener.stopped:
-                continue
-            channel = plain
-            if listener.ack:
-                channel = await connection.channel(self._receive)
-                await channel.call(commands.Basic.Qos(prefetch_count=self._prefetch))
-            await self._consume(channel, listener)
+        await self._listeners.declare(connection)
         return up
-
-    async def _consume(self, channel: Channel, listener: _Listener) -> None:
-        queue = listener.queue
-        if not listener.shared and not listener.ack:
-            # One that an earlier connection of this node left behind, and that the broker may still
-            # deliver to, would keep half of what is sent here.
-            await channel.call(commands.Queue.Delete(queue=queue))
-        await channel.call(commands.Queue.Declare(queue=queue, auto_delete=True))
-        for exchange, key in listener.bindings:
-            bind = commands.Queue.Bind(queue=queue, exchange=exchange, routing_key=key)
-            await channel.call(bind)
-        consume = commands.Basic.Consume(queue=queue, consumer_tag=queue, no_ack=not listener.ack)
-        await channel.call(consume)
-        listener.channel = channel
-
-    def _receive(
-        self, channel: Channel, delivered: Delivered, properties: Properties, body: bytes | None
-    ) -> None:
-        listener = self._listeners.get(delivered.consumer_tag)
-        if listener is None:
-            return
-        settle = channel if listener.ack else None
-        delivery = Delivery(
-            delivered.exchange,
-            delivered.routing_key,
-            body or b"",
-            properties.headers,
-            delivered.redelivered,
-            properties.message_id,
-            properties.timestamp_us,
-            *(settle, delivered.delivery_tag),
-        )
-        if body is None:
-            self.refused += 1
-            _log.warning("a message of %d bytes is refused", properties.body_size)
-            delivery.reject()
-            return
-        try:
-            listener.handler(delivery)
-        except RequestInvalid as error:
-            self.refused += 1
-            _log.warning("a message of queue %s is refused: %s", listener.queue, error)
-            delivery.reject()
-        except Exception:
-            self.refused += 1
-            _log.exception("a delivery of queue %s could not be handled", listener.queue)
-            delivery.reject()

@@ -62,6 +62,10 @@ class AmqpNodes:
         """Let others send no more requests here; they carry them out themselves."""
         self._link.stop_listening(self._placed_queue)
 
+    def resume(self) -> None:
+        """Let them again."""
+        self._link.listen_again(self._placed_queue)
+
     async def stop(self, *, all_told: bool) -> None:
         """End, while the link is up. Idempotent.
 

@@ -129,6 +129,11 @@ class AmqpOriginate:
         self._draining = True
         self._link.stop_listening(QUEUE)
 
+    def resume(self) -> None:
+        """Take requests again after all."""
+        self._draining = False
+        self._link.listen_again(QUEUE)
+
     async def close(self) -> None:
         """Stop waiting for answers of calls; those still waited for are not told."""
         for job in self._jobs:

@@ -47,7 +47,7 @@ class Server:
     def _join_bus(self, amqp: AmqpFace) -> None:
         self.amqp = amqp
         operations, link = self.engine.operations, amqp.link
-        operations.draining.watch(lambda active: amqp.drain() if active else None)
+        operations.draining.watch(lambda active: amqp.drain() if active else amqp.resume())
         operations.health.add(
             "amqp", Severity.DEGRADED, lambda: "" if link.connected else "the broker is away"
         )

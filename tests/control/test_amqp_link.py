@@ -194,6 +194,18 @@ async def test_two_nodes_share_a_queue_and_one_may_leave_it(
         bus.publish("callmgr", "originate.resource.req", {})
     await here.count(8)
     assert len(there.deliveries) == 4
+    for delivery in here.deliveries:
+        delivery.ack()
+    # When nobody is left the broker deletes the queue; who comes back makes it again.
+    link.stop_listening("work")
+    async with asyncio.timeout(GUARD_S):
+        while bus.returned.empty():
+            bus.publish("callmgr", "originate.resource.req", {}, mandatory=True)
+            await bus.settled()
+        other.listen_again("work")
+        while len(there.deliveries) == 4:
+            bus.publish("callmgr", "originate.resource.req", {})
+            await bus.settled()
     await other.stop()
 
 
