@@ -5,7 +5,8 @@ them. A request is acknowledged once it is refused with a reply, or accepted: wr
 promise of its terminal event. What a node that died had not acknowledged is delivered to another
 one, marked as redelivered, and carried out there: nobody has been told anything of it. The one case
 in which it was accepted here already, and the connection broke before its acknowledgement arrived,
-is known by its Msg-ID and passed over.
+is known by its Msg-ID and passed over; so is what was accepted by this node before it died, and
+has been ended when it came back.
 
 Back-pressure: at most the link's prefetch of requests is here unsettled, all others wait at the
 broker. The engine accepts or refuses within a turn of the loop, so that window is never long; what
@@ -33,6 +34,7 @@ from engine.control.kapi import queue_name, validate
 from engine.control.kapi_originate import ORIGINATE_EXECUTE, Originate, parse_originate
 from engine.control.kapi_originate_replies import (
     BUSY,
+    CRASHED,
     FAULT,
     NOBODY,
     NOT_EXECUTED,
@@ -152,8 +154,7 @@ class AmqpOriginate:
             self.refused += 1
             delivery.ack()
             return
-        msg_id = message.get("Msg-ID")
-        if delivery.redelivered and isinstance(msg_id, str) and msg_id in self._taken:
+        if delivery.redelivered and self._known(message):
             delivery.ack()
             return
         refusal = self._face.refusal()
@@ -165,6 +166,17 @@ class AmqpOriginate:
             delivery.ack()
         else:
             self._begin(self._carry_out(_Job(delivery, message, order, message), placed=placed))
+
+    def _known(self, message: Mapping[str, object]) -> bool:
+        """Return whether a request was accepted here before, by its Msg-ID."""
+        msg_id = message.get("Msg-ID")
+        if not isinstance(msg_id, str):
+            return False
+        if msg_id in self._face.recovered:
+            # Its terminal event has been told; who waits for the answer gets it now.
+            self._refuse(message, CRASHED)
+            return True
+        return msg_id in self._taken
 
     def _order(self, message: dict[str, object], refusal: str) -> Originate | None:
         """Return what a request asks for, or refuse it and return None."""

@@ -94,6 +94,8 @@ class EngineFace(Protocol):
     feed: Feed
     tokens: Tokens
     metrics: Metrics
+    recovered: frozenset[str]
+    """Requests that had been accepted when the engine died; it told their end when it came back."""
     control_plane: ControlPlane | None
     """Set by whoever connects one, None: the dial plan decides alone."""
     webhooks: Webhooks

@@ -30,6 +30,9 @@ NOT_IMPLEMENTED = "FACILITY_NOT_IMPLEMENTED"
 BUSY = "SWITCH_CONGESTION"
 """`Error-Message` of a request that cannot be carried out now."""
 
+CRASHED = "CRASH"
+"""`Error-Message` of a request that was accepted by this engine before it died."""
+
 FAULT = "unspecified"
 """`Error-Message` of a fault of ours (ecallmgr's word)."""
 

@@ -113,6 +113,8 @@ class Engine(Doorway, ChannelActions, Questions):
     """What the engine measures of itself; whoever counts something adds it."""
     control_plane: ControlPlane | None
     """Who may say where an answered originate goes, None: the dial plan alone."""
+    recovered: frozenset[str]
+    """Requests that had been accepted when the engine died; it told their end when it came back."""
     webhooks: Webhooks
     """Where events are sent to over HTTP; a `Server` starts and stops them."""
     operations: Operations
@@ -244,7 +246,7 @@ class Engine(Doorway, ChannelActions, Questions):
         self._calls = publisher.calls
         self._door = Door(self.directory, self._clock, config)
         self._exit.callback(self._door.close)
-        await recover(self.journal, publisher, self._clock.now())
+        self.recovered = await recover(self.journal, publisher, self._clock.now())
         digest = DigestServer(
             secrets.token_bytes(32), secrets.token_bytes, algorithms=config.digest_algorithms
         )

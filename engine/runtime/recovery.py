@@ -78,13 +78,13 @@ def _nothing_to_cancel(_originate_id: OriginateId) -> None:
     """The call of a dead process is over already."""
 
 
-async def recover(journal: Journal, publisher: Publisher, now: float) -> int:
-    """Tell what the calls of a dead process still owe; return how many requests that were."""
+async def recover(journal: Journal, publisher: Publisher, now: float) -> frozenset[str]:
+    """Tell what the calls of a dead process still owe; return the requests they belong to."""
     unended = _Unended()
     async for event in journal.unsettled():
         unended.add(event)
     died_at = min(journal.last_alive, now)
-    ended = 0
+    found = set(unended.requests)
     for request_id, channels in unended.requests.items():
         destroyed = [c.destroyed(died_at, now) for c in channels if c.ended_at is None]
         if request_id in unended.ended:
@@ -92,18 +92,17 @@ async def recover(journal: Journal, publisher: Publisher, now: float) -> int:
             continue
         request = request_of(channels[0])
         _end(publisher, request, destroyed, terminal_event(request, channels, died_at, now))
-        ended += 1
     for request_id, document in await journal.waiting():
         if request_id not in unended.told:
             request = waiting_request(request_id, document)
             _end(publisher, request, (), terminal_event(request, (), died_at, now))
-            ended += 1
+        found.add(request_id)
         journal.forget_waiting(request_id)
     publisher.checkpoint(now)
     await journal.settled()
-    if ended:
-        _log.warning("%d calls of a process that died are ended", ended)
-    return ended
+    if found:
+        _log.warning("%d calls of a process that died are ended", len(found))
+    return frozenset(found)
 
 
 def _end(

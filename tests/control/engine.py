@@ -98,6 +98,7 @@ class ScriptedEngine:
     route_tables: RouteTables
     idempotency: IdempotencyKeys
     control_plane: ControlPlane | None = None
+    recovered: frozenset[str] = frozenset()
     webhooks: Webhooks
 
     def __init__(self, directory: Directory, location: Location, journal: Journal) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -247,6 +248,37 @@ async def test_what_was_accepted_here_is_not_carried_out_again(node: Node, bus: 
     node.sip.play(rings()["Outbound-Call-ID"], Refuse())
     assert (await the_error(bus))["Error-Message"] == "USER_BUSY"
     assert (node.originate.accepted, node.originate.refused) == (1, 0)
+
+
+async def store_of(node: Node, folder: Path) -> Path:
+    """Return a folder with the store of an engine as it is now."""
+    await node.engine.journal.flush()
+    folder.mkdir()
+    path = str(node.engine.config.database).partition(":///")[2]
+    with (
+        closing(sqlite3.connect(path)) as live,
+        closing(sqlite3.connect(folder / "quickcall.db")) as copy,
+    ):
+        live.backup(copy)
+    return folder
+
+
+async def test_what_was_accepted_before_a_crash_is_not_carried_out_again(
+    tmp_path: Path, amqp_url: str, bus: KazooBus
+) -> None:
+    async with node_on(tmp_path / "one", amqp_url, "engine@one.test") as dying:
+        dying.sip.script(A_URI, Ring())
+        sent = ask(bus)
+        await dying.event("CHANNEL_PROGRESS")
+        dead = await store_of(dying, tmp_path / "dead")
+        dying.originate.drain()
+        async with node_on(dead, amqp_url, "engine@one.test") as back:
+            again = Delivery(*KEY, json.dumps(sent).encode(), {}, redelivered=True)
+            back.originate.take(again)
+            assert (await the_error(bus))["Error-Message"] == "CRASH"
+            assert (back.originate.accepted, back.sip.submitted) == (0, [])
+            ends = [e for e in await back.engine.journal.events(None) if e.name == "QUICKCALL_END"]
+            assert len(ends) == 1
 
 
 async def test_what_is_redelivered_is_carried_out(node: Node, bus: KazooBus) -> None:
