@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from engine.control.amqp import AmqpFace
 from engine.control.feed import Feed
 from engine.control.metrics import Metrics
 from engine.core.control import CallControl
@@ -30,7 +31,8 @@ def show_gauges(
     gauge("sip_dialogs", "SIP dialogs in memory", lambda: stats().dialogs)
     gauge("sip_mailbox_depth", "Events of the stack not taken", lambda: stats().mailbox)
     gauge("journal_backlog", "Rows that the database has not yet", lambda: journal.backlog)
-    gauge("event_readers", "Open subscriptions of the event stream", lambda: feed.readers)
+    gauge("events_outbox_depth", "Events not told to every consumer", lambda: journal.outbox_lag)
+    gauge("ws_subscribers", "Open subscriptions of the event stream", lambda: feed.readers)
     counter("events", "Events told, counted over restarts", lambda: feed.last_sequence)
     counter("originate_rejected", "Requests refused, by why", lambda: rejected, "reason")
     counter("sip_cancel_race", "Answers that crossed our CANCEL", lambda: stats().cancel_races)
@@ -45,3 +47,13 @@ def show_gauges(
         "Legs that only the stack or only call control had; must stay 0",
         lambda: reaper.reaped.stack_legs + reaper.reaped.control_legs,
     )
+
+
+def show_bus(metrics: Metrics, bus: AmqpFace) -> None:
+    """Add the series of the message bus."""
+    link = bus.link
+    metrics.gauge("amqp_connected", "1 while the broker is there", lambda: link.connected)
+    metrics.gauge("amqp_unconfirmed", "Messages not confirmed yet", lambda: link.unconfirmed)
+    metrics.counter("amqp_published", "Messages the broker has confirmed", lambda: link.published)
+    metrics.counter("amqp_returned", "Messages that nobody listened for", lambda: link.returned)
+    metrics.counter("amqp_reconnects", "Connections made anew", lambda: link.reconnects)

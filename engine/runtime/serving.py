@@ -13,6 +13,7 @@ from engine.control.server import HttpServer
 from engine.control.tls import TlsFiles
 from engine.core.errors import RequestInvalid
 from engine.runtime.engine import Engine
+from engine.runtime.gauges import show_bus
 from engine.sip.port import SipPort
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Server:
     def _join_bus(self, amqp: AmqpFace) -> None:
         self.amqp = amqp
         operations, link = self.engine.operations, amqp.link
+        show_bus(self.engine.metrics, amqp)
         operations.draining.watch(lambda active: amqp.drain() if active else amqp.resume())
         operations.health.add(
             "amqp", Severity.DEGRADED, lambda: "" if link.connected else "the broker is away"

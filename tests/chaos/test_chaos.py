@@ -181,13 +181,15 @@ async def cause_chaos(stage: Stage, seconds: float) -> None:
 
 
 async def all_told(stage: Stage) -> None:
-    """Wait until no call lives and every feed has as many events as the longest."""
+    """Wait until no call lives, the outbox is empty and every feed has as many events."""
     channels = f"/v2/accounts/{stage.account}/channels"
     deadline = asyncio.get_running_loop().time() + DRAIN_S
     while True:
         live = json.loads((await stage.engine.http.get(channels)).content)["data"]
         counts = {name: len(told.ids) for name, told in stage.feeds.items()}
-        if not live and len(set(counts.values())) == 1:
+        metrics = (await stage.engine.http.get("/metrics")).text
+        emptied = "quickcall_events_outbox_depth 0.0" in metrics
+        if not live and emptied and len(set(counts.values())) == 1:
             return
         assert asyncio.get_running_loop().time() < deadline, (len(live), counts)
         await asyncio.sleep(0.1)
@@ -205,6 +207,8 @@ async def test_nothing_is_lost_and_nothing_told_twice(
         await all_told(stage)
         metrics = (await stage.engine.http.get("/metrics")).text
         assert "quickcall_zombie_legs_reaped_total 0.0" in metrics
+        assert "quickcall_amqp_unconfirmed 0.0" in metrics
+        assert 'quickcall_webhook_delivery_total{code="200"}' in metrics
         await stage.engine.stop()
         truth = await read_truth(stage.database, stage.spool, stage.account)
     asked = stage.load.asked
