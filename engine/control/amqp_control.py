@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from engine.control.amqp_audit import told_of
 from engine.control.amqp_command_queue import CommandQueue, takes_time
 from engine.control.amqp_delivery import Delivery
 from engine.control.amqp_link import AmqpLink
@@ -21,9 +22,18 @@ from engine.control.face import EngineFace
 from engine.control.feed import FeedEvent, ResumeTooOld, SlowConsumer, Subscription
 from engine.control.kapi import encode_key, error_message, queue_name
 from engine.control.kapi_bridge import bridge_order
-from engine.control.kapi_dialplan import Body, Command, InsertAt, Order, Play, Refused, parse_order
+from engine.control.kapi_dialplan import (
+    Body,
+    Command,
+    HangUp,
+    InsertAt,
+    Order,
+    Play,
+    Refused,
+    parse_order,
+)
 from engine.control.kazoo_events import Switch, channel_event
-from engine.core.errors import EngineError, NotFound, RequestInvalid
+from engine.core.errors import EngineError, EngineUnavailable, NotFound, RequestInvalid
 from engine.core.events import ChannelNotice
 from engine.core.values import BridgeOrder, Endpoint
 
@@ -126,7 +136,9 @@ class AmqpControl:
             self._refuse(command, f"{_NOT_CARRIED_OUT}{command.application}: {command.action.why}")
             return False
         try:
+            self._check_audit(command)
             response = carry_out(self._face, command)
+            self._audit(command, "accepted")
             if response is not None:
                 self._tell_complete(command, response)
         except EngineError as error:
@@ -140,9 +152,21 @@ class AmqpControl:
 
     def _refuse(self, command: Command, why: str) -> None:
         self.refused += 1
+        self._audit(command, why)
         _log.info("command %s for %s: %s", command.application, command.call_id, why)
         message = error_message("dialplan", why, command.body, command.call_id)
         self._link.send("callevt", f"call.dialplan.{encode_key(command.call_id)}", message)
+
+    def _check_audit(self, command: Command) -> None:
+        refusal = self._face.operations.audit.refusal()
+        # A call can always be ended.
+        if refusal and not isinstance(command.action, HangUp):
+            raise EngineUnavailable(refusal)
+
+    def _audit(self, command: Command, outcome: str) -> None:
+        audit = self._face.operations.audit
+        if audit.wanted:
+            audit.record(command.application, "amqp", **told_of(command), outcome=outcome)
 
     def _tell_complete(self, command: Command, response: str) -> None:
         """Tell that what takes no time has been carried out, to the bus alone: who asked waits.

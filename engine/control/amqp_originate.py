@@ -26,6 +26,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from engine.control.amqp_audit import asker
 from engine.control.amqp_delivery import Delivery
 from engine.control.amqp_link import AmqpLink
 from engine.control.face import CallHandle, EngineFace
@@ -303,6 +304,8 @@ class AmqpOriginate:
         self._remember(job.order.request.request_id)
         self.accepted += 1
         job.accepted = True
+        request = job.order.request
+        self._audit(job.message, "accepted", account_id=request.account_id, number=request.number)
         return handle
 
     async def _tell(self, job: _Job, handle: CallHandle, reader: Subscription | None) -> None:
@@ -336,7 +339,13 @@ class AmqpOriginate:
         to: Mapping[str, object] | None = None,
     ) -> None:
         self.refused += 1
+        self._audit(message, text)
         self._link.reply(message if to is None else to, error_reply(message, text, call_id, detail))
+
+    def _audit(self, message: Mapping[str, object], outcome: str, **fields: object) -> None:
+        self._face.operations.audit.record(
+            "originate", "amqp", **asker(message), **fields, outcome=outcome
+        )
 
     def _remember(self, msg_id: str) -> None:
         self._taken[msg_id] = None

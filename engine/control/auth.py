@@ -96,6 +96,8 @@ class Tokens:
         self._given: dict[bytes, Scope] = {}
         self._stored: dict[bytes, Scope] = {}
         self._used: dict[str, int] = {}
+        self._held: set[Scope] = set()
+        self._changed: set[Callable[[], None]] = set()
         for token, account_id in (granted or {}).items():
             self._give(_configured_digest(token), account_id)
 
@@ -116,6 +118,15 @@ class Tokens:
         self._give(digest_of(token), account_id, *permissions)
         return token
 
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Have `changed` called whenever a token may have gone; returns what ends that."""
+        self._changed.add(changed)
+        return lambda: self._changed.discard(changed)
+
+    def holds(self, scope: Scope) -> bool:
+        """Tell whether a token that was verified would be once more, with the same scope."""
+        return scope in self._held and not self._expired(scope)
+
     def replace_stored(self, tokens: Iterable[StoredToken]) -> None:
         """Take the stored tokens as they are now; those that are missing are refused from here."""
         self._stored = {
@@ -126,6 +137,7 @@ class Tokens:
         }
         known = {scope.token_id for scope in self._stored.values()}
         self._used = {token: day for token, day in self._used.items() if token in known}
+        self._tell()
 
     def forget_account(self, account_id: str) -> None:
         """Take a deleted account from every token, and the tokens it was all of away."""
@@ -137,6 +149,7 @@ class Tokens:
                     del table[digest]
                 else:
                     table[digest] = replace(scope, accounts=scope.accounts - {account_id})
+        self._tell()
 
     def verify(self, token: str | None) -> Scope:
         """Return what a token may use. Raises `InvalidCredentials`."""
@@ -154,7 +167,7 @@ class Tokens:
             scope = self._given.get(digest)
         if scope is None:
             raise InvalidCredentials("nobody has this token")
-        if scope.expires_at and now >= scope.expires_at:
+        if self._expired(scope):
             raise InvalidCredentials("this token has expired")
         return scope
 
@@ -171,11 +184,20 @@ class Tokens:
         """Return the day (since 1970, UTC) each stored token, by its id, was used last."""
         return dict(self._used)
 
+    def _expired(self, scope: Scope) -> bool:
+        return bool(scope.expires_at) and self._now() >= scope.expires_at
+
+    def _tell(self) -> None:
+        self._held = {*self._given.values(), *self._stored.values()}
+        for changed in tuple(self._changed):
+            changed()
+
     def _give(self, digest: bytes, account_id: str, *permissions: Permission) -> None:
         # Enough of the hash to tell tokens apart in a log, too little to find one.
         name = f"given-{digest.hex()[:8]}"
         allowed: frozenset[str] = frozenset(permissions or (ALL,))
         self._given[digest] = Scope(frozenset({account_id}), allowed, name)
+        self._held.add(self._given[digest])
 
 
 def new_token() -> str:

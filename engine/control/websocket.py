@@ -33,6 +33,9 @@ from engine.control.websocket_replay import Replay, TooOld
 from engine.control.websocket_snapshot import snapshot_frames
 from engine.core.errors import EngineError, RequestInvalid
 
+EXPIRY_LOOK_S = 3600.0
+"""Longest time between two looks whether a session's token has expired, seconds."""
+
 AUTH_TIMEOUT = 10.0
 """Seconds a connection may stay without a good token."""
 
@@ -88,6 +91,7 @@ class _Session:
         self.link = cast(Link, cast(Any, socket.scope["extensions"])[EXTENSION])
         self.link.on_writable = self._writable
         self.scope: Scope | None = None
+        self._expiry: asyncio.TimerHandle | None = None
         self.bindings: dict[Binding, None] = {}
         self._held = False
         self._tokens = FRAME_BURST
@@ -120,14 +124,38 @@ class _Session:
 
     async def run(self) -> None:
         """Carry out frames until the client leaves or is sent away."""
+        unwatch = self.face.tokens.watch(self._check_token)
         try:
             await self._read()
         except _Closed as closed:
             self.link.close(closed.code, str(closed))
+        finally:
+            unwatch()
+            self._use(None)
+
+    def _check_token(self) -> None:
+        """End the session when its token was revoked or has expired, though it may be silent."""
+        if self.scope is not None and not self.face.tokens.holds(self.scope):
+            self.link.close(POLICY, "invalid_credentials: the token is no longer good")
+
+    def _use(self, scope: Scope | None) -> None:
+        """Go on with this token, until it expires."""
+        self.scope = scope
+        if self._expiry is not None:
+            self._expiry.cancel()
+        if scope is not None and scope.expires_at:
+            # Asked again now and then: the wall clock may be set.
+            wait = min(max(scope.expires_at - time.time(), 0.0) + 0.01, EXPIRY_LOOK_S)
+            self._expiry = asyncio.get_running_loop().call_later(wait, self._look_at_expiry)
+
+    def _look_at_expiry(self) -> None:
+        self._check_token()
+        if self.scope is not None and self.face.tokens.holds(self.scope):
+            self._use(self.scope)
 
     async def _read(self) -> None:
         try:
-            self.scope = self._scope_at_connect()
+            self._use(self._scope_at_connect())
         except InvalidCredentials as error:
             raise _Closed(POLICY, f"invalid_credentials: {error}") from None
         except RequestInvalid as error:
@@ -191,12 +219,14 @@ class _Session:
         self._tokens -= 1
 
     async def _answer(self, frame: ClientFrame) -> dict[str, object]:
-        if frame.auth_token is not None or self.scope is None:
-            self.scope = self.face.tokens.verify(frame.auth_token)
+        scope = self.scope
+        if frame.auth_token is not None or scope is None:
+            scope = self.face.tokens.verify(frame.auth_token)
+            self._use(scope)
         if frame.action == "ping":
             return {"response": "pong"}
         if frame.action == "subscribe":
-            return await self._subscribe(frame, self.scope)
+            return await self._subscribe(frame, scope)
         if frame.action == "unsubscribe":
             return self._unsubscribe(frame)
         raise FrameRefused(f"action {frame.action} not supported : subscribe, unsubscribe, ping")
