@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,13 +17,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from engine.control import websocket as websocket_module
 from engine.control import websocket_replay, websocket_snapshot
-from engine.control.auth import digest_of
 from engine.control.feed import Feed
-from engine.control.permissions import Permission
 from engine.control.server import HttpServer
 from engine.control.websocket_link import Link
 from engine.core.values import EndpointType, OriginateRequest
-from engine.store.tokens import StoredToken
 from tests.control.engine import ScriptedEngine, scripted_engine
 from tests.control.samples import snapshot
 
@@ -481,39 +477,3 @@ async def test_an_engine_that_stops_says_so_after_its_last_event(engine: Scripte
         assert [(await receive(connection))["sequence"] for _ in range(3)] == last
         assert await closed(connection) == (1001, "the engine stops")
         await stopping
-
-
-async def test_a_session_ends_with_its_token(server: HttpServer, engine: ScriptedEngine) -> None:
-    tokens = engine.tokens
-    kept, revoked = (_stored(name, 0.0) for name in ("kept", "revoked"))
-    tokens.replace_stored([kept, revoked])
-    async with session(server, "kept") as stays, session(server, "revoked") as goes:
-        for connection in (stays, goes):
-            assert (await subscribe(connection))["status"] == "success"
-        tokens.replace_stored([kept])
-        code, reason = await closed(goes)
-        assert (code, reason) == (1008, "invalid_credentials: the token is no longer good")
-        assert (await ask(stays, "ping"))["data"] == {"response": "pong"}
-        tokens.forget_account(ACCOUNT)
-        assert (await closed(stays))[0] == 1008
-
-
-async def test_a_session_ends_when_its_token_expires(
-    server: HttpServer, engine: ScriptedEngine
-) -> None:
-    engine.tokens.replace_stored([_stored("short", time.time() + 0.3)])
-    async with session(server, "short") as connection:
-        assert (await closed(connection))[1] == "invalid_credentials: the token is no longer good"
-
-
-async def test_a_session_needs_the_scope_to_listen(
-    server: HttpServer, engine: ScriptedEngine
-) -> None:
-    token = engine.tokens.create(ACCOUNT, Permission.CALLS_WRITE)
-    async with session(server, token) as connection:
-        assert "calls:read" in str(await subscribe(connection))
-
-
-def _stored(token: str, expires_at: float) -> StoredToken:
-    scopes, accounts = frozenset({"calls:read"}), frozenset({ACCOUNT})
-    return StoredToken(token, digest_of(token), "", accounts, scopes, 0.0, expires_at)
