@@ -86,10 +86,9 @@ class AmqpControl:
 
     def _take(self, order: Order) -> None:
         try:
-            self._face.call(order.call_id)
+            self._face.channel(order.call_id)
         except NotFound:
-            for command in order.commands:
-                self._refuse(command, _no_session(command))
+            self._take_without_channel(order)
             return
         queue = self._channels.setdefault(order.call_id, CommandQueue())
         # Before anything is done: its end may be told within the call that begins it.
@@ -101,6 +100,14 @@ class AmqpControl:
         else:
             self._insert(queue, order)
         self._advance(order.call_id)
+
+    def _take_without_channel(self, order: Order) -> None:
+        """Hang up a call whose channel is still to be; nothing else can be done to it."""
+        for command in order.commands:
+            if isinstance(command.action, HangUp):
+                self._carry_out(command)
+            else:
+                self._refuse(command, _no_session(command))
 
     def _bridge_order(self, body: Body) -> BridgeOrder:
         return bridge_order(body, lambda number: self._dialled(str(body["Call-ID"]), number))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.control.feed import QUEUE_SIZE
 from engine.core.commands import Record, SendDigits
-from engine.core.values import LegRole
+from engine.core.values import DialMethod, LegRole
 from engine.sip.loopback import Answer, Bye, Digit, HearOut, LoopbackSip, Refuse, Ring
 from tests.control.kazoo_rig import KazooRig, element
 from tests.control.rig import A_URI, B_URI, ended
@@ -269,6 +270,30 @@ async def test_a_channel_that_is_not_there(kazoo: KazooRig) -> None:
     error = await kazoo.refused()
     assert error["Msg-ID"] == "behind"
     assert f"Session {call.winner} not found" in error["Error-Message"]
+
+
+async def test_a_call_is_not_taken_for_a_channel(kazoo: KazooRig) -> None:
+    kazoo.sip.script(A_URI, Ring())
+    single = kazoo.start(dial_method=DialMethod.SINGLE)
+    kazoo.command(single.originate_id, "play", Media_Name="de")
+    assert "Session" in (await kazoo.refused())["Error-Message"]
+    kazoo.command(single.originate_id, "hangup")
+    assert await ended(single) == "ORIGINATOR_CANCEL"
+
+
+async def test_a_reader_that_was_cut_off_goes_on_where_it_was(kazoo: KazooRig) -> None:
+    call = await kazoo.parked()
+    leg = kazoo.engine.channel(call.winner).leg
+    kazoo.command(call.winner, "play", Media_Name="de")
+    kazoo.command(call.winner, "noop", Msg_ID="behind")
+    await kazoo.until(lambda: leg in kazoo.sip.sounds.playing)
+    for _ in range(QUEUE_SIZE + 1):
+        kazoo.engine.feed.publish("else", "else", "DTMF", {}, 0.0)
+    assert kazoo.feed.slow
+    kazoo.feed = kazoo.engine.events()
+    kazoo.sip.play(call.winner, HearOut())
+    assert (await kazoo.complete("noop"))["Application-Response"] == "behind"
+    await kazoo.over(call)
 
 
 async def test_hostile_messages_do_no_harm(kazoo: KazooRig) -> None:
