@@ -290,8 +290,10 @@ async def test_a_reader_that_was_cut_off_goes_on_where_it_was(kazoo: KazooRig) -
     for _ in range(QUEUE_SIZE + 1):
         kazoo.engine.feed.publish("else", "else", "DTMF", {}, 0.0)
     assert kazoo.feed.slow
+    over: dict[str, object] = {"Application-Name": "play"}
+    name = "CHANNEL_EXECUTE_COMPLETE"
+    kazoo.engine.feed.publish(kazoo.account, call.winner, name, over, 0.0)
     kazoo.feed = kazoo.engine.events()
-    kazoo.sip.play(call.winner, HearOut())
     assert (await kazoo.complete("noop"))["Application-Response"] == "behind"
     await kazoo.over(call)
 
