@@ -202,6 +202,18 @@ class AmqpLink:
         channel.publish([message], mandatory=True, on_returned=self._counted(on_returned))
         return True
 
+    def taken(self) -> asyncio.Future[None]:
+        """Return what is done when the broker has taken all mandatory messages sent until now.
+
+        It has the exception `LinkDown` when the broker goes away before, or is away.
+        """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._up is None:
+            future.set_exception(LinkDown("no broker"))
+        else:
+            self._up.returnable.confirms.when_all(future)
+        return future
+
     def reply(self, request: Mapping[str, object], payload: Mapping[str, object]) -> bool:
         """Answer a request at its `Server-ID`, with its `Msg-ID`; silent (false) without one."""
         to = reply_to(request)

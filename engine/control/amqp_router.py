@@ -1,8 +1,10 @@
 """Asks Kazoo's applications where the number of an answered originate goes (`route_req`).
 
 The question is mandatory: when it comes back, nobody routes here and the engine's own dial plan
-decides, as it does while there is no broker. Otherwise the first usable answer is taken, and who
-sent it is told (`route_win`) that it controls the channel. Answers after that find no question.
+decides, as it does while there is no broker. A broker that does not even take a question within a
+second is as good as away, before its heartbeat says so, and is asked nothing more until it has.
+Otherwise the first usable answer is taken, and who sent it is told (`route_win`) that it controls
+the channel. Answers after that find no question.
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ from engine.core.values import LegSnapshot
 MAX_OPEN = 4096
 """Most questions without an answer; a number beyond them is refused."""
 
+TAKEN_S = 1.0
+"""Seconds within which a broker that works has taken a question."""
+
 _log = logging.getLogger(__name__)
 
 Answer = Callable[[DestinationResolved | None], None]
@@ -45,6 +50,8 @@ class _Question:
     rung: LegSnapshot
     answer: Answer
     timer: asyncio.TimerHandle
+    taken: bool = False
+    """The broker has it."""
     deferred: RouteAnswer | None = None
     """Counts when nothing better comes."""
     complaint: str = ""
@@ -69,6 +76,7 @@ class AmqpRouter:
         self._face = face
         self._window_s = window_s
         self._switch = Switch(face.node)
+        self._stuck = False
         self._open: dict[str, _Question] = {}
         self.queue = queue_name("quickcall-routes", face.node)
         """`Server-ID` of the questions."""
@@ -82,6 +90,8 @@ class AmqpRouter:
     def route(self, asked: ResolveDestination, rung: LegSnapshot, answer: Answer) -> bool:
         """Ask where a number goes, as `ControlPlane.route`."""
         loop = asyncio.get_running_loop()
+        if self._stuck:
+            return False
         if len(self._open) >= MAX_OPEN:
             loop.call_soon(answer, no_answer(asked, f"{MAX_OPEN} numbers wait for a route"))
             return True
@@ -95,13 +105,35 @@ class AmqpRouter:
             on_returned=lambda: self._returned(msg_id),
         )
         if sent:
-            timer = loop.call_later(self._window_s, self._expired, msg_id)
+            timer = loop.call_later(TAKEN_S, self._look_if_taken, msg_id)
             self._open[msg_id] = _Question(asked, rung, answer, timer)
+            self._link.taken().add_done_callback(lambda taken: self._taken(msg_id, taken))
         return sent
 
     def stop(self) -> None:
         """Leave the open questions to the engine's dial plan. Idempotent."""
         for msg_id in list(self._open):
+            self._returned(msg_id)
+
+    # --- the broker -------------------------------------------------------------------------------
+
+    def _taken(self, msg_id: str, taken: asyncio.Future[None]) -> None:
+        """Act on the broker's word that it has a question, or on its end."""
+        self._stuck = False
+        if taken.exception() is not None:
+            self._returned(msg_id)
+        elif msg_id in self._open:
+            self._open[msg_id].taken = True
+
+    def _look_if_taken(self, msg_id: str) -> None:
+        question = self._open[msg_id]
+        if question.taken:
+            left = self._window_s - TAKEN_S
+            loop = asyncio.get_running_loop()
+            question.timer = loop.call_later(max(0.0, left), self._expired, msg_id)
+        else:
+            self._stuck = True
+            _log.warning("the broker takes no questions; the dial plan decides")
             self._returned(msg_id)
 
     # --- answers ----------------------------------------------------------------------------------

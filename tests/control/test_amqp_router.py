@@ -17,6 +17,7 @@ from engine.sip.loopback import Answer, LoopbackSip, Ring
 from tests.control.kazoo_rig import Json, KazooRig, element
 from tests.control.rig import A_URI, B_URI, ended
 from tests.kit.kazoo_bus import Inbox
+from tests.kit.rabbitmq import RabbitMq
 
 SOON_S = 0.3
 
@@ -164,6 +165,47 @@ async def test_without_a_broker_the_dial_plan_decides(kazoo: RouterRig) -> None:
     await kazoo.link.stop()
     call = kazoo.quickcall("1002")
     await kazoo.event("CHANNEL_BRIDGE", 2)
+    await kazoo.over(call)
+
+
+async def test_a_broker_that_takes_nothing_is_as_good_as_away(
+    kazoo: RouterRig, rabbitmq: RabbitMq
+) -> None:
+    await kazoo.listen()
+    rabbitmq.pause()
+    try:
+        call = kazoo.quickcall("1002")
+        await kazoo.event("CHANNEL_BRIDGE", 2)
+        assert kazoo.router.open == 0
+        # From then on it is not even asked.
+        other = kazoo.quickcall("1002")
+        await kazoo.event("CHANNEL_ANSWER", 4)
+        assert kazoo.router.open == 0
+    finally:
+        rabbitmq.resume()
+    # Back again, it has the question that nobody waits for, and is asked the next one.
+    await kazoo.questions.next()
+    await kazoo.until(lambda: not kazoo.router._stuck)
+    last = kazoo.quickcall("4711")
+    question = (await kazoo.questions.next()).payload
+    assert question["Call-ID"] == last.winner
+    for one in (call, other, last):
+        await kazoo.over(one)
+    kazoo.respond(question, "park")
+    await kazoo.until(lambda: kazoo.router.open == 0)
+
+
+async def test_the_broker_goes_away_before_it_answers(kazoo: RouterRig, rabbitmq: RabbitMq) -> None:
+    await kazoo.listen()
+    rabbitmq.pause()
+    try:
+        call = kazoo.quickcall("1002")
+        await kazoo.event("CHANNEL_ANSWER")
+        assert kazoo.router.open == 1
+        await kazoo.link.stop()
+        await kazoo.event("CHANNEL_BRIDGE", 2)
+    finally:
+        rabbitmq.resume()
     await kazoo.over(call)
 
 
