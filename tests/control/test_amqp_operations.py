@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from engine.sip.loopback import Refuse
 from tests.control.originate_node import ACCOUNT, ask, node_on, the_error
 from tests.control.rig import A_URI
-from tests.kit.kazoo_bus import KazooBus
+from tests.kit.kazoo_bus import GUARD_S, KazooBus
 
 
 @pytest.fixture
