@@ -75,6 +75,11 @@ class Door:
         """Requests a second that are let in, infinite while the engine is not overloaded."""
         return float("inf") if self._overload is None else self._overload.limit
 
+    @property
+    def lag_s(self) -> float:
+        """How late the event loop was when it was measured last, seconds; 0 at rest."""
+        return 0.0 if self._overload is None else self._overload.lag
+
     # --- accounts ---------------------------------------------------------------------------------
 
     def admit(self, account_id: str, now: float) -> None:

@@ -258,6 +258,7 @@ class Engine(Doorway, ChannelActions, Questions):
         self._reaper = Reaper(
             self._control, self.journal.unended, publisher.calls.keys(), self._door.limits.calls
         )
+        pacer = Pacer(config.max_calls_per_second, config.pacing_wait_s)
         self._driver = Driver(
             self._sip,
             self._control,
@@ -270,12 +271,12 @@ class Engine(Doorway, ChannelActions, Questions):
             config.reaper_s,
             locator,
             lambda: self.control_plane,
-            Pacer(config.max_calls_per_second, config.pacing_wait_s),
+            pacer,
             self.metrics,
         )
         show_gauges(
             *(self.metrics, self._control, self._sip, self.feed, self.journal, self._reaper),
-            self.rejected,
+            *(self._door, pacer),
         )
         self._live = LiveCalls(
             *(self._control, self._driver, self._calls, self._clock),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from engine.control.amqp import AmqpFace
 from engine.control.feed import Feed
 from engine.control.metrics import Metrics
 from engine.core.control import CallControl
+from engine.runtime.door import Door
+from engine.runtime.pacing import Pacer
 from engine.runtime.reaper import Reaper
 from engine.sip.port import SipPort
 from engine.store.journal import Journal
@@ -20,7 +20,8 @@ def show_gauges(
     feed: Feed,
     journal: Journal,
     reaper: Reaper,
-    rejected: Mapping[str, int],
+    door: Door,
+    pacer: Pacer,
 ) -> None:
     """Add the series of the parts; they are read when somebody asks for the metrics."""
     gauge, counter, stats = metrics.gauge, metrics.counter, sip.stats
@@ -34,7 +35,11 @@ def show_gauges(
     gauge("events_outbox_depth", "Events not told to every consumer", lambda: journal.outbox_lag)
     gauge("ws_subscribers", "Open subscriptions of the event stream", lambda: feed.readers)
     counter("events", "Events told, counted over restarts", lambda: feed.last_sequence)
-    counter("originate_rejected", "Requests refused, by why", lambda: rejected, "reason")
+    counter("originate_rejected", "Requests refused, by why", lambda: door.rejected, "reason")
+    gauge("admission_limit", "Requests a second that are let in", lambda: door.limit)
+    gauge("loop_lag_seconds", "How late the event loop was last", lambda: door.lag_s)
+    gauge("pacing_waiting", "INVITEs that wait for their turn", lambda: len(pacer.waiting))
+    counter("pacing_refused", "INVITEs beyond the limits of a carrier", lambda: pacer.refused)
     counter("sip_cancel_race", "Answers that crossed our CANCEL", lambda: stats().cancel_races)
     counter("sip_glare", "Our re-INVITEs that crossed one", lambda: stats().glares)
     counter(

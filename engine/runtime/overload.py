@@ -75,7 +75,6 @@ class Overload:
         "_calm",
         "_cpu_s",
         "_ended_at",
-        "_lag",
         "_lags",
         "_last_mean",
         "_least",
@@ -88,6 +87,7 @@ class Overload:
         "_ticks",
         "_usual",
         "_windows",
+        "lag",
         "limit",
     )
 
@@ -99,7 +99,9 @@ class Overload:
         self._rate = Rate()
         self._cpu_s = 0.0
         self._ended_at = -math.inf
-        self._lag = self._lags = self._last_mean = 0.0
+        self.lag = 0.0
+        """How late the loop was when it was measured last, seconds."""
+        self._lags = self._last_mean = 0.0
         self._ticks = self._let_in = self._refused = self._calm = self._windows = 0
         self._let_in_rate = self._usual = 0.0
         self._refused_at = -math.inf
@@ -112,9 +114,9 @@ class Overload:
         """
         if self.limit == math.inf:
             # So much came at once that there has been no time to measure it.
-            late = max(lag, self._lag / 2) > BRAKE * self._target
+            late = max(lag, self.lag / 2) > BRAKE * self._target
             return WINDOW_S if late and self._let_in > FLOOR else 0.0
-        if max(lag, self._lag) > BRAKE * self._target and self._let_in_rate > FLOOR:
+        if max(lag, self.lag) > BRAKE * self._target and self._let_in_rate > FLOOR:
             return WINDOW_S
         return self._rate.wait(now, self.limit, 1.0 + self.limit * _BURST_S)
 
@@ -132,7 +134,7 @@ class Overload:
     def lift(self) -> None:
         """Limit nothing, as at the beginning."""
         self.limit = math.inf
-        self._lag = self._last_mean = self._let_in_rate = 0.0
+        self.lag = self._last_mean = self._let_in_rate = 0.0
         self._calm = self._windows = 0
         self._ended_at = -math.inf
 
@@ -142,7 +144,7 @@ class Overload:
         `lag`: how late the loop was, seconds; `cpu_s`: CPU time its thread has used so far. To be
         called every few milliseconds while requests come.
         """
-        self._lag = lag
+        self.lag = lag
         self._lags += lag
         self._ticks += 1
         passed = now - self._ended_at

@@ -241,6 +241,9 @@ async def test_a_carrier_that_is_asked_too_fast_is_passed_over(tmp_path: Path) -
         refused = rig.start(NUMBER)
         outcome = await asyncio.wait_for(refused.ended(), GUARD_S)
         assert outcome.cause == "SWITCH_CONGESTION"
+        metrics = rig.engine.metrics.text().decode()
+        assert "quickcall_pacing_refused_total 1.0" in metrics
+        assert "quickcall_admission_limit +Inf" in metrics
         assert "carrier c21 of account" in outcome.reason
         await _carrier(rig, 22, 20)
         rig.sip.script(SECOND, Answer())
