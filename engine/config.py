@@ -232,6 +232,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Capture agent id of this engine in those packets."""
     hep_key: _Text = ""
     """Password that the capture server asks for, empty: none."""
+    log_format: Literal["text", "json"] = "text"
+    """How `quickcall serve` writes its log to standard error: lines for people, or one JSON object
+    a line; both name request, Call-ID and account of what they are about."""
     shutdown_s: Annotated[float, Meta(ge=0.1, le=300)] = 8.0
     """Seconds `close` waits for legs to end before it destroys the SIP stack."""
     stack_log_level: Annotated[int, Meta(ge=0, le=5)] = 2

@@ -21,6 +21,7 @@ from engine.control.health import Severity
 from engine.core.errors import EngineError
 from engine.runtime import Server, serve
 from engine.runtime.collector import settle_collector
+from engine.runtime.logs import set_up_logs
 
 MISUSE = 2
 """Exit status when the configuration cannot be used."""
@@ -40,7 +41,7 @@ def run_serve(path: Path | None, overrides: Mapping[str, object], *, verbose: bo
         _err.print(f"[red]configuration:[/] {error}")
         return MISUSE
     level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up_logs(config.log_format, level)
     try:
         uvloop.run(_serve(config, level))
     except (EngineError, RuntimeError, ValueError, OSError) as error:

@@ -38,6 +38,7 @@ from engine.core.events import (
 from engine.core.values import Application, LegId, OriginateId, Party, Refusal
 from engine.runtime.clock import Clock
 from engine.runtime.dialer import Dialer
+from engine.runtime.logs import log_notice
 from engine.runtime.paced_dials import PacedDials
 from engine.runtime.pacing import Pacer
 from engine.runtime.publisher import Publisher
@@ -190,7 +191,8 @@ class Driver:
                     self._paced.ended(event.leg)
                 self._take_effects(self._control.handle(event, now), now)
         except Exception:
-            _log.exception("an event could not be handled: %r", event)
+            ids = {} if isinstance(event, _NO_LEG) else self._ids_of(event.leg)
+            _log.exception("an event could not be handled: %r", event, extra=ids)
             if not isinstance(event, _NO_LEG):
                 self._give_up(event.leg, now)
 
@@ -265,7 +267,8 @@ class Driver:
             self._metrics.dialplan.observe(perf_counter() - began)
             return found
         except Exception:
-            _log.exception("%r could not be routed for %s", asked.number, asked.originate_id)
+            ids = {"request_id": asked.originate_id, "account_id": asked.request.account_id}
+            _log.exception("%r could not be routed", asked.number, extra=ids)
             return DestinationResolved(
                 originate_id=asked.originate_id,
                 number=asked.number,
@@ -274,6 +277,16 @@ class Driver:
                 refusal=Refusal("NORMAL_TEMPORARY_FAILURE", "the router failed"),
                 for_leg=asked.for_leg,
             )
+
+    def _ids_of(self, leg: LegId) -> dict[str, str]:
+        """Return what a log line about this leg names."""
+        owner = self._control.originate_of(leg)
+        found = [s for s in self._control.legs_of(owner) if s.leg == leg] if owner else []
+        return {
+            "request_id": owner or "",
+            "call_id": found[0].call_id if found else "",
+            "account_id": found[0].account_id if found else "",
+        }
 
     def _give_up(self, leg: LegId, now: float) -> None:
         """End a call whose event could not be handled, and its legs in any case."""
@@ -313,6 +326,7 @@ class Driver:
                 if isinstance(notice, ChannelNotice) and notice.name == "CHANNEL_CREATE":
                     self._trace.begin(notice.leg)
                 self._metrics.take(notice)
+                log_notice(notice)
             except Exception:
                 _log.exception("a notice could not be counted: %r", notice)
 

@@ -360,3 +360,16 @@ async def test_serve_reports_its_port_and_answers_who_waits_when_it_stops(tmp_pa
         feed.close()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", server.port)
+
+
+async def test_the_log_of_calls_names_them(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="engine.calls")
+    call = await rig.talk()
+    call.hang_up()
+    await ended(call)
+    told = [record for record in caplog.records if record.name == "engine.calls"]
+    assert told[0].getMessage() == "CHANNEL_CREATE a"
+    assert told[-1].getMessage() == "QUICKCALL_END NORMAL_CLEARING: NORMAL_CLEARING"
+    assert {record.__dict__["request_id"] for record in told} == {call.originate_id}
+    assert all(record.__dict__["account_id"] == rig.account for record in told)
+    assert told[0].__dict__["call_id"] == call.planned[0].call_id
