@@ -67,7 +67,8 @@ while seen < expected:
         found = data.count(mark)
         seen += found
         # What is left after the last mark may hold the beginning of another one.
-        key.data[0] = data[data.rfind(mark) + 1:][-len(mark) + 1:] if found else data[-len(mark) + 1:]
+        rest = data[data.rfind(mark) + 1:] if found else data
+        key.data[0] = rest[-len(mark) + 1:]
 print(seen, flush=True)
 sys.stdin.read()
 """
