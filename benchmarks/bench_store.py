@@ -1,9 +1,10 @@
 """What the store costs: rows into the journal, registrations, and look-ups in the directory.
 
-python benchmarks/bench_store.py [--json] [--rows N] [--rate CALLS]
+python benchmarks/bench_store.py [--json] [--rows N] [--rate CALLS] [--database URL]
 
 CPU is that of the whole process, the database's threads included. A call writes fourteen events
-and two call records of realistic size.
+and two call records of realistic size, in ten turns of the engine; each turn goes to the spool with
+one write().
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from engine.store.location import Location
 EVENTS_PER_CALL = 14
 CDRS_PER_CALL = 2
 ROWS_PER_CALL = EVENTS_PER_CALL + CDRS_PER_CALL
+TURNS_PER_CALL = 10
 PAYLOAD = json.dumps({f"Custom-Field-{index}": "value of a field" for index in range(40)}).encode()
 DOCUMENT = {f"custom_field_{index}": "value of a field" for index in range(40)}
 NOW = 1_700_000_000.0
@@ -51,13 +53,20 @@ def machine() -> Result:
     return {"cores": os.cpu_count(), "python": platform.python_version()}
 
 
-def add_call(journal: Journal, sequences: itertools.count[int], call: int) -> None:
-    """Add the rows of one call."""
+def add_call(journal: Journal, sequences: itertools.count[int], call: int) -> float:
+    """Add the rows of one call, turn by turn; return the seconds that `persist` took."""
+    spent = 0.0
     for index in range(EVENTS_PER_CALL):
         call_id = f"{call:032x}-{index % 2}-quickcall"
         journal.add_event(next(sequences), "a" * 32, call_id, "CHANNEL_CREATE", NOW, PAYLOAD)
-    for index in range(CDRS_PER_CALL):
-        journal.add_cdr("a" * 32, f"{call:032x}-{index}-quickcall", f"{call:x}", NOW, DOCUMENT)
+        if index in (EVENTS_PER_CALL - 2, EVENTS_PER_CALL - 1):
+            cdr_id = f"{call:032x}-{index}-quickcall"
+            journal.add_cdr("a" * 32, cdr_id, f"{call:x}", NOW, DOCUMENT)
+        if index >= EVENTS_PER_CALL - TURNS_PER_CALL:
+            began = time.perf_counter()
+            journal.persist()
+            spent += time.perf_counter() - began
+    return spent
 
 
 async def cpu_of_pacing(rate: float) -> float:
@@ -79,10 +88,10 @@ async def journal_rows(database: Database, rows: int, rate: float) -> Result:
     first = next(sequences)
     pacing = await cpu_of_pacing(rate) if rate else 0.0
     cpu, began = time.process_time(), time.perf_counter()
-    adding, most = 0.0, 0
+    adding, persisting, most = 0.0, 0.0, 0
     for call in range(calls):
         before = time.perf_counter()
-        add_call(journal, sequences, first + call)
+        persisting += add_call(journal, sequences, first + call)
         adding += time.perf_counter() - before
         most = max(most, journal.backlog)
         if rate:
@@ -100,7 +109,8 @@ async def journal_rows(database: Database, rows: int, rate: float) -> Result:
         "rows": written,
         "rows_per_s": round(written / took),
         "us_cpu_per_row": round(cpu / written * 1e6, 2),
-        "us_add_per_row": round(adding / written * 1e6, 2),
+        "us_add_per_row": round((adding - persisting) / written * 1e6, 2),
+        "us_persist_per_turn": round(persisting / calls / TURNS_PER_CALL * 1e6, 2),
         "backlog_max": most,
     }
 
@@ -206,10 +216,11 @@ async def registers(database: Database, count: int) -> Result:
     return {"bench": "register", "count": count, "us_each": round(spent / count * 1e6, 1)}
 
 
-async def measure(rows: int, rate: float) -> list[Result]:
-    """Run every measurement on one new database file."""
+async def measure(rows: int, rate: float, url: str) -> list[Result]:
+    """Run every measurement on one database, which should be new; on a file when none is named."""
     with tempfile.TemporaryDirectory() as folder:
-        database = await Database.open(f"sqlite+aiosqlite:///{folder}/bench.db")
+        url = url or f"sqlite+aiosqlite:///{folder}/bench.db"
+        database = await Database.open(url, f"{folder}/bench.spool")
         results = [
             await journal_rows(database, rows, 0),
             await journal_rows(database, rows, rate),
@@ -227,8 +238,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--rows", type=int, default=40_000, help="rows of each journal run")
     parser.add_argument("--rate", type=float, default=200, help="calls a second of the paced run")
+    parser.add_argument("--database", default="", help="URL of an empty database to measure")
     arguments = parser.parse_args()
-    results = uvloop.run(measure(arguments.rows, arguments.rate))
+    results = uvloop.run(measure(arguments.rows, arguments.rate, arguments.database))
     for result in [machine(), *results]:
         if arguments.json:
             print(json.dumps(result))

@@ -39,6 +39,8 @@ class Outbox:
         self._journal = journal
         self._name = name
         self._given = journal.cursor(name)
+        if self._given < journal.forgotten:
+            _log.error("%s was away too long: some events for it are not kept any more", name)
         self._live: Subscription | None = None
 
     @property

@@ -32,6 +32,9 @@ KEEP_S = 86_400.0
 KEYS_PER_ACCOUNT = 100_000
 """Most keys of one account that are remembered; with more, the oldest are forgotten early."""
 
+CLAIM_S = 5.0
+"""Longest time until a claim is durable, seconds; after that nothing is done for it."""
+
 _BACKLOG = 20_000
 _DELETE_BATCH = 10_000
 
@@ -200,9 +203,13 @@ class IdempotencyKeys:
         self._active.add(claim.account_id)
         self._rows.add(claim)
         try:
-            await self._rows.flush()
-        except BaseException:
+            async with asyncio.timeout(CLAIM_S):
+                await self._rows.flush()
+        except BaseException as error:
             self.release(claim)
+            if isinstance(error, TimeoutError):
+                text = "the database does not take idempotency keys; try again later"
+                raise EngineUnavailable(text) from None
             raise
 
     def _done(self, task: asyncio.Task[Claim]) -> None:

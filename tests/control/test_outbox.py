@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.control.feed import QUEUE_SIZE, RING_SIZE, FeedEvent
+from engine.control.feed import QUEUE_SIZE, RING_SIZE, Feed, FeedEvent
 from engine.control.outbox import Outbox
+from engine.store.database import Database
+from engine.store.journal import Journal
 from tests.control.engine import ScriptedEngine, scripted_engine
 
 GUARD_S = 40.0
@@ -171,3 +173,27 @@ async def test_two_consumers_do_not_disturb_each_other(engine: ScriptedEngine) -
     assert [event.sequence for event in await take(two, 4)] == sent
     one.close()
     two.close()
+
+
+async def test_a_consumer_that_was_away_too_long_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path}/engine.db")
+    journal = await Journal.open(database, keep_events=5)
+    journal.cursor("bus")
+    await journal.close()
+    for _ in range(2):
+        journal = await Journal.open(database, keep_events=5)
+        for _ in range(40):
+            event = (journal.last_sequence() + 1, "acme", "call", "CHANNEL_ANSWER", 1.0, b"{}")
+            journal.add_event(*event)
+            await journal.flush()
+        await journal.close()
+    journal = await Journal.open(database, keep_events=5)
+    Outbox(Feed(journal.last_sequence()), journal, "bus").close()
+    assert "bus was away too long" in caplog.text
+    caplog.clear()
+    Outbox(Feed(journal.last_sequence()), journal, "new").close()
+    assert caplog.text == ""
+    await journal.close()
+    await database.close()

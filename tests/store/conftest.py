@@ -12,6 +12,8 @@ import pytest
 
 from engine.store.database import Database
 
+_LOCK = "LOCK TABLE events, cdrs, journal_state, idempotency_keys IN EXCLUSIVE MODE"
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
@@ -42,7 +44,7 @@ async def locked(url: str) -> AsyncIterator[None]:
     server = await asyncpg.connect(url.replace("+asyncpg", ""))
     try:
         async with server.transaction():
-            await server.execute("LOCK TABLE events, cdrs, journal_state IN EXCLUSIVE MODE")
+            await server.execute(_LOCK)
             yield
     finally:
         await server.close()

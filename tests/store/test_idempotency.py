@@ -9,9 +9,11 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
+from engine.core.errors import EngineUnavailable
 from engine.store.database import Database
 from engine.store.idempotency import KEEP_S, Claim, IdempotencyKeys, KeyReused
 from engine.store.tables import idempotency_keys
+from tests.store.conftest import locked
 
 NOW = 1_443_672_757.0
 
@@ -49,6 +51,20 @@ async def test_the_first_claims_and_the_next_get_its_answer(
     other_account = claim(account="b")
     assert await keys.claim(other_account) is None
     keys.release(other_account)
+
+
+async def test_a_claim_that_cannot_be_stored_is_refused_in_time(
+    keys: IdempotencyKeys, url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.store.idempotency.CLAIM_S", 0.1)
+        async with locked(url):
+            with pytest.raises(EngineUnavailable, match="does not take idempotency keys"):
+                await keys.claim(claim())
+    # Nothing was done for it, so the key is free.
+    assert await keys.claim(claim(what=b"another request")) is None
+    await keys.answer(claim(what=b"another request"), done())
+    assert await stored(database) == 1
 
 
 async def test_another_request_may_not_have_the_key(keys: IdempotencyKeys) -> None:
