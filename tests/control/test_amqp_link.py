@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -15,6 +16,7 @@ from engine.control.amqp_link import AmqpLink
 from engine.core.errors import RequestInvalid
 from tests.kit.kazoo_bus import GUARD_S, KazooBus
 from tests.kit.rabbitmq import RabbitMq
+from tests.kit.tls import TlsTerminator, make_certificate
 
 NODE = "engine@test.example.org"
 
@@ -285,6 +287,32 @@ async def test_a_broker_that_blocks_is_away_until_it_does_not(
         await link.wait_connected()
     await link.publish(messages(1, 1))
     assert [(await inbox.next()).message_id for _ in range(2)] == ["id-0", "id-1"]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_tls_is_for_a_broker_whose_certificate_is_trusted(
+    amqp_url: str,
+    rabbitmq: RabbitMq,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    trusted: bool,
+) -> None:
+    host = "127.0.0.1"
+    certificate, key = await make_certificate(tmp_path, host)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with TlsTerminator(host, certificate, key).carry_to(rabbitmq.port) as front:
+        url = amqp_url.replace(f":{rabbitmq.port}/", f":{front.port}/")
+        link = AmqpLink(url.replace("amqp:", "amqps:"), NODE)
+        await link.start()
+        assert link.connected is trusted
+        if trusted:
+            await link.publish(messages(0, 3))
+        else:
+            assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
+        await link.stop()
 
 
 @pytest.mark.parametrize(

@@ -52,16 +52,16 @@ class Cluster:
     async def acquainted(self, *more: str) -> None:
         """Wait until everybody hears of the calls of everybody else."""
         everybody = {*self.faces, *more}
-        vhost = self._url.rpartition("/")[2]
         for name, face in self.faces.items():
             await eventually(lambda: set(face.nodes.others.names) == everybody - {name})  # noqa: B023
             queue = queue_name("quickcall-calls", name)
-            bound = (
-                "length(rabbit_binding:list_for_destination("
-                f'{{resource,<<"{vhost}">>,queue,<<"{queue}">>}}))'
-            )
-            # One more: every queue is bound by its own name to the exchange without one.
-            await eventually(lambda: int(self._rabbitmq.tell(bound)) == len(KEPT) + 1)  # noqa: B023
+            await eventually(lambda: self.bindings(queue) == len(KEPT) + 1)  # noqa: B023
+
+    def bindings(self, queue: str) -> int:
+        """Return the bindings of a queue: one more than were made, that by its own name."""
+        vhost = self._url.rpartition("/")[2]
+        resource = f'{{resource,<<"{vhost}">>,queue,<<"{queue}">>}}'
+        return int(self._rabbitmq.tell(f"length(rabbit_binding:list_for_destination({resource}))"))
 
     async def close(self) -> None:
         async with asyncio.timeout(GUARD_S):
@@ -127,6 +127,38 @@ async def test_a_request_goes_to_the_engine_that_has_its_call(
         seen = await created.until(lambda m: m.payload["Call-ID"] == "leg-x")
         note = seen.payload["Custom-Channel-Vars"]["Existing-Call-ID-Note"]
         assert note.startswith("nobody's is not known")
+
+
+async def test_an_engine_that_drains_leaves_requests_to_others_until_it_does_not(
+    tmp_path: Path, amqp_url: str, rabbitmq: RabbitMq, bus: KazooBus
+) -> None:
+    async with cluster(tmp_path, amqp_url, rabbitmq) as nodes:
+        owner, other = await nodes.add("a@test"), await nodes.add("b@test")
+        await nodes.acquainted()
+        created = await bus.listen(("callevt", "call.CHANNEL_CREATE.#"))
+        for rig in (owner, other):
+            rig.sip.script(A_URI, *[Ring()] * 8)
+        owner.start(call_id="the-call")
+        call_id = (await created.next()).payload["Call-ID"]
+        await eventually(lambda: nodes.faces["b@test"].nodes.others.channels == 1)
+
+        async def taken_by(leg: str, **existing: str) -> str:
+            ask(bus, leg, **{"Endpoints": [rings(**{"Outbound-Call-ID": leg})], **existing})
+            seen = await created.until(lambda m: m.payload["Call-ID"] == leg)
+            return str(seen.payload["Node"])
+
+        nodes.faces["a@test"].drain()
+        async with asyncio.timeout(GUARD_S):
+            while await bus.consumers("ecallmgr_fs_resource") > 1:
+                pass
+        assert await taken_by("one") == "b@test"
+        assert await taken_by("two", **{"Existing-Call-ID": call_id}) == "b@test"
+        nodes.faces["a@test"].resume()
+        async with asyncio.timeout(GUARD_S):
+            while await bus.consumers("ecallmgr_fs_resource") < 2:
+                pass
+        await eventually(lambda: nodes.bindings(queue_name("quickcall-placed", "a@test")) == 2)
+        assert await taken_by("three", **{"Existing-Call-ID": call_id}) == "a@test"
 
 
 async def test_one_survivor_tells_the_end_of_an_engine_that_is_cut_off(
