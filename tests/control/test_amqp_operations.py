@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.sip.loopback import Refuse
-from tests.control.originate_node import ACCOUNT, ask, node_on, the_error
+from tests.control.originate_node import ACCOUNT, ask, node_on, rings, the_error
 from tests.control.rig import A_URI
 from tests.kit.kazoo_bus import GUARD_S, KazooBus
 
@@ -28,16 +29,14 @@ async def test_a_node_that_no_longer_drains_takes_requests_again(
         node.sip.script(A_URI, Refuse())
         node.originate.drain()
         node.originate.resume()
-        error = asyncio.ensure_future(the_error(bus))
         async with asyncio.timeout(GUARD_S):
-            # The queue goes with its last consumer: what comes meanwhile is returned.
-            while not error.done():
-                ask(bus)
-                back = asyncio.ensure_future(bus.returned.get())
-                await asyncio.wait({error, back}, return_when=asyncio.FIRST_COMPLETED)
-                back.cancel()
-        assert (await error)["Error-Message"] == "USER_BUSY"
-        assert node.originate.accepted == 1
+            # The queue goes with its last consumer, and what comes meanwhile with it.
+            for n in itertools.count():
+                ask(bus, f"r-{n}", Endpoints=[rings(**{"Outbound-Call-ID": f"call-{n}"})])
+                await bus.settled()
+                if node.originate.accepted:
+                    break
+        assert (await the_error(bus))["Error-Message"] == "USER_BUSY"
 
 
 async def test_the_audit_log_is_told_who_asks_on_the_bus(
