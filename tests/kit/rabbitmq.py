@@ -30,6 +30,11 @@ HOST = "127.0.0.1"
 # The package's wrapper runs it as another user, in that user's folder.
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
+# Its schedulers wait without spinning: every worker of a run has a broker, most of them idle.
+_ERLANG = (
+    "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
+)
+
 _CONFIGURATION = """\
 listeners.tcp.1 = {host}:{port}
 log.console = true
@@ -166,7 +171,7 @@ class RabbitMq:
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_MNESIA_BASE": folder,
             "RABBITMQ_NODENAME": f"kit{self.port}@localhost",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
         }
 
     def _run(self, command: list[str]) -> subprocess.Popen[bytes]:
