@@ -19,6 +19,7 @@ from engine.control.http_context import (
     open_call,
     segment_in,
 )
+from engine.control.http_etag import conditional
 from engine.control.http_quickcall import ENDPOINTS
 from engine.control.kazoo_keys import gregorian
 from engine.control.kazoo_request import parse_quickcall
@@ -68,7 +69,7 @@ _ERRORS = (400, 401, 403, 404)
 @get(
     ROUTES,
     summary="Show or export the route table",
-    operation_class=operation(csv_answer=True, errors=_ERRORS),
+    operation_class=operation(csv_answer=True, errors=_ERRORS, conditional=True),
 )
 async def show_routes(request: HttpRequest, account_id: FromPath[str]) -> Response[Any]:
     """Export the table as CSV, when `Accept` asks for `text/csv`; else describe it.
@@ -84,7 +85,7 @@ async def show_routes(request: HttpRequest, account_id: FromPath[str]) -> Respon
     if shown["rows"] <= MAX_SHOWN:
         text = b"".join([block async for block in await tables.export(account_id)])
         shown["routes"] = [JsonRow(*row) for _, row in read_csv([text]) if row is not None]
-    return call.succeed(shown)
+    return conditional(request, call, msgspec.to_builtins(shown))
 
 
 @route(

@@ -19,7 +19,7 @@ EXTENSION = "quickcall.link"
 GOING_AWAY = 1001
 """Close code of a server that stops (RFC 6455 7.4.1)."""
 
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
 """How long a client may take to answer the close frame before it is cut."""
 
 _TEXT_FRAME = 0x81

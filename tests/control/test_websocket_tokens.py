@@ -9,7 +9,7 @@ from engine.control.permissions import Permission
 from engine.control.server import HttpServer
 from engine.store.tokens import StoredToken
 from tests.control.engine import ScriptedEngine
-from tests.control.test_websocket import ACCOUNT, ask, closed, session, subscribe
+from tests.control.event_client import ACCOUNT, ask, closed, session, subscribe
 
 
 async def test_a_session_ends_with_its_token(server: HttpServer, engine: ScriptedEngine) -> None:
