@@ -12,9 +12,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine
-from itertools import islice
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,22 +21,19 @@ from engine.control.feed import Feed, FeedEvent
 from engine.control.outbox import Outbox
 from engine.control.webhook_client import Answer, WebhookClient
 from engine.control.webhook_hook import Hook, HookKey, Watermark, item_of, row_of
-from engine.control.webhook_payload import event_payload, fits, lane_of, posting, wants
+from engine.control.webhook_payload import event_payload, fits, lane_of, wants
 from engine.control.webhook_queue import MAX_WAITING, Item
+from engine.control.webhook_sender import Sender, Tasks
 from engine.core.errors import NotFound, WrongState
 from engine.store.deliveries import MAX_DEAD, Deliveries, StoredDelivery
 from engine.store.directory import Directory
 from engine.store.journal import Journal
-
-MAX_ACTIVE = 256
-"""Deliveries of all webhooks on their way at a time."""
 
 CLOSE_S = 2.0
 """How long `stop` waits for the deliveries on their way."""
 
 _NAME = "webhooks"
 _BATCH = 64
-_READ_AHEAD = 256
 _DEAD_DROPPED = 1000
 _NO_ROOM = "given up for want of room: too many deliveries wait for this webhook"
 
@@ -79,13 +74,12 @@ class Webhooks:
         self._max_waiting = max_waiting
         self._hooks: dict[HookKey, Hook] = {}
         self._of_account: dict[str, tuple[Hook, ...]] = {}
-        self._starved: dict[Hook, None] = {}
         self._mark = Watermark()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._running = False
-        self._active = 0
         self._moved = asyncio.Event()
         self._client: WebhookClient
+        self._sender: Sender
         self._outbox: Outbox
         self.delivered = 0
         """Deliveries made."""
@@ -104,26 +98,36 @@ class Webhooks:
 
     async def start(self) -> None:
         """Read what waits from the database and begin to deliver."""
+        dead = await self._deliveries.dead_counts()
+        rows = await self._deliveries.waiting()
         self._client = WebhookClient(private_addresses=self.private_addresses)
+        self._sender = Sender(
+            *(self._node, self._deliveries, self._client, self._tasks),
+            *(self._now, self._ended),
+        )
         self._outbox = Outbox(self._feed, self._journal, _NAME)
         self._mark.taken = self._journal.cursor(_NAME)
-        dead = await self._deliveries.dead_counts()
         self._running = True
         for account in self._directory.accounts():
             for webhook in self._directory.webhooks(account.id):
                 if webhook.enabled:
                     self._changed(account.id, webhook.id)
-        for row in await self._deliveries.waiting():
+        for row in rows:
             hook = self._hooks.get((row.account_id, row.hook_id))
             if hook is None:
                 self._deliveries.remove(row.key)
             else:
                 hook.queue.add(item_of(row))
+        for key, count in dead.items():
+            if key in self._hooks:
+                self._hooks[key].dead = count
+            elif not self._directory.has("webhook", *key):
+                # It was deleted while nobody was here to notice.
+                self._tasks.spawn(self._forget(key, self._mark.taken, dead=True))
         for hook in self._hooks.values():
-            hook.dead = dead.get(hook.key, 0)
-            self._pump(hook)
-        self._spawn(self._consume())
-        self._spawn(self._keep_place())
+            self._sender.pump(hook)
+        self._tasks.spawn(self._consume())
+        self._tasks.spawn(self._keep_place())
 
     async def stop(self) -> None:
         """Deliver what can be delivered at once, then stop; the rest comes after the next start."""
@@ -139,9 +143,7 @@ class Webhooks:
         self._running = False
         for hook in self._hooks.values():
             hook.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop()
         self._outbox.close()
         await self._client.close()
 
@@ -198,14 +200,14 @@ class Webhooks:
             if row.sequence not in hook.queue.items:
                 hook.queue.add(item_of(row))
         hook.dead = max(hook.dead - len(rows), 0)
-        self._pump(hook)
+        self._sender.pump(hook)
         return len(rows)
 
     def retry_now(self, account_id: str) -> None:
         """Try every webhook of an account now, whatever its schedule says."""
         for hook in self._of_account.get(account_id, ()):
             hook.queue.reset()
-            self._pump(hook)
+            self._sender.pump(hook)
 
     # --- the directory ----------------------------------------------------------------------------
 
@@ -224,7 +226,7 @@ class Webhooks:
                 # What is wrong with it may just have been mended.
                 hook.webhook = found[0]
                 hook.queue.reset()
-                self._pump(hook)
+                self._sender.pump(hook)
         else:
             self._drop(key, dead=not found)
             self._gather(account_id)
@@ -242,15 +244,14 @@ class Webhooks:
         hook = self._hooks.pop(key, None)
         if hook is not None:
             hook.close()
-            self._starved.pop(hook, None)
             for item in hook.queue.fresh.values():
                 self._close(item)
-        self._spawn(self._forget(key, self._mark.taken, dead))
+        self._tasks.spawn(self._forget(key, self._mark.taken, dead=dead))
 
-    async def _forget(self, key: HookKey, until: int, dead: bool) -> None:
+    async def _forget(self, key: HookKey, until: int, *, dead: bool) -> None:
         try:
             await self._deliveries.forget(key, until=until, dead=dead)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             # They are looked for again at the next start, when there is no such webhook.
             _log.error("webhook %s: what it had to deliver stays: %s", key[1], error)
 
@@ -259,14 +260,21 @@ class Webhooks:
     async def _consume(self) -> None:
         while True:
             for event in await self._outbox.batch(_BATCH):
-                for hook in self._of_account.get(event.account_id, ()):
-                    if wants(hook.webhook, event):
-                        self._deliver(hook, event)
+                try:
+                    self._take(event)
+                except Exception:
+                    # One that cannot be told must not keep back all that come after it.
+                    _log.exception("webhooks: event %s could not be told", event.sequence)
                 self._mark.taken = event.sequence
             self._mark.moved.set()
             if self._deliveries.full:
                 # The database is away: what comes now waits in the journal, not in memory.
                 await self._deliveries.settled()
+
+    def _take(self, event: FeedEvent) -> None:
+        for hook in self._of_account.get(event.account_id, ()):
+            if wants(hook.webhook, event):
+                self._deliver(hook, event)
 
     def _deliver(self, hook: Hook, event: FeedEvent) -> None:
         queue = hook.queue
@@ -285,7 +293,7 @@ class Webhooks:
         if queue.must_store(item):
             self._store(hook, item)
         self._make_room(hook)
-        self._pump(hook)
+        self._sender.pump(hook)
 
     def _make_room(self, hook: Hook) -> None:
         dropped = hook.queue.overflow()
@@ -301,90 +309,21 @@ class Webhooks:
                 self._close(item)
             self._gave_up(hook)
 
+    def _now(self) -> float:
+        return self._clock()
+
     # --- events out -------------------------------------------------------------------------------
 
-    def _pump(self, hook: Hook) -> None:
-        """Send what is due and may be sent; be back when something else is."""
-        if not self._running or hook.closed:
-            return
-        while self._active < MAX_ACTIVE:
-            item = hook.queue.next(self._clock())
-            if item is None:
-                wake = hook.queue.wake_at()
-                hook.wake_in(None if wake is None else wake - self._clock(), self._pump)
-                break
-            self._active += 1
-            if item.payload:
-                self._spawn(self._send(hook, item))
-            else:
-                hook.unread.append(item)
-        else:
-            self._starved[hook] = None
-        if hook.unread and not hook.reading:
-            hook.reading = True
-            self._spawn(self._read_and_send(hook))
-
-    async def _read_and_send(self, hook: Hook) -> None:
-        """Fetch what the events say from the store, many at a time, then send."""
-        while items := hook.unread:
-            hook.unread = []
-            # The oldest ones come next, most likely: one query for them all costs little more.
-            oldest = islice(hook.queue.items.values(), _READ_AHEAD)
-            wanted = [*items, *(item for item in oldest if item.stored and not item.payload)]
-            sequences = {item.sequence for item in wanted}
-            try:
-                found = await self._deliveries.payloads(hook.key, sequences)
-            except SQLAlchemyError as error:
-                _log.error("webhook %s: deliveries not read, again in 1 s: %s", hook.key[1], error)
-                found = None
-            for item in wanted:
-                item.payload = item.payload or (found or {}).get(item.sequence, b"")
-            for item in items:
-                self._go_on(hook, item, read=found is not None)
-        hook.reading = False
-
-    def _go_on(self, hook: Hook, item: Item, *, read: bool) -> None:
-        """Send a delivery whose payload was asked for."""
-        if item.payload and not hook.closed:
-            self._spawn(self._send(hook, item))
-            return
-        if not hook.closed:
-            if read:
-                hook.queue.lost(item)
-            else:
-                hook.queue.postponed(item, self._clock())
-        self._left(hook, 1)
-
-    async def _send(self, hook: Hook, item: Item) -> None:
-        webhook, began = hook.webhook, time.monotonic()
-        answer = await self._client.send(
-            posting(
-                webhook,
-                hook.key[0],
-                item.payload,
-                event_id=item.event_id,
-                attempt=item.attempts + 1,
-                cluster_id=self._node,
-                at=self._clock(),
-            )
-        )
-        self.observe(time.monotonic() - began)
+    def _ended(self, hook: Hook, item: Item, answer: Answer, seconds: float) -> None:
+        self.observe(seconds)
         code = str(answer.status)
         self.codes[code] = self.codes.get(code, 0) + 1
-        if not hook.closed:
-            if answer.error:
-                self._not_delivered(hook, item, answer)
-            else:
-                self._delivered(hook, item)
-        self._left(hook, 1)
-
-    def _left(self, hook: Hook, count: int) -> None:
-        self._active -= count
-        self._pump(hook)
-        while self._starved and self._active < MAX_ACTIVE:
-            starved = next(iter(self._starved))
-            del self._starved[starved]
-            self._pump(starved)
+        if hook.closed:
+            return
+        if answer.error:
+            self._not_delivered(hook, item, answer)
+        else:
+            self._delivered(hook, item)
 
     def _delivered(self, hook: Hook, item: Item) -> None:
         self.delivered += 1
@@ -417,12 +356,12 @@ class Webhooks:
         if hook.dead > MAX_DEAD:
             hook.dead -= _DEAD_DROPPED
             _log.error("webhook %s: the oldest %d dead deliveries go", hook.key[1], _DEAD_DROPPED)
-            self._spawn(self._drop_dead(hook.key))
+            self._tasks.spawn(self._drop_dead(hook.key))
 
     async def _drop_dead(self, key: HookKey) -> None:
         try:
             await self._deliveries.drop_oldest_dead(key, _DEAD_DROPPED)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             _log.error("webhook %s: dead deliveries not deleted: %s", key[1], error)
 
     # --- the place in the stream ------------------------------------------------------------------
@@ -446,13 +385,3 @@ class Webhooks:
             await self._deliveries.settled()
             self._outbox.done(reached)
             self._moved.set()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("webhooks: a task failed", exc_info=error)

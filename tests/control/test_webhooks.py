@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -437,6 +440,53 @@ async def test_an_account_takes_its_webhooks_along(
 
 async def _gone(engine: ScriptedEngine) -> bool:
     return not await engine.webhooks._deliveries.waiting()
+
+
+async def test_without_a_database_what_works_goes_on_and_the_rest_is_not_forgotten(
+    sender: Sender, target: WebhookTarget, engine: ScriptedEngine, tmp_path: Path
+) -> None:
+    target.answer = lambda post: 500 if post.path == "/hook/bad" else 200
+    bad = await sender.hook(target.url + "/bad")
+    await sender.hook(target.url + "/good")
+    with closing(sqlite3.connect(tmp_path / "engine.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for number in range(50):
+            sender.event("CHANNEL_CREATE", f"c{number}")
+        await target.wait(lambda posts: [post.path for post in posts].count("/hook/good") == 50)
+        assert engine.webhooks.lag > 0
+        other.execute("ROLLBACK")
+    await until(lambda: _holds(engine.webhooks.lag == 0))
+    assert (await sender.status(bad))["waiting"] == 50
+    rows = await engine.webhooks._deliveries.waiting()
+    assert len(rows) == 50
+
+
+async def test_what_nobody_deleted_is_deleted_at_the_next_start(
+    tmp_path: Path, target: WebhookTarget
+) -> None:
+    document = {"name": "h", "hook": "all", "uri": target.url}
+    target.answer = lambda _: 500
+    async with scripted_engine(tmp_path) as engine:
+        for account in ("a", "b"):
+            realm = {"name": "A", "realm": f"{account}.test"}
+            await engine.directory.put("account", "", realm, account)
+            await engine.directory.put("webhook", account, document, "h")
+        await engine.webhooks.start()
+        for account in ("a", "b"):
+            engine.notice("CHANNEL_CREATE", account_id=account)
+        deliveries = engine.webhooks._deliveries
+        await until(lambda: _is(deliveries.failed("b", None, None, 9), 1))
+        await engine.webhooks.stop()
+        (row,) = await deliveries.failed("b", None, None, 9)
+        deliveries.put(replace(row, sequence=1, dead=1, payload=b"{}"))
+        # Nobody is there who follows the directory.
+        await engine.directory.delete("account", "b", "b")
+    async with scripted_engine(tmp_path) as engine:
+        await engine.webhooks.start()
+        deliveries = engine.webhooks._deliveries
+        await until(lambda: _is(deliveries.failed("b", None, None, 9), 0))
+        assert len(await deliveries.failed("a", None, None, 9)) == 1
+        await engine.webhooks.stop()
 
 
 async def test_after_a_restart_nothing_is_missing(tmp_path: Path, target: WebhookTarget) -> None:
