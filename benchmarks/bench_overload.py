@@ -59,6 +59,9 @@ FIRST, FACTOR, HALVINGS = 60.0, 1.3, 3
 STEP_S, SETTLE_S = 5.0, 2.0
 """Seconds that a rate is offered, and those at the beginning of a run that do not count."""
 
+FORGET_S = 3.0
+"""Seconds without requests after which the engine has forgotten that there were too many."""
+
 LIMIT_S = 0.1
 """Longest time to the answer for 99 of 100 at a rate that the engine can do."""
 
@@ -123,16 +126,28 @@ class Measured:
         print(told, file=sys.stderr, flush=True)
         return run
 
+    async def try_rate(self, rate: float) -> Run:
+        """Offer a rate for a while; once more when it is not done, the machine may have been busy.
+
+        The engine forgets in between that it was overloaded.
+        """
+        run = await self.offer(rate, STEP_S)
+        if not run.good:
+            await asyncio.sleep(FORGET_S)
+            run = await self.offer(rate, STEP_S)
+            await asyncio.sleep(0.0 if run.good else FORGET_S)
+        return run
+
     async def best(self) -> Run:
         """Return the highest rate that the engine can do. Raises `RuntimeError` without one."""
-        runs = [await self.offer(FIRST, STEP_S)]
+        runs = [await self.try_rate(FIRST)]
         while runs[-1].good:
-            runs.append(await self.offer(runs[-1].offered * FACTOR, STEP_S))
+            runs.append(await self.try_rate(runs[-1].offered * FACTOR))
         good, bad = runs[-2:] if len(runs) > 1 else (None, runs[0])
         if good is None:
             raise RuntimeError(f"not even {FIRST} calls a second are made in time")
         for _ in range(HALVINGS):
-            run = await self.offer((good.offered + bad.offered) / 2, STEP_S)
+            run = await self.try_rate((good.offered + bad.offered) / 2)
             good, bad = (run, bad) if run.good else (good, run)
         return good
 
