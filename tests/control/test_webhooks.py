@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from engine.control.metrics import Metrics
 from engine.control.webhook_metrics import show_webhooks
 from engine.control.webhook_queue import FAILURES, MAX_FRESH
 from engine.control.webhooks import Webhooks
-from tests.control.conftest import GUARD_S, Tenant, create
-from tests.control.engine import ScriptedEngine, scripted_engine
+from tests.control.conftest import Tenant, create
+from tests.control.engine import ScriptedEngine
 from tests.control.samples import outcome
-from tests.kit.webhook_target import Post, WebhookTarget
+from tests.kit.webhook_target import Post, WebhookTarget, has, same, until
 
 SECRET = "secret-of-the-tests"
 DAY = 86_400.0
@@ -74,15 +73,6 @@ def sender(
     root: httpx.AsyncClient, tenant: Tenant, engine: ScriptedEngine, hooks: Webhooks
 ) -> Sender:
     return Sender(root, tenant, engine)
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Ask again and again until it holds."""
-    for _ in range(int(GUARD_S * 100)):
-        if await holds():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it never held")
 
 
 async def test_a_json_post_has_kazoos_fields_and_our_signature(
@@ -229,7 +219,7 @@ async def test_a_failed_delivery_is_made_again_and_holds_up_only_its_call(
     first, second = sender.event("CHANNEL_CREATE"), sender.event("CHANNEL_ANSWER")
     other = sender.event("CHANNEL_CREATE", "c2")
     await target.wait_for(2)
-    await until(lambda: _is(sender.attempts(hook), 1))
+    await until(lambda: has(sender.attempts(hook), 1))
     (attempt,) = await sender.attempts()
     assert attempt["reason"] == "answered 503"
     assert attempt["event_id"] == f"{first}.engine@test.example.org"
@@ -238,7 +228,7 @@ async def test_a_failed_delivery_is_made_again_and_holds_up_only_its_call(
     # The second one of the call fails once too, when its turn comes.
     sender.engine.webhooks.retry_now(sender.tenant.account)
     await target.wait_for(4)
-    await until(lambda: _is(sender.attempts(hook), 1))
+    await until(lambda: has(sender.attempts(hook), 1))
     sender.engine.webhooks.retry_now(sender.tenant.account)
     posts = await target.wait_for(5)
     told = [(post.event_id.partition(".")[0], post.attempt) for post in posts]
@@ -250,13 +240,9 @@ async def test_a_failed_delivery_is_made_again_and_holds_up_only_its_call(
         (two, 2),
     ]
     assert (three, 1) in told[:3]
-    await until(lambda: _is(sender.attempts(hook), 0))
+    await until(lambda: has(sender.attempts(hook), 0))
     assert (sender.engine.webhooks.delivered, sender.engine.webhooks.failed) == (3, 2)
     assert sender.engine.webhooks.waiting == 0
-
-
-async def _is(listing: Awaitable[list[Any]], count: int) -> bool:
-    return len(await listing) == count
 
 
 async def test_a_target_that_is_down_is_probed_and_then_gets_everything_in_order(
@@ -274,7 +260,7 @@ async def test_a_target_that_is_down_is_probed_and_then_gets_everything_in_order
         sender.event("CHANNEL_ANSWER", f"c{number % 20}")
         sender.event("CHANNEL_DESTROY", f"c{number % 20}", created_at=float(number))
     # They are all stored: the engine's place in the stream goes on without the target.
-    await until(lambda: _holds(engine.webhooks.lag == 0))
+    await until(lambda: same(engine.webhooks.lag == 0))
     assert (await sender.status(hook))["waiting"] == 800 + FAILURES
     probes = len(target.posts) - FAILURES
     assert probes <= 3
@@ -282,7 +268,7 @@ async def test_a_target_that_is_down_is_probed_and_then_gets_everything_in_order
     del target.posts[:]
     engine.webhooks.retry_now(sender.tenant.account)
     await target.wait_for(800 + FAILURES)
-    await until(lambda: _holds(engine.webhooks.waiting == 0))
+    await until(lambda: same(engine.webhooks.waiting == 0))
     assert await sender.status(hook) == {"state": "working", "waiting": 0, "dead": 0}
     assert len(target.posts) == len({post.event_id for post in target.posts}) == 800 + FAILURES
     for number in range(20):
@@ -298,10 +284,6 @@ async def _state(sender: Sender, hook: str, state: str) -> bool:
     return found == state
 
 
-async def _holds(value: bool) -> bool:
-    return value
-
-
 async def test_what_failed_for_a_day_is_dead_and_can_be_sent_again(
     sender: Sender, target: WebhookTarget, engine: ScriptedEngine
 ) -> None:
@@ -310,10 +292,10 @@ async def test_what_failed_for_a_day_is_dead_and_can_be_sent_again(
     started = 1_000_000.0
     engine.webhooks._clock = lambda: started
     events = [sender.event("CHANNEL_CREATE", f"c{n}") for n in range(3)]
-    await until(lambda: _is(sender.attempts(hook, state="waiting"), 3))
+    await until(lambda: has(sender.attempts(hook, state="waiting"), 3))
     engine.webhooks._clock = lambda: started + DAY
     engine.webhooks.retry_now(sender.tenant.account)
-    await until(lambda: _is(sender.attempts(hook, state="dead"), 3))
+    await until(lambda: has(sender.attempts(hook, state="dead"), 3))
     assert await sender.status(hook) == {"state": "working", "waiting": 0, "dead": 3}
     assert engine.webhooks.given_up == 3
     dead = await sender.attempts(hook)
@@ -332,7 +314,7 @@ async def test_what_failed_for_a_day_is_dead_and_can_be_sent_again(
     assert answer.json()["data"] == {"replayed": 2}
     posts = await target.wait_for(9)
     assert {post.event_id for post in posts[-2:]} == {dead[0]["event_id"], dead[2]["event_id"]}
-    await until(lambda: _is(sender.attempts(hook), 0))
+    await until(lambda: has(sender.attempts(hook), 0))
     answer = await sender.root.post(f"{sender.url}/{hook}/replay", json=one)
     assert answer.status_code == 404
     assert (await sender.status(hook))["dead"] == 0
@@ -348,7 +330,7 @@ async def test_beyond_the_bound_the_oldest_is_given_up(
     await until(lambda: _state(sender, hook, "probing"))
     engine.webhooks._clock = lambda: 0.0
     events += [sender.event("CHANNEL_CREATE", f"d{n}") for n in range(20)]
-    await until(lambda: _is(sender.attempts(hook, state="dead"), FAILURES))
+    await until(lambda: has(sender.attempts(hook, state="dead"), FAILURES))
     dead = await sender.attempts(hook, state="dead")
     # One may have been on its way as a probe just then.
     assert len({one["sequence"] for one in dead} & set(events[: FAILURES + 1])) == FAILURES
@@ -365,8 +347,8 @@ async def test_what_webhooks_count_is_among_the_metrics(
     target.answer = lambda post: 418 if post.fields["call_id"] == "c2" else 200
     sender.event(call_id="c1")
     sender.event(call_id="c2")
-    await until(lambda: _is(sender.attempts(hook), 1))
-    await until(lambda: _holds(engine.webhooks.lag == 0))
+    await until(lambda: has(sender.attempts(hook), 1))
+    await until(lambda: same(engine.webhooks.lag == 0))
     text = metrics.text().decode()
     for line in (
         *('webhook_delivery_total{code="200"} 1.0', 'webhook_delivery_total{code="418"} 1.0'),
@@ -406,13 +388,13 @@ async def test_a_disabled_or_deleted_webhook_gets_nothing_more(
     target.answer = lambda _: 500
     ids = [await sender.hook(f"{target.url}/{n}") for n in range(2)]
     sender.event()
-    await until(lambda: _is(sender.attempts(), 2))
+    await until(lambda: has(sender.attempts(), 2))
     await sender.root.patch(f"{sender.url}/{ids[0]}", json={"data": {"enabled": False}})
     await sender.root.delete(f"{sender.url}/{ids[1]}")
-    await until(lambda: _is(sender.attempts(), 0))
+    await until(lambda: has(sender.attempts(), 0))
     assert engine.webhooks.waiting == 0
     sender.event()
-    await until(lambda: _holds(engine.webhooks.lag == 0))
+    await until(lambda: same(engine.webhooks.lag == 0))
     assert len(target.posts) == 2
     assert await sender.status(ids[0]) == {"state": "disabled"}
     answer = await sender.root.post(f"{sender.url}/{ids[0]}/replay")
@@ -431,7 +413,7 @@ async def test_an_account_takes_its_webhooks_along(
     target.answer = lambda _: 500
     await sender.hook(target.url)
     sender.event()
-    await until(lambda: _is(sender.attempts(), 1))
+    await until(lambda: has(sender.attempts(), 1))
     answer = await sender.root.delete(sender.tenant.url)
     assert answer.status_code == 200
     await until(lambda: _gone(engine))
@@ -455,66 +437,7 @@ async def test_without_a_database_what_works_goes_on_and_the_rest_is_not_forgott
         await target.wait(lambda posts: [post.path for post in posts].count("/hook/good") == 50)
         assert engine.webhooks.lag > 0
         other.execute("ROLLBACK")
-    await until(lambda: _holds(engine.webhooks.lag == 0))
+    await until(lambda: same(engine.webhooks.lag == 0))
     assert (await sender.status(bad))["waiting"] == 50
     rows = await engine.webhooks._deliveries.waiting()
     assert len(rows) == 50
-
-
-async def test_what_nobody_deleted_is_deleted_at_the_next_start(
-    tmp_path: Path, target: WebhookTarget
-) -> None:
-    document = {"name": "h", "hook": "all", "uri": target.url}
-    target.answer = lambda _: 500
-    async with scripted_engine(tmp_path) as engine:
-        for account in ("a", "b"):
-            realm = {"name": "A", "realm": f"{account}.test"}
-            await engine.directory.put("account", "", realm, account)
-            await engine.directory.put("webhook", account, document, "h")
-        await engine.webhooks.start()
-        for account in ("a", "b"):
-            engine.notice("CHANNEL_CREATE", account_id=account)
-        deliveries = engine.webhooks._deliveries
-        await until(lambda: _is(deliveries.failed("b", None, None, 9), 1))
-        await engine.webhooks.stop()
-        (row,) = await deliveries.failed("b", None, None, 9)
-        deliveries.put(replace(row, sequence=1, dead=1, payload=b"{}"))
-        # Nobody is there who follows the directory.
-        await engine.directory.delete("account", "b", "b")
-    async with scripted_engine(tmp_path) as engine:
-        await engine.webhooks.start()
-        deliveries = engine.webhooks._deliveries
-        await until(lambda: _is(deliveries.failed("b", None, None, 9), 0))
-        assert len(await deliveries.failed("a", None, None, 9)) == 1
-        await engine.webhooks.stop()
-
-
-async def test_after_a_restart_nothing_is_missing(tmp_path: Path, target: WebhookTarget) -> None:
-    leg: dict[str, Any] = {"account_id": "a" * 32}
-    async with scripted_engine(tmp_path) as engine:
-        await engine.directory.put("account", "", {"name": "A", "realm": "a.test"}, "a" * 32)
-        document = {"name": "h", "hook": "all", "uri": target.url, "format": "json"}
-        await engine.directory.put("webhook", "a" * 32, document, "h1")
-        await engine.webhooks.start()
-        target.answer = lambda post: 500 if post.fields["call_id"] == "bad" else 200
-        engine.notice("CHANNEL_CREATE", call_id="bad", **leg)
-        engine.notice("CHANNEL_ANSWER", call_id="bad", **leg)
-        engine.notice("CHANNEL_CREATE", call_id="good", **leg)
-        await target.wait_for(2)
-        await until(lambda: _holds(engine.webhooks.lag == 0))
-        await engine.webhooks.stop()
-        # Between two runs of the webhooks, as the events of a recovery are.
-        engine.notice("CHANNEL_ANSWER", call_id="good", **leg)
-    target.answer = lambda _: 200
-    async with scripted_engine(tmp_path) as engine:
-        await engine.webhooks.start()
-        engine.notice("CHANNEL_DESTROY", call_id="bad", **leg)
-        engine.webhooks.retry_now("a" * 32)
-        posts = await target.wait_for(6)
-        await engine.webhooks.stop()
-    done = [post for post in posts if post.fields["call_id"] == "bad"][1:]
-    names = [post.fields["hook_event"] for post in done]
-    assert names == ["channel_create", "channel_answer", "channel_destroy"]
-    assert [post.attempt for post in done] == [2, 1, 1]
-    assert done[0].event_id == posts[0].event_id
-    assert all("x-signature" not in post.headers for post in posts)

@@ -115,3 +115,22 @@ class WebhookTarget:
         self._changed.set()
         answer = self.answer(post)
         return web.Response(status=answer if isinstance(answer, int) else await answer)
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Ask again and again until it holds."""
+    for _ in range(int(GUARD_S * 100)):
+        if await holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never held")
+
+
+async def has(listing: Awaitable[list[Any]], count: int) -> bool:
+    """Tell whether a list has so many items; for `until`."""
+    return len(await listing) == count
+
+
+async def same(value: bool) -> bool:
+    """Return the value; for `until`."""
+    return value
