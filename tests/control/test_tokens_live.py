@@ -43,9 +43,10 @@ def created(done: Result) -> tuple[str, str]:
 
 def row_of(folder: Path, token_id: str, *words: str) -> list[str]:
     """Return the columns of a listed token, which has these words."""
-    (row,) = [
-        line.split() for line in invoke(folder, "list").output.splitlines() if token_id in line
-    ]
+    listed = invoke(folder, "list")
+    rows = [line.split() for line in listed.output.splitlines() if token_id in line]
+    assert len(rows) == 1, (listed.exit_code, listed.output, listed.exception)
+    (row,) = rows
     assert set(words) <= set(row)
     return row
 
@@ -68,7 +69,6 @@ async def test_a_running_engine_sees_what_the_command_does(rig: Rig, tmp_path: P
         except InvalidCredentials:
             return False
 
-    assert not accepted()
     await until(accepted)
     scope = tokens.authorize(token, rig.account)
     scope.require(Permission.CALLS_READ)

@@ -205,15 +205,19 @@ class PlanOracle:
         e164 = self.e164(number)
         if (found := self.classify(e164, number)) in self.denied:
             return self.refusal("restricted", found, number)
-        judged = [(hop, *self.judge(hop.number)) for hop in hops]
+        judged = [(hop, *self.judge(hop.number, e164)) for hop in hops]
         kept = tuple(hop for hop, refusal, _ in judged if not refusal)
         if not kept:
             return self.refusal(judged[0][1], judged[0][2], number)
         return self.answer("resource", kept[0].resource_id, kept[0].number, number, kept)
 
-    def judge(self, sent: str) -> tuple[str, str]:
-        """Return the refusal of a number that a carrier would be sent, and by whom."""
-        e164 = self.e164(sent)
+    def judge(self, sent: str, converted: str) -> tuple[str, str]:
+        """Return the refusal of a number that a carrier would be sent, and by whom.
+
+        What converters have made of the number (`converted`) is not converted again: one that is
+        not anchored would make something else of it.
+        """
+        e164 = sent if sent == converted else self.e164(sent)
         if by := self.blocklist(sent, e164):
             return "blocked", by
         found = self.classify(e164, sent)
