@@ -165,6 +165,11 @@ async def test_a_recording_brings_the_media_back_for_good(tmp_path: Path) -> Non
         await call.order("record_start", media_name="call.wav")
         await call.moves_to("process")
         assert where(call.phones[0])[0] == engine.config.media_host
+        started = (await engine.event("RECORD_START")).payload
+        async with asyncio.timeout(GUARD_S):
+            # It begins on a thread of its own; a call that ends before has nothing to record.
+            while not Path(str(started["Application-Response"])).exists():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         await call.hang_up()
         stopped = (await engine.event("RECORD_STOP")).payload
     assert Path(str(stopped["Application-Response"])).is_file()
