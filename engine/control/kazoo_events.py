@@ -55,6 +55,7 @@ _CALL_STATES = {
     LegState.EARLY: "EARLY",
     LegState.ANSWERED: "ACTIVE",
     LegState.ENDING: "HANGUP",
+    LegState.WRITING: "HANGUP",
     LegState.ENDED: "HANGUP",
 }
 

@@ -12,6 +12,10 @@ deadline at a time: to be dialled, while it waits; for the first 18x and the ans
 call. The stack may report the sent INVITE again, with another tag, when it had to send it with
 credentials.
 
+A leg whose dialog is over while it is recorded has one more step: WRITING, until its file is
+complete, so that RECORD_STOP comes before CHANNEL_DESTROY and tells of a file that can be read. A
+disk that does not answer holds it up for `FILE_GUARD_S` at most.
+
 A leg knows no other leg. What its notices say about the other side is told to it as plain values.
 """
 
@@ -34,6 +38,7 @@ from engine.core.events import (
     LegGaveEarlyMedia,
     LegHeard,
     LegRang,
+    LegRecorded,
     LegRenegotiated,
     LegSilent,
     SipEvent,
@@ -69,7 +74,11 @@ _EVENT_INPUTS: dict[type[SipEvent], LegInput] = {
     LegRenegotiated: _I.RENEGOTIATED,
     HopsFound: _I.HOPS,
     LegEnded: _I.ENDED,
+    LegRecorded: _I.RECORDED,
 }
+FILE_GUARD_S = 1.0
+"""Longest wait for the file of a recording whose leg has ended, seconds: the media plane writes
+what it has within milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +180,7 @@ class Leg:
         """Its peer sends its media to the other peer."""
         self.report: MediaReport | None = None
         """How its media went, once it has ended."""
-        self.sounds = LegSounds(invite.leg, self.announce)
+        self.sounds = LegSounds(invite.leg, self._tell)
         self.codec = self.to_tag = self.from_tag = self.local_sdp = self.remote_sdp = ""
         self.user_agent = plan.contact.user_agent
 
@@ -196,6 +205,8 @@ class Leg:
     def take(self, event: SipEvent, turn: Turn) -> LegInput | None:
         """Act on an event of the stack. Return what it was, None when it was ignored."""
         given = _EVENT_INPUTS.get(type(event))
+        if given is _I.ENDED and self.sounds.recording:
+            given = _I.GONE
         return given if given is not None and self._feed(given, turn, event) else None
 
     def hear_from(self, event: LegHeard | LegSilent, turn: Turn) -> None:
@@ -231,6 +242,8 @@ class Leg:
         """Belong to another originate from now on."""
         turn.deadlines.clear(self._deadline_key)
         self.plan = replace(self.plan, originate_id=originate_id)
+        if self.state is LegState.WRITING:
+            turn.deadlines.set(self._deadline_key, turn.now + FILE_GUARD_S)
 
     def hang_up(self, cause: str, party: Party, turn: Turn, reason: str = "") -> None:
         """Give the leg up: from now on its cause is `cause`, whatever the wire says. Idempotent."""
@@ -351,12 +364,29 @@ class Leg:
     def end(self, event: LegEnded, turn: Turn) -> None:
         """Action: report the end; what this side gave the leg up for is the cause of it."""
         self.redirects, self.report = event.contacts, event.report
+        self._finish(self._ending_of(event, turn), turn)
+
+    def keep_end(self, event: LegEnded, turn: Turn) -> None:
+        """Action: note the end, to report it when the file of the recording is complete."""
+        self.report, self.ended_at = event.report, turn.now
+        self.ending = self._ending_of(event, turn)
+        turn.deadlines.set(self._deadline_key, turn.now + FILE_GUARD_S)
+
+    def note_release(self, ending: Ending, _turn: Turn) -> None:
+        """Action: note that nobody waits for the peer's end any more; it has come already."""
+        self.release_as = ending
+
+    def end_as_kept(self, _what: LegRecorded | None, turn: Turn) -> None:
+        """Action: report the end that was noted."""
+        assert self.ending is not None
+        self._finish(self.ending, turn)
+
+    def _ending_of(self, event: LegEnded, turn: Turn) -> Ending:
         ours = self.release_as
         if ours is not None:
             reason = ours.reason if ours.reason != ours.cause else event.reason or ours.cause
-            self._finish(Ending(ours.cause, ours.q850, event.sip_status, reason, ours.party), turn)
-            return
-        ending = ending_by_peer(
+            return Ending(ours.cause, ours.q850, event.sip_status, reason, ours.party)
+        return ending_by_peer(
             answered=self.answered_at is not None,
             sip_status=event.sip_status,
             q850=event.q850,
@@ -365,7 +395,6 @@ class Leg:
             sip_cause=event.sip_cause,
             honour=turn.settings.honour_remote_reason,
         )
-        self._finish(ending, turn)
 
     def give_up(self, _what: None, turn: Turn) -> None:
         """Action: end a leg whose end was never reported."""
@@ -375,18 +404,19 @@ class Leg:
 
     def _finish(self, ending: Ending, turn: Turn) -> None:
         turn.deadlines.clear(self._deadline_key)
+        self.sounds.abandon_recording(turn)
         self.ending = ending
-        self.ended_at = turn.now
+        if self.ended_at is None:
+            self.ended_at = turn.now
         self._tell("CHANNEL_DESTROY", turn)
 
-    def _tell(self, name: str, turn: Turn) -> None:
-        turn.notices.append(ChannelNotice(name, turn.now, self.snapshot()))
+    def _tell(self, name: str, turn: Turn, details: Mapping[str, object] = _NO_DETAILS) -> None:
+        turn.notices.append(ChannelNotice(name, turn.now, self.snapshot(), details))
 
     def announce(self, name: str, turn: Turn, details: Mapping[str, object] = _NO_DETAILS) -> None:
         """Emit a notice that others decide on, of bridges and transfers; none when it is gone."""
-        if self.state is LegState.ENDED:
-            return
-        turn.notices.append(ChannelNotice(name, turn.now, self.snapshot(), details))
+        if self.state is not LegState.ENDED:
+            self._tell(name, turn, details)
 
     def attempt(self, now: float) -> Attempt:
         """Return how this leg went, for the outcome; one being released counts as released."""

@@ -20,6 +20,9 @@ class LegInput(StrEnum):
     HOPS = "hops"
     HANG_UP = "hang_up"
     ENDED = "ended"
+    GONE = "gone"
+    """As ENDED, of a leg whose recording is not complete."""
+    RECORDED = "recorded"
     DEADLINE = "deadline"
 
 
@@ -29,6 +32,9 @@ _END = Transition(_S.ENDED, "end")
 _RELEASE = Transition(_S.ENDING, "release")
 _EXPIRE = Transition(_S.ENDING, "expire_attempt")
 _NOT_ANSWERED = ignore("early offers and answers change nothing that is bridged", _I.RENEGOTIATED)
+_LIVES = ignore("the leg lives on when its recording is over", _I.RECORDED)
+_NOT_RECORDED = refuse("only an answered leg is recorded", _I.GONE)
+_WRITE = Transition(_S.WRITING, "keep_end")
 _KNOWN = ignore("the INVITE has been answered, whichever hop it took", _I.HOPS)
 
 LEG_TABLE: Table[LegState, LegInput] = Table(
@@ -41,7 +47,7 @@ LEG_TABLE: Table[LegState, LegInput] = Table(
             **refuse(
                 "the stack has never heard of this leg",
                 *(_I.DIALED, _I.RANG, _I.EARLY_MEDIA, _I.ANSWERED, _I.RENEGOTIATED, _I.HOPS),
-                _I.ENDED,
+                *(_I.ENDED, _I.GONE, _I.RECORDED),
             ),
             _I.HANG_UP: Transition(_S.ENDED, "drop"),
             _I.DEADLINE: Transition(_S.DIALING, "dial"),
@@ -56,6 +62,8 @@ LEG_TABLE: Table[LegState, LegInput] = Table(
             _I.HOPS: Transition(_S.DIALING, "note_hops"),
             _I.HANG_UP: _RELEASE,
             _I.ENDED: _END,
+            **_NOT_RECORDED,
+            **_LIVES,
             _I.DEADLINE: _EXPIRE,
         },
         _S.RINGING: {
@@ -68,6 +76,8 @@ LEG_TABLE: Table[LegState, LegInput] = Table(
             **_KNOWN,
             _I.HANG_UP: _RELEASE,
             _I.ENDED: _END,
+            **_NOT_RECORDED,
+            **_LIVES,
             _I.DEADLINE: _EXPIRE,
         },
         _S.EARLY: {
@@ -82,6 +92,8 @@ LEG_TABLE: Table[LegState, LegInput] = Table(
             **_KNOWN,
             _I.HANG_UP: _RELEASE,
             _I.ENDED: _END,
+            **_NOT_RECORDED,
+            **_LIVES,
             _I.DEADLINE: _EXPIRE,
         },
         _S.ANSWERED: {
@@ -95,6 +107,8 @@ LEG_TABLE: Table[LegState, LegInput] = Table(
             **_KNOWN,
             _I.HANG_UP: _RELEASE,
             _I.ENDED: _END,
+            _I.GONE: _WRITE,
+            **_LIVES,
             **refuse("the deadline was cleared by the answer", _I.DEADLINE),
         },
         _S.ENDING: {
@@ -106,14 +120,27 @@ LEG_TABLE: Table[LegState, LegInput] = Table(
             ),
             **ignore("the leg is being released", _I.RENEGOTIATED, _I.HOPS, _I.HANG_UP),
             _I.ENDED: _END,
+            _I.GONE: _WRITE,
+            **_LIVES,
             _I.DEADLINE: Transition(_S.ENDED, "give_up"),
+        },
+        _S.WRITING: {
+            **_ONCE,
+            **ignore(
+                "the dialog is over",
+                *(_I.DIALED, _I.RANG, _I.EARLY_MEDIA, _I.ANSWERED, _I.RENEGOTIATED, _I.HOPS),
+                *(_I.ENDED, _I.GONE),
+            ),
+            _I.HANG_UP: Transition(_S.WRITING, "note_release"),
+            _I.RECORDED: Transition(_S.ENDED, "end_as_kept"),
+            _I.DEADLINE: Transition(_S.ENDED, "end_as_kept"),
         },
         _S.ENDED: {
             **_ONCE,
             **ignore(
                 "late: the leg is over",
                 *(_I.DIALED, _I.RANG, _I.EARLY_MEDIA, _I.ANSWERED, _I.RENEGOTIATED, _I.HOPS),
-                *(_I.HANG_UP, _I.ENDED),
+                *(_I.HANG_UP, _I.ENDED, _I.GONE, _I.RECORDED),
             ),
             **refuse("the deadline was cleared when the leg ended", _I.DEADLINE),
         },

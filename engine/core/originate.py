@@ -169,6 +169,8 @@ class Originate(Ordered):
                 self._feed(_I.ANNOUNCED, None, turn)
         elif isinstance(event, LegRecorded):
             leg.sounds.recorded(event, turn)
+            if not leg.sounds.recording and leg.take(event, turn) is LegInput.RECORDED:
+                self._leg_ended(leg, turn)
         elif isinstance(event, LegHeard) or (isinstance(event, LegSilent) and event.one_way):
             leg.hear_from(event, turn)
         elif leg.release_as is None:

@@ -16,6 +16,9 @@ from engine.core.events import LegPlayed, LegRecorded
 from engine.core.turn import Turn
 from engine.core.values import LegId
 
+LOST = "the file was not complete when the channel ended"
+"""Recording-Error of a recording that the media plane said nothing of."""
+
 
 class Sound(IntEnum):
     """Ids of the sounds that the engine plays by itself."""
@@ -88,10 +91,16 @@ class LegSounds:
         if self.recording:
             turn.commands.append(StopRecording(self._leg))
 
+    def abandon_recording(self, turn: Turn) -> None:
+        """Tell that a recording is over of whose file nothing was heard; nothing without one."""
+        if self.recording:
+            self.recorded(LegRecorded(self._leg, self.recording, 0.0, LOST), turn)
+
     def recorded(self, event: LegRecorded, turn: Turn) -> None:
-        """Tell that a recording is over."""
-        if event.path == self.recording:
-            self.recording = ""
+        """Tell that the recording is over; nothing of one that was told to be over already."""
+        if event.path != self.recording:
+            return
+        self.recording = ""
         details: dict[str, object] = {
             "Application-Name": "record",
             "Application-Response": event.path,

@@ -105,6 +105,7 @@ class LegState(StrEnum):
     EARLY = "early"
     ANSWERED = "answered"
     ENDING = "ending"
+    WRITING = "writing"
     ENDED = "ended"
 
 

@@ -62,6 +62,9 @@ from tests.property.call_values import BARRED, MOVED, STATUSES, devices, targets
 from tests.property.media_paths import MediaPaths
 from tests.unit.core.rig import START, media, request
 
+_PAIRS = (("BRIDGE", "UNBRIDGE"), ("HOLD", "UNHOLD"), ("RECORD_START", "RECORD_STOP"))
+"""Notices that come in turns."""
+
 
 class Calls(RuleBasedStateMachine):
     """Call control, and a record of all it said."""
@@ -139,11 +142,12 @@ class Calls(RuleBasedStateMachine):
         assert "DESTROY" not in said, "DESTROY comes last"
         if name in ("CREATE", "ANSWER", "DESTROY"):
             assert name not in said
-        for begin, end in (("BRIDGE", "UNBRIDGE"), ("HOLD", "UNHOLD")):
+        for begin, end in _PAIRS:
             if name in (begin, end):
                 assert said.count(begin) == said.count(end) + (name == end)
         if name == "DESTROY":
             assert said.count("BRIDGE") == said.count("UNBRIDGE")
+            assert said.count("RECORD_START") == said.count("RECORD_STOP")
             assert notice.leg.cause
             assert notice.leg.q850
             assert notice.leg.reason

@@ -144,6 +144,34 @@ async def test_a_channel_is_played_to_and_recorded(tmp_path: Path) -> None:
     assert sounding in (400, 410)  # blocks of 10 ms, which need not begin with the sound
 
 
+async def test_a_recording_is_complete_when_its_channel_ends(tmp_path: Path) -> None:
+    """Of the phone that hangs up and of the one that is hung up."""
+    async with (
+        EngineUnderTest(tmp_path, recordings_dir=str(tmp_path)) as engine,
+        AudioPeer(A_SSRC) as a_media,
+        phone_of(a_media) as alice,
+        Sipp("uas-ring-answer-bye", options=("-d", "1000")) as bob,
+    ):
+        device = await engine.device("alice", "1001", alice.uri)
+        await engine.device("bob", "1002", bob.uri)
+        await engine.quickcall(device, "1002")
+        await engine.event("CHANNEL_BRIDGE", count=2)
+        legs = engine.legs()
+        for leg in legs:
+            assert (await act(engine, leg, "record_start")).status_code == 202
+        await engine.end()
+        await alice.succeeded()
+        await bob.succeeded()
+    for leg in legs:
+        told = [event for event in engine.events if event.call_id == leg]
+        names = [event.name for event in told]
+        stopped = told[names.index("CHANNEL_DESTROY") - 1].payload
+        assert stopped["Event-Name"] == "RECORD_STOP"
+        assert "Recording-Error" not in stopped
+        with wave.open(str(stopped["Application-Response"]), "rb") as file:
+            assert file.getnframes() * 1000 // file.getframerate() == stopped["Length"]
+
+
 @pytest.mark.parametrize(("codec", "rate"), [("PCMA", 8000), ("G722", 16000), ("opus", 16000)])
 async def test_every_codec_is_played_and_recorded(tmp_path: Path, codec: str, rate: int) -> None:
     """A real phone hears 700 Hz as ringback and says 1100 Hz."""

@@ -11,8 +11,9 @@ from engine.core.events import (
     LegRecorded,
     LegSilent,
 )
+from engine.core.leg import FILE_GUARD_S
 from engine.core.media_values import MediaReport
-from engine.core.sounds import Sound
+from engine.core.sounds import LOST, Sound
 from engine.core.values import LegId, MediaMode, Party
 from tests.unit.core.rig import Rig, carrier, device
 
@@ -195,6 +196,54 @@ def test_a_recording_is_told_from_its_start_to_its_end() -> None:
         (2, {**other, "Length": 0, "Recording-Error": "disk full"}),
     ]
     assert rig.control.snapshots()[1].recordings == ("/r/a.wav", "/r/b.wav")
+
+
+def recording(**changes: object) -> Rig:
+    """Two talk and leg 2 is recorded."""
+    rig = Rig()
+    rig.talks(**changes)
+    rig.notices += rig.control.record("call-2", "/r/a.wav", rig.now).notices
+    return rig
+
+
+@pytest.mark.parametrize("party", [Party.REMOTE, Party.LOCAL])
+def test_a_recorded_channel_ends_when_its_file_is_complete(party: Party) -> None:
+    rig = recording()
+    if party is Party.LOCAL:
+        rig.hangs_up()
+    rig.ends(2, party=party)
+    assert "CHANNEL_DESTROY" not in rig.names()
+    rig.takes(LegRecorded(LegId(2), "/r/a.wav", 1.5, ""))
+    names = [notice.name for notice in rig.notices if isinstance(notice, ChannelNotice)]
+    assert names[-2:] == ["RECORD_STOP", "CHANNEL_DESTROY"]
+    assert rig.destroyed(2)[0] == "NORMAL_CLEARING"
+    assert rig.destroyed(2)[3] is (party)
+    rig.ends(1, party=Party.LOCAL)
+    assert rig.is_empty()
+
+
+def test_the_other_is_hung_up_meanwhile_and_the_cause_stays_the_first() -> None:
+    rig = recording()
+    rig.ends(2, party=Party.REMOTE)
+    rig.ends(1, party=Party.REMOTE)
+    rig.hangs_up()
+    rig.takes(LegRecorded(LegId(2), "/r/a.wav", 1.5, ""))
+    assert rig.destroyed(2)[3] is Party.REMOTE
+    assert rig.is_empty()
+
+
+def test_a_disk_that_does_not_answer_holds_no_channel_up() -> None:
+    rig = recording()
+    rig.ends(2)
+    ended = rig.now
+    rig.waits(FILE_GUARD_S)
+    (stop,) = told(rig, "RECORD_STOP")
+    assert stop[1]["Recording-Error"] == LOST
+    assert rig.channel("DESTROY", 2).leg.ended_at == ended
+    rig.takes(LegRecorded(LegId(2), "/r/a.wav", 1.5, ""))
+    assert len(told(rig, "RECORD_STOP")) == 1
+    rig.ends(1, party=Party.LOCAL)
+    assert rig.is_empty()
 
 
 def test_only_an_answered_channel_is_played_to_or_recorded() -> None:
