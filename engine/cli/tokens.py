@@ -42,6 +42,7 @@ _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 _Work = Callable[[TokenStore, AuditLog], Coroutine[Any, Any, None]]
 
 _PIPE_WIDTH = 1000
+"""Columns for tables that are not printed to a terminal."""
 _out = Console(highlight=False, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -182,8 +183,9 @@ async def _list(store: TokenStore, _audit: AuditLog) -> None:
             "expired" if expired else _day(token.expires_at) if token.expires_at else "never",
             _day(token.last_used_day * 86400) if token.last_used_day else "never",
         )
-    # Nothing is cut off for who reads it with a program.
-    _out.print(table, width=None if _out.is_terminal else _PIPE_WIDTH)
+    # Nothing is cut off for who reads it with a program, whatever COLUMNS says.
+    out = _out if _out.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+    out.print(table)
 
 
 async def _revoke(store: TokenStore, audit: AuditLog, token_id: str) -> None:

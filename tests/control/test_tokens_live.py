@@ -28,7 +28,7 @@ def invoke(folder: Path, *arguments: str) -> Result:
     """Run the command on the database of a folder."""
     database = f"sqlite+aiosqlite:///{folder / 'quickcall.db'}"
     command = ["token", *arguments, "--database", database]
-    return CliRunner().invoke(app, command, env={"COLUMNS": "200"})
+    return CliRunner().invoke(app, command, env={"COLUMNS": "40"})
 
 
 def created(done: Result) -> tuple[str, str]:
