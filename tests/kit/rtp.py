@@ -131,6 +131,31 @@ class RtpPeer(asyncio.DatagramProtocol):
         for _ in range(count):
             self.send(destination, b"x" * 160)
 
+    async def reach(self, destination: tuple[str, int], other: RtpPeer) -> None:
+        """Send until a packet comes to `other`, and wait for the last of them.
+
+        Events tell of a bridge, or of early media, when the join is ordered; it is made a moment
+        later, and what is sent before that goes nowhere.
+        """
+        first, last = b"\xff" * 160, b"\x55" * 160
+        async with asyncio.timeout(GUARD_S):
+            while not await self._comes(destination, first, other):
+                pass
+            self.send(destination, last)
+            while await other.payload() != last:
+                pass
+
+    async def _comes(self, destination: tuple[str, int], payload: bytes, other: RtpPeer) -> bool:
+        """Send a packet; return whether one like it comes before the next is due."""
+        self.send(destination, payload)
+        try:
+            async with asyncio.timeout(0.02):
+                while await other.payload() != payload:
+                    pass
+        except TimeoutError:
+            return False
+        return True
+
     async def datagram(self) -> bytes:
         """Wait for the next datagram, whatever it is."""
         async with asyncio.timeout(GUARD_S):

@@ -326,8 +326,9 @@ async def test_events_and_nothing_else_where_the_endpoint_says_so(phones: Phones
 async def test_more_digits_than_may_wait_are_dropped(phones: Phones) -> None:
     near = await phones.call()
     phones.stack.submit(*(SendDigits(near.leg, "5" * 64, 2000) for _ in range(3)))
-    await near.media.until(1, 101)
+    await phones.settled()
     assert phones.stack.sip.stats().dropped == 1
+    await near.media.until(1, 101)
 
 
 # --- tones that come ----------------------------------------------------------------------------

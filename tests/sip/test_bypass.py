@@ -134,7 +134,9 @@ async def test_a_phone_that_refuses_keeps_the_call(engine: EngineUnderTest, refu
         assert told["Bypass-Failed-Reason"]
         a, b = call.media
         # The first one never took what it was offered last.
-        sent = a.send(where(call.phones[0], 0 if refusing == 0 else -1), b"through the engine")
+        to_a = where(call.phones[0], 0 if refusing == 0 else -1)
+        await a.reach(to_a, b)
+        sent = a.send(to_a, b"through the engine")
         assert await b.payload() == sent
         assert b.source[0] == engine.config.media_host
         end = await call.hang_up()
@@ -165,11 +167,6 @@ async def test_a_recording_brings_the_media_back_for_good(tmp_path: Path) -> Non
         await call.order("record_start", media_name="call.wav")
         await call.moves_to("process")
         assert where(call.phones[0])[0] == engine.config.media_host
-        started = (await engine.event("RECORD_START")).payload
-        async with asyncio.timeout(GUARD_S):
-            # It begins on a thread of its own; a call that ends before has nothing to record.
-            while not Path(str(started["Application-Response"])).exists():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
         await call.hang_up()
         stopped = (await engine.event("RECORD_STOP")).payload
     assert Path(str(stopped["Application-Response"])).is_file()

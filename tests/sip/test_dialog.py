@@ -89,6 +89,7 @@ async def test_sound_follows_a_phone_that_moves(engine: EngineUnderTest) -> None
             await engine.event("CHANNEL_BRIDGE", count=2)
             await alice.has_sent("ACK")
             a_leg, b_leg = engine.legs()
+            await new.reach(audio_address(engine.local_sdp(a_leg)), far)
             spoken = new.send(audio_address(engine.local_sdp(a_leg)), b"from the new address")
             assert await far.payload() == spoken
             answer = far.send(audio_address(engine.local_sdp(b_leg)), b"to the new address")

@@ -76,6 +76,9 @@ async def talking(
                 Phone(peer, sipp, leg, audio_address(engine.local_sdp(leg)), engine.sip_address())
                 for peer, sipp, leg in zip(media, phones, engine.legs(), strict=True)
             ]
+            # The bridge is told when it is ordered; what is said before it is made goes nowhere.
+            async with ready[0].media.talking(ready[0].engine, silence(20)):
+                await ready[1].media.until(1, 0)
             yield ready[0], ready[1]
             response = await engine.http.delete(
                 f"/v2/accounts/{engine.account}/channels/{ready[0].call_id}"

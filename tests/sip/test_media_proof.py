@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from pathlib import Path
 
@@ -38,16 +37,6 @@ async def _bridged(engine: EngineUnderTest, alice: Sipp, bob: Sipp) -> list[tupl
     return [audio_address(engine.local_sdp(leg)) for leg in engine.legs()]
 
 
-async def _passes(where: tuple[str, int], one: AudioPeer, other: AudioPeer) -> None:
-    """Wait until packets go through: the bridge is told when it is ordered, not when it is made."""
-    while not other.packets:
-        one.send(where, bytes([0xFF]) * PACKET)
-        await asyncio.sleep(0.02)
-    last = one.send(where, bytes([0x55]) * PACKET)
-    await other.hear_payload(last)
-    other.forget()
-
-
 async def _hang_up(engine: EngineUnderTest, *phones: Sipp) -> None:
     path = f"/v2/accounts/{engine.account}/channels/talk"
     assert (await engine.http.delete(path)).is_success
@@ -77,8 +66,9 @@ async def test_tones_are_recognised_both_ways(engine: EngineUnderTest) -> None:
         _phone(b_media) as bob,
     ):
         to_a, to_b = await _bridged(engine, alice, bob)
-        await _passes(to_a, a_media, b_media)
+        await a_media.reach(to_a, b_media)
         a_media.forget()
+        b_media.forget()
         await a_media.say(to_a, A_TONE, 1.0)
         await b_media.say(to_b, B_TONE, 1.0)
         at_b = (await b_media.hear(50))[:50]
@@ -98,8 +88,9 @@ async def test_speech_arrives_sample_by_sample(engine: EngineUnderTest) -> None:
         _phone(b_media) as bob,
     ):
         to_a, to_b = await _bridged(engine, alice, bob)
-        await _passes(to_a, a_media, b_media)
+        await a_media.reach(to_a, b_media)
         a_media.forget()
+        b_media.forget()
         for number, packet in enumerate(packets, 1):
             a_media.send(to_a, packet)
             await b_media.hear(number)
@@ -144,6 +135,7 @@ async def test_a_stranger_is_neither_heard_nor_sent_anything(engine: EngineUnder
         _phone(b_media) as bob,
     ):
         to_a, to_b = await _bridged(engine, alice, bob)
+        await b_media.reach(to_b, a_media)
         a_media.forget()
         for before in (0, PACKETS):
             # SSRC, payload type and numbers of the phone, before it has spoken and after.

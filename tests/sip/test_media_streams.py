@@ -61,11 +61,10 @@ async def test_hold_cuts_each_stream_once_and_doubles_nothing(tmp_path: Path) ->
         await engine.device("bob", "1002", bob.uri)
         await engine.quickcall(device, "1002", call_id="talk")
         await engine.event("CHANNEL_BRIDGE", count=2)
-        a_leg, b_leg = engine.legs()
-        async with (
-            Numbered(a_media, "a", _address(engine, a_leg)) as from_a,
-            Numbered(b_media, "b", _address(engine, b_leg)) as from_b,
-        ):
+        to_a, to_b = (_address(engine, leg) for leg in engine.legs())
+        await a_media.reach(to_a, b_media)
+        await b_media.reach(to_b, a_media)
+        async with Numbered(a_media, "a", to_a) as from_a, Numbered(b_media, "b", to_b) as from_b:
             await from_a.more_at(b_media, ENOUGH)
             await from_b.more_at(a_media, ENOUGH)
             before = from_b.at(a_media)
@@ -126,7 +125,7 @@ async def test_a_transfer_changes_the_speaker_but_not_the_stream(
             await phone.succeeded()
 
 
-async def test_every_packet_after_the_bridge_arrives_once(
+async def test_every_packet_arrives_once_when_the_bridge_is_made(
     engine: EngineUnderTest,
 ) -> None:
     async with (
@@ -139,11 +138,10 @@ async def test_every_packet_after_the_bridge_arrives_once(
         await engine.device("bob", "1002", bob.uri)
         await engine.quickcall(device, "1002", call_id="talk")
         await engine.event("CHANNEL_BRIDGE", count=2)
-        a_leg, b_leg = engine.legs()
-        async with (
-            Numbered(a_media, "a", _address(engine, a_leg)) as from_a,
-            Numbered(b_media, "b", _address(engine, b_leg)) as from_b,
-        ):
+        to_a, to_b = (_address(engine, leg) for leg in engine.legs())
+        await a_media.reach(to_a, b_media)
+        await b_media.reach(to_b, a_media)
+        async with Numbered(a_media, "a", to_a) as from_a, Numbered(b_media, "b", to_b) as from_b:
             await from_a.more_at(b_media, 4 * ENOUGH)
             await from_b.more_at(a_media, 4 * ENOUGH)
         for stream, listener, name in ((from_a, b_media, "a"), (from_b, a_media, "b")):
