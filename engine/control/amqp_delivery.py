@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from engine.control.amqp_channel import Channel
 from engine.core.errors import RequestInvalid
 
 
-@dataclass(slots=True)
-class Delivery:
+class Delivery(msgspec.Struct):
     """A message of a queue that is listened to. Its sender is not to be trusted."""
 
     exchange: str

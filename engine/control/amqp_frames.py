@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
+import msgspec
 from pamqp import decode, exceptions, frame
 from pamqp.base import Frame as Method
 
@@ -60,8 +60,7 @@ class WireError(Exception):
     """What came over the connection is not AMQP, or breaks a bound; the connection is of no use."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One message to be published."""
 
     exchange: str
@@ -71,17 +70,16 @@ class Message:
     message_id: str = ""
     timestamp_us: int = 0
     """Microseconds since the Unix epoch, as Kazoo's bus has it."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Properties:
+class Properties(msgspec.Struct):
     """What is read of a message's properties."""
 
     body_size: int
     message_id: str = ""
     timestamp_us: int = 0
-    headers: dict[str, object] = field(default_factory=dict)
+    headers: dict[str, object] = msgspec.field(default_factory=dict)
 
 
 def split(buffer: bytearray, largest: int) -> Iterator[tuple[int, int, bytes]]:
@@ -126,8 +124,7 @@ def write_method(method: Method, channel: int) -> bytes:
     return frame.marshal(method, channel)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True):
     """`basic.deliver`: what of a delivery comes before its properties and body."""
 
     consumer_tag: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+import msgspec
 from pamqp import commands
 from pamqp.base import Frame as Method
 
@@ -20,8 +20,7 @@ Handler = Callable[[Delivery], None]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Listener:
+class _Listener(msgspec.Struct):
     queue: str
     bindings: tuple[tuple[str, str], ...]
     handler: Handler

@@ -23,8 +23,10 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from engine.control.amqp_audit import asker
 from engine.control.amqp_delivery import Delivery
@@ -79,8 +81,7 @@ class Places(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Job:
+class _Job(msgspec.Struct):
     """One request on its way."""
 
     delivery: Delivery

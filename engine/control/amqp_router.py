@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.control.amqp_delivery import Delivery
 from engine.control.amqp_link import AmqpLink
@@ -44,8 +45,7 @@ _log = logging.getLogger(__name__)
 Answer = Callable[[DestinationResolved | None], None]
 
 
-@dataclass(slots=True)
-class _Question:
+class _Question(msgspec.Struct):
     asked: ResolveDestination
     rung: LegSnapshot
     answer: Answer

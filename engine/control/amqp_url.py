@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from engine.core.errors import RequestInvalid
+from engine.core.passwords import HidesPassword
 
 _ALLOWED = "amqp:// or amqps://, [USER:PASSWORD@]HOST[:PORT][/VHOST]"
 
 
-@dataclass(frozen=True, slots=True)
-class Broker:
+class Broker(HidesPassword, frozen=True):
     """A broker and who talks to it."""
 
     host: str
     port: int
     user: str
-    password: str = field(repr=False)
+    password: str
     vhost: str
     tls: bool
 

@@ -11,7 +11,9 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from engine.control.permissions import ALL, Permission
 from engine.core.errors import EngineError, RequestInvalid
@@ -39,8 +41,7 @@ class Forbidden(EngineError):
         super().__init__(f"this token may not {what}")
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """What a token may use, and do there."""
 
     accounts: frozenset[str]

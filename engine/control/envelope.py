@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.control.auth import Forbidden, InvalidCredentials
 from engine.core.errors import (
@@ -69,8 +69,7 @@ class PreconditionFailed(EngineError):
         self.tag = tag
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct):
     """What every envelope of one HTTP request says about it."""
 
     node: str
@@ -81,8 +80,7 @@ class Exchange:
     """Told the HTTP status of each answer; the audit log's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """An error as an envelope shows it."""
 
     status: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from itertools import islice
 
 import msgspec
@@ -103,8 +102,7 @@ class FeedEvent(msgspec.Struct, frozen=True, eq=False):
         return self._public
 
 
-@dataclass(frozen=True, slots=True)
-class EventFilter:
+class EventFilter(msgspec.Struct, frozen=True):
     """Which events a reader wants; None means any."""
 
     account_id: str | None = None

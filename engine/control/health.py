@@ -7,8 +7,9 @@ a broker that is away must not make the engine dead: it comes back, a restart wo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Severity(StrEnum):
@@ -20,8 +21,7 @@ class Severity(StrEnum):
     """Calls are taken; something that goes with them waits until it is mended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """One question."""
 
     name: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import parse_qsl
@@ -58,8 +57,7 @@ class _Body(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Body).decode
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """An authorised request."""
 
     face: EngineFace

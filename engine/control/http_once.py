@@ -13,12 +13,12 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
 from litestar import Response
+from msgspec.structs import replace
 
 from engine.control.envelope import Exchange, Failure, failure, success
 from engine.control.http_context import Call, HttpRequest, reply

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from engine.control.kazoo_events import APP_NAME, APP_VERSION
 from engine.core.errors import RequestInvalid
@@ -109,8 +110,7 @@ def _stripped_value(value: object, depth: int) -> object:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyTo:
+class ReplyTo(msgspec.Struct, frozen=True):
     """Where the answer to a message goes."""
 
     queue: str
@@ -134,17 +134,16 @@ def reply_to(request: Mapping[str, object]) -> ReplyTo | None:
     return ReplyTo(match["queue"], {"Deliver-To-PID": match["pid"]})
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """What one kind of message may hold, besides the envelope."""
 
     category: str
     name: str
     required: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
-    values: Mapping[str, frozenset[object]] = field(default_factory=dict)
+    values: Mapping[str, frozenset[object]] = msgspec.field(default_factory=dict)
     """Key -> what it may be, when it is there."""
-    types: Mapping[str, Callable[[object], bool]] = field(default_factory=dict)
+    types: Mapping[str, Callable[[object], bool]] = msgspec.field(default_factory=dict)
     """Key -> what it must satisfy, when it is there: `is_object`, `is_list`, `is_boolean`..."""
 
     @property

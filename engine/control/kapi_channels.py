@@ -7,7 +7,8 @@ Answers that list channels have them as Kazoo's REST API shows them (`kazoo_chan
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.control.kapi import Rules, is_boolean, is_list, is_text, validate
 from engine.control.kazoo_events import Switch
@@ -65,8 +66,7 @@ QUESTIONS = {
 Body = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """Whose channels are asked for."""
 
     account_id: str | None = None

@@ -7,8 +7,9 @@ other and is answered by an error event then, so that what stands behind it is s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from engine.control.kapi import ENVELOPE_OPTIONAL, ENVELOPE_REQUIRED
 from engine.control.kapi_media import media_of
@@ -39,41 +40,35 @@ class InsertAt(StrEnum):
     """What is played is stopped, what waits is dropped."""
 
 
-@dataclass(frozen=True, slots=True)
-class HangUp:
+class HangUp(msgspec.Struct, frozen=True):
     """End the call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(msgspec.Struct, frozen=True):
     """Connect the channel to a number."""
 
     number: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bridge:
+class Bridge(msgspec.Struct, frozen=True):
     """Connect the channel to endpoints; runs until that has failed or is over."""
 
     order: BridgeOrder
 
 
-@dataclass(frozen=True, slots=True)
-class PickUp:
+class PickUp(msgspec.Struct, frozen=True):
     """Connect the channel to another one, whose partner leaves."""
 
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """Put the channel on hold, talk to it again, or None: whichever it is not."""
 
     on: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Play:
+class Play(msgspec.Struct, frozen=True):
     """Play a sound; runs until it is over."""
 
     sound: str
@@ -82,47 +77,40 @@ class Play:
     """Digits of the channel that stop it."""
 
 
-@dataclass(frozen=True, slots=True)
-class StopPlaying:
+class StopPlaying(msgspec.Struct, frozen=True):
     """Stop what is played."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendDigits:
+class SendDigits(msgspec.Struct, frozen=True):
     """Send DTMF digits to the channel."""
 
     digits: str
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """Record the channel."""
 
     media_name: str | None
     max_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class StopRecording:
+class StopRecording(msgspec.Struct, frozen=True):
     """Stop recording the channel."""
 
 
-@dataclass(frozen=True, slots=True)
-class Park:
+class Park(msgspec.Struct, frozen=True):
     """Let the channel wait for orders."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(msgspec.Struct, frozen=True):
     """Nothing is to be done: an answered channel is all that is asked for, or an answer."""
 
     told: bool = True
     """Whether who asks waits to be told that it is over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """Cannot be done."""
 
     why: str
@@ -145,8 +133,7 @@ Action = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One command for one channel."""
 
     call_id: str
@@ -158,8 +145,7 @@ class Command:
     """As it came; error events carry it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """A message: one command, or several in the order in which they are carried out."""
 
     call_id: str

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from urllib.parse import unquote
+
+import msgspec
+from msgspec.structs import replace
 
 from engine.control.kapi_fields import DIVERSIONS, Fields
 from engine.core.attempts import RESOURCE
@@ -68,8 +70,7 @@ _SAME = ("Invite-Format", "To-User", "To-Realm", "To-DID", "Route", "Proxy-Zone"
 """Keys by which ecallmgr takes two endpoints for one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """What a message says for endpoints that do not say it themselves."""
 
     new_call_id: Callable[[], str]

@@ -8,7 +8,8 @@ says when it is to be played.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.core.errors import RequestInvalid
 from engine.core.sound_names import MAX_NAME
@@ -28,8 +29,7 @@ _SILENCE = re.compile(r"(-1|\d{1,5})(?:,\d{1,5})?", re.ASCII)
 _FOREVER = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(msgspec.Struct, frozen=True):
     """A sound as `EngineFace.play` takes it."""
 
     sound: str

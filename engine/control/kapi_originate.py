@@ -6,8 +6,9 @@ Which key does what, and which has no effect: docs/amqp.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from engine.control import option_values as values
 from engine.control.kapi import (
@@ -76,8 +77,7 @@ ORIGINATE_EXECUTE = Rules("dialplan", "originate_execute", required=frozenset({"
 """Says that a request that is ready is to be carried out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Originate:
+class Originate(msgspec.Struct, frozen=True):
     """A valid originate_req."""
 
     request: OriginateRequest

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.control.kapi import Rules, encode_key, is_list, is_object, is_text, validate
 from engine.control.kapi_bridge import routes
@@ -117,8 +118,7 @@ def route_win(
     }
 
 
-@dataclass(frozen=True, slots=True)
-class RouteAnswer:
+class RouteAnswer(msgspec.Struct, frozen=True):
     """One usable `route_resp`."""
 
     found: DestinationResolved

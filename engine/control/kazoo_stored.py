@@ -8,10 +8,10 @@ there; CHANNEL_CREATE carries for that what else only the request knows (`Origin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.core.causes import CAUSES
 from engine.core.events import ChannelNotice, OriginateEnded
@@ -122,8 +122,7 @@ def request_ended_by(terminal: bytes) -> str:
     return _ended.decode(terminal).request_id
 
 
-@dataclass(slots=True)
-class StoredChannel:
+class StoredChannel(msgspec.Struct):
     """What the stored events say about one channel."""
 
     origin: Origin

@@ -13,7 +13,6 @@ Names of the events make that safe: the two that end something are named by what
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -50,20 +49,18 @@ _MAX_EVENTS = 16
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Channel:
+class _Channel(msgspec.Struct):
     call_id: str
     origin: Origin
     events: list[tuple[str, float, bytes]]
     over: bool = False
 
 
-@dataclass(slots=True)
-class _Node:
+class _Node(msgspec.Struct):
     seen_at: float
-    channels: dict[str, _Channel] = field(default_factory=dict)
-    requests: dict[str, list[_Channel]] = field(default_factory=dict)
-    ended: set[str] = field(default_factory=set)
+    channels: dict[str, _Channel] = msgspec.field(default_factory=dict)
+    requests: dict[str, list[_Channel]] = msgspec.field(default_factory=dict)
+    ended: set[str] = msgspec.field(default_factory=set)
     """Requests that have their terminal event, but a channel that outlived it."""
 
 

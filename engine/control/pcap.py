@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from struct import pack
+
+from msgspec.structs import replace
 
 from engine.core.events import SipMessageSeen
 from engine.sip.hep import split_address

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from engine.core.values import LegRole, Refusal
 from engine.numbers.dialplan import Step
 
 
-@dataclass(frozen=True, slots=True)
-class FilterStep:
+class FilterStep(msgspec.Struct, frozen=True):
     """What the number filter made of the number as typed."""
 
     input: str
@@ -21,16 +21,14 @@ class FilterStep:
     """Why a regex left the number as it was, empty: it did not."""
 
 
-@dataclass(frozen=True, slots=True)
-class RouteTarget:
+class RouteTarget(msgspec.Struct, frozen=True):
     """Where a number goes."""
 
     kind: Literal["device", "user", "resource"]
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class InviteReport:
+class InviteReport(msgspec.Struct, frozen=True):
     """An INVITE that would be sent."""
 
     leg: LegRole
@@ -52,8 +50,7 @@ class InviteReport:
     """Why it could not be sent after all, empty: it could. A faulty one has no other texts."""
 
 
-@dataclass(frozen=True, slots=True)
-class RouteReport:
+class RouteReport(msgspec.Struct, frozen=True):
     """What would become of a number."""
 
     account_id: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
 
 import aiohttp
+import msgspec
 from yarl import URL
 
 from engine.control.webhook_address import is_public
@@ -34,8 +34,7 @@ _AddrInfo = tuple[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What came of one attempt."""
 
     status: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -76,8 +75,7 @@ _UNSAID = frozenset(
 """Fields of our own events that say nothing about the call, or too much."""
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(msgspec.Struct, frozen=True):
     """One HTTP request to a webhook's target."""
 
     method: str

@@ -12,9 +12,10 @@ success ends that, and everything that waits is due at once.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import islice
+
+import msgspec
 
 MAX_ACTIVE = 32
 """Deliveries of one webhook on their way at a time."""
@@ -51,8 +52,7 @@ def probe_delay(failures: int, chance: float) -> float:
     return min(2.0 ** min(max(failures - FAILURES, 0), 20), PROBE_MAX_S) * (0.8 + 0.4 * chance)
 
 
-@dataclass(slots=True, eq=False)
-class Item:
+class Item(msgspec.Struct, eq=False):
     """One delivery that was not made yet."""
 
     sequence: int
@@ -72,11 +72,10 @@ class Item:
     error: str = ""
 
 
-@dataclass(slots=True, eq=False)
-class _Lane:
+class _Lane(msgspec.Struct, eq=False):
     """The deliveries of one call. It is busy, or in exactly one of the queue's two lists."""
 
-    items: deque[Item] = field(default_factory=deque)
+    items: deque[Item] = msgspec.field(default_factory=deque)
     busy: bool = False
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -43,8 +42,7 @@ class ClientFrame(msgspec.Struct):
     data: FrameData = msgspec.field(default_factory=FrameData)
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True):
     """One subscription of a session: Kazoo's `call.EVENT.CALL_ID` in one account."""
 
     account_id: str

@@ -9,8 +9,10 @@ they forward calls to; every contact of any other carrier is a group of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from itertools import groupby
+
+import msgspec
+from msgspec.structs import replace
 
 from engine.core.values import Contact, Endpoint
 
@@ -18,8 +20,7 @@ RESOURCE = "resource"
 """`Endpoint.kind` of a carrier."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """One contact of one endpoint, to be sent one INVITE."""
 
     endpoint: Endpoint

@@ -10,8 +10,9 @@ asked for the call.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from engine.core.errors import RequestInvalid
 from engine.core.headers import Headers
@@ -24,8 +25,7 @@ MAX_DELAY = 60
 """Most seconds a phone may be asked to wait before it answers."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PhoneProfile:
+class PhoneProfile(msgspec.Struct, frozen=True, eq=False):
     """What makes one make of phone answer by itself."""
 
     name: str
@@ -73,8 +73,7 @@ class PhoneProfiles:
         return next(found, DEFAULT_PROFILE)
 
 
-@dataclass(frozen=True, slots=True)
-class AutoAnswer:
+class AutoAnswer(msgspec.Struct, frozen=True):
     """Whether a phone is asked to answer by itself."""
 
     profile: PhoneProfile | None = None

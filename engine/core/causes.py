@@ -13,8 +13,9 @@ would say that a person declined. Its number, 900, is out of reach of FreeSWITCH
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from engine.core.values import Party
 
@@ -45,8 +46,7 @@ class RemoteReason(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """One row of the table."""
 
     name: str
@@ -245,8 +245,7 @@ def reason_header(name: str) -> str:
     return f"{q850}, {sip}" if cause_of_status(row.sip_status) == row.name else q850
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """Why a leg or an originate ended. Every field is always filled in."""
 
     cause: str

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from engine.core.media_values import PLAIN_MEDIA, MediaPolicy
 from engine.core.values import Credentials, DialLimit, LegId, OriginateId, OriginateRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
+class Dial(msgspec.Struct, frozen=True):
     """Send an INVITE with an early offer. Ends in `LegEnded`, whatever happens."""
 
     leg: LegId
@@ -44,8 +43,7 @@ class Dial:
     """What the dialled side can take; the stack never sees a command beyond that."""
 
 
-@dataclass(frozen=True, slots=True)
-class HangUp:
+class HangUp(msgspec.Struct, frozen=True):
     """End a leg: CANCEL before the answer, BYE after it. Idempotent; unknown legs are ignored."""
 
     leg: LegId
@@ -53,24 +51,21 @@ class HangUp:
     """Value of the Reason header (RFC 3326), empty: none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(msgspec.Struct, frozen=True):
     """Relay media between two legs in both directions, from the first SDP answer of each."""
 
     leg: LegId
     other: LegId
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(msgspec.Struct, frozen=True):
     """Stop relaying between two legs."""
 
     leg: LegId
     other: LegId
 
 
-@dataclass(frozen=True, slots=True)
-class Reoffer:
+class Reoffer(msgspec.Struct, frozen=True):
     """Offer an answered leg its media anew, by re-INVITE; glare is tried again (RFC 3261 14.1).
 
     Ends in `LegRenegotiated` (`by_us`) when it was taken, also when nothing changed by it, in
@@ -90,8 +85,7 @@ class Reoffer:
     peer is answered with them too."""
 
 
-@dataclass(frozen=True, slots=True)
-class FreeMedia:
+class FreeMedia(msgspec.Struct, frozen=True):
     """Give the ports of two legs back whose peers send to each other.
 
     Stragglers are passed on for a second more; the two stay joined. A later `Reoffer` of either
@@ -103,8 +97,7 @@ class FreeMedia:
     other: LegId
 
 
-@dataclass(frozen=True, slots=True)
-class Play:
+class Play(msgspec.Struct, frozen=True):
     """Play a sound to a leg instead of whatever else it would hear; ends in `LegPlayed`.
 
     Another `Play` replaces it; a `Join` does not stop it.
@@ -119,15 +112,13 @@ class Play:
     """Begin anew at its end, until it is stopped."""
 
 
-@dataclass(frozen=True, slots=True)
-class StopPlaying:
+class StopPlaying(msgspec.Struct, frozen=True):
     """Stop what is played to a leg; nothing when nothing is."""
 
     leg: LegId
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """Write what a leg says (left) and hears (right) to a stereo WAV; ends in `LegRecorded`."""
 
     leg: LegId
@@ -136,15 +127,13 @@ class Record:
     """Seconds until it stops by itself, 0: when the leg ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class StopRecording:
+class StopRecording(msgspec.Struct, frozen=True):
     """Stop the recording of a leg; nothing when there is none."""
 
     leg: LegId
 
 
-@dataclass(frozen=True, slots=True)
-class SendDigits:
+class SendDigits(msgspec.Struct, frozen=True):
     """Send DTMF digits to a leg, by the method of its `Dial`."""
 
     leg: LegId
@@ -154,15 +143,13 @@ class SendDigits:
     """Of each, 40 to 2000; a pause of 60 ms follows."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotifyTalk:
+class NotifyTalk(msgspec.Struct, frozen=True):
     """Tell a ringing phone to answer: NOTIFY with `Event: talk` in its early dialog."""
 
     leg: LegId
 
 
-@dataclass(frozen=True, slots=True)
-class TransferProgress:
+class TransferProgress(msgspec.Struct, frozen=True):
     """Tell who sent a REFER how it goes: NOTIFY with a `message/sipfrag` body (RFC 3515 2.4.5)."""
 
     leg: LegId
@@ -171,8 +158,7 @@ class TransferProgress:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class UseHops:
+class UseHops(msgspec.Struct, frozen=True):
     """Answer `HopsNeeded`."""
 
     query: int
@@ -180,13 +166,11 @@ class UseHops:
     """`sip:ip:port;transport=x`, the best first; empty: the name leads nowhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class TakeStock:
+class TakeStock(msgspec.Struct, frozen=True):
     """Ask for `StockTaken`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Respond:
+class Respond(msgspec.Struct, frozen=True):
     """Answer a non-INVITE request that the stack passed up (REGISTER)."""
 
     transaction: int
@@ -195,8 +179,7 @@ class Respond:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ResolveDestination:
+class ResolveDestination(msgspec.Struct, frozen=True):
     """Ask the router where the dialled number goes; answered by `DestinationResolved`."""
 
     originate_id: OriginateId

@@ -14,7 +14,8 @@ came by different methods is the same key press, and is not told again.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.core.commands import SendDigits
 from engine.core.errors import RequestInvalid
@@ -46,8 +47,7 @@ def check_digits(digits: str, duration_ms: int) -> str:
     return given
 
 
-@dataclass(frozen=True, slots=True)
-class _Pressed:
+class _Pressed(msgspec.Struct, frozen=True):
     digit: str
     method: DtmfMethod
     begun: float

@@ -8,7 +8,8 @@ control to the control plane.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from engine.core.media_values import NO_MEDIA, DtmfMethod, LegMedia, MediaReport
 from engine.core.values import Endpoint, LegId, LegSnapshot, OriginateId, Outcome, Party, Refusal
@@ -16,8 +17,7 @@ from engine.core.values import Endpoint, LegId, LegSnapshot, OriginateId, Outcom
 # --- from the SIP stack -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class LegDialed:
+class LegDialed(msgspec.Struct, frozen=True):
     """The INVITE was handed to the transport; `from_tag` and the offer are known from now on."""
 
     leg: LegId
@@ -25,8 +25,7 @@ class LegDialed:
     local_sdp: str
 
 
-@dataclass(frozen=True, slots=True)
-class LegRang:
+class LegRang(msgspec.Struct, frozen=True):
     """A 18x without SDP came."""
 
     leg: LegId
@@ -36,8 +35,7 @@ class LegRang:
     """Its Allow-Events names `talk`: the phone answers when it is told to by NOTIFY."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegGaveEarlyMedia:
+class LegGaveEarlyMedia(msgspec.Struct, frozen=True):
     """A 1xx with SDP came; the media transport of the leg knows where to send."""
 
     leg: LegId
@@ -50,8 +48,7 @@ class LegGaveEarlyMedia:
     media: LegMedia = NO_MEDIA
 
 
-@dataclass(frozen=True, slots=True)
-class LegAnswered:
+class LegAnswered(msgspec.Struct, frozen=True):
     """A 200 with a usable SDP came and was acknowledged."""
 
     leg: LegId
@@ -64,8 +61,7 @@ class LegAnswered:
     media: LegMedia = NO_MEDIA
 
 
-@dataclass(frozen=True, slots=True)
-class LegEnded:
+class LegEnded(msgspec.Struct, frozen=True):
     """The leg is gone: dialog and transactions are over, its id will not be heard again."""
 
     leg: LegId
@@ -87,8 +83,7 @@ class LegEnded:
     """How its media went, None: they never started."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegRenegotiated:
+class LegRenegotiated(msgspec.Struct, frozen=True):
     """The media of a leg were agreed on anew: a `Reoffer` was taken, or the peer offered others.
 
     Offers of the peer that change nothing are not told: a refresh of the session is one. In bypass
@@ -106,8 +101,7 @@ class LegRenegotiated:
     """It answers a `Reoffer`; False: the peer offered."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegReofferFailed:
+class LegReofferFailed(msgspec.Struct, frozen=True):
     """A `Reoffer` was refused, after the last try if it was glare; the media stay as they are."""
 
     leg: LegId
@@ -116,8 +110,7 @@ class LegReofferFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class TransferRequested:
+class TransferRequested(msgspec.Struct, frozen=True):
     """The peer sent a REFER; the stack answered 202 and told it `100 Trying` (RFC 3515 2.4.4)."""
 
     leg: LegId
@@ -129,8 +122,7 @@ class TransferRequested:
     """Referred-By header value, empty when there was none."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegSentDigit:
+class LegSentDigit(msgspec.Struct, frozen=True):
     """The peer sent a DTMF digit. Dropped under load; a counter says so."""
 
     leg: LegId
@@ -144,8 +136,7 @@ class LegSentDigit:
     """The leg it is joined with has got it with the media: it is not to be sent again."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegHeard:
+class LegHeard(msgspec.Struct, frozen=True):
     """The first RTP of a leg came, or its source has moved to where an answer allows it to."""
 
     leg: LegId
@@ -153,8 +144,7 @@ class LegHeard:
     """`ip:port` it comes from."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegSilent:
+class LegSilent(msgspec.Struct, frozen=True):
     """A leg that should send has sent no RTP for as long as the configuration allows."""
 
     leg: LegId
@@ -164,16 +154,14 @@ class LegSilent:
     is dead."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegMediaFailed:
+class LegMediaFailed(msgspec.Struct, frozen=True):
     """There will be no media: ICE or the handshake of DTLS-SRTP came to nothing."""
 
     leg: LegId
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class LegPlayed:
+class LegPlayed(msgspec.Struct, frozen=True):
     """A `Play` is over: it came to its end, was stopped or replaced, or could not begin."""
 
     leg: LegId
@@ -182,8 +170,7 @@ class LegPlayed:
     """Why nothing was played, empty: it was."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegRecorded:
+class LegRecorded(msgspec.Struct, frozen=True):
     """A recording is over and its file is complete."""
 
     leg: LegId
@@ -193,8 +180,7 @@ class LegRecorded:
     """Why it is not whole, empty: it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class HopsFound:
+class HopsFound(msgspec.Struct, frozen=True):
     """Where the host name that a `Dial` sends to can be reached, the best first (RFC 3263).
 
     The INVITE goes to the first; the others are tried after a 503, or when nothing comes back.
@@ -205,8 +191,7 @@ class HopsFound:
     """`sip:ip:port;transport=x`, at least one."""
 
 
-@dataclass(frozen=True, slots=True)
-class HopsNeeded:
+class HopsNeeded(msgspec.Struct, frozen=True):
     """The stack has a request to send inside a dialog, and its peer named a host and no address.
 
     The request waits for `UseHops`.
@@ -217,8 +202,7 @@ class HopsNeeded:
     """SIP URI of the next hop: host, port and transport of a Contact or Record-Route."""
 
 
-@dataclass(frozen=True, slots=True)
-class StockTaken:
+class StockTaken(msgspec.Struct, frozen=True):
     """What the stack holds, all at one moment; the answer to `TakeStock`."""
 
     legs: tuple[LegId, ...]
@@ -227,8 +211,7 @@ class StockTaken:
     transactions: int
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterReceived:
+class RegisterReceived(msgspec.Struct, frozen=True):
     """A REGISTER waits for an answer; `transaction` names it in the `Respond` command."""
 
     transaction: int
@@ -252,8 +235,7 @@ class RegisterReceived:
     supported: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SipMessageSeen:
+class SipMessageSeen(msgspec.Struct, frozen=True):
     """One SIP message on the wire, when tracing is on. Dropped under load; a counter says so."""
 
     at: float
@@ -266,8 +248,7 @@ class SipMessageSeen:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class StackLogged:
+class StackLogged(msgspec.Struct, frozen=True):
     """A log line of the native stack. May be dropped under load."""
 
     level: int
@@ -278,8 +259,7 @@ class StackLogged:
 # --- from the router ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationResolved:
+class DestinationResolved(msgspec.Struct, frozen=True):
     """The dialled number was filtered and matched: these endpoints are the B-leg, in hunt order.
 
     Endpoints without any contact: the destination is out of order. None at all: no route.
@@ -325,8 +305,7 @@ StackEvent = SipEvent | HopsNeeded | RegisterReceived | SipMessageSeen | StackLo
 # --- notices to the control plane ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelNotice:
+class ChannelNotice(msgspec.Struct, frozen=True):
     """A leg changed state in a way the control plane hears of.
 
     `name` is Kazoo's event name: CHANNEL_CREATE, CHANNEL_PROGRESS, CHANNEL_PROGRESS_MEDIA,
@@ -341,12 +320,11 @@ class ChannelNotice:
     name: str
     at: float
     leg: LegSnapshot
-    details: Mapping[str, object] = field(default_factory=dict)
+    details: Mapping[str, object] = msgspec.field(default_factory=dict)
     """What this event alone says, in Kazoo's Header-Case: `Transfer-Type`, `Replaced-By`, ..."""
 
 
-@dataclass(frozen=True, slots=True)
-class OriginateDecided:
+class OriginateDecided(msgspec.Struct, frozen=True):
     """What came of ringing the endpoint is known, while legs of the request still live.
 
     Success: it answered, or gave early media that is not ignored. Failure: nobody answered in time,
@@ -358,8 +336,7 @@ class OriginateDecided:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class OriginateEnded:
+class OriginateEnded(msgspec.Struct, frozen=True):
     """The one terminal event of an accepted request; every leg of it is gone."""
 
     at: float

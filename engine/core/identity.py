@@ -6,7 +6,7 @@ number and to keep it to itself, as `Privacy` and the parameters of Remote-Party
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from engine.core.headers import Headers
 from engine.core.uri import header_text, name_addr, sip_uri
@@ -27,8 +27,7 @@ _RPID_PRIVACY = {
 """`privacy` of Remote-Party-ID by whether name and number are hidden."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """Who calls, and what of it the called party may not see."""
 
     caller_id: CallerId

@@ -22,7 +22,9 @@ A leg knows no other leg. What its notices say about the other side is told to i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from engine.core.auto_answer import AutoAnswer
 from engine.core.causes import Ending, ending_by_peer, ending_by_us, reason_header
@@ -81,8 +83,7 @@ FILE_GUARD_S = 1.0
 what it has within milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegPlan:
+class LegPlan(msgspec.Struct, frozen=True):
     """All that is known of a leg before it is dialled."""
 
     role: LegRole
@@ -98,8 +99,7 @@ class LegPlan:
     channel_vars: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class OtherLeg:
+class OtherLeg(msgspec.Struct, frozen=True):
     """What a leg may say about the leg at the other end of its bridge."""
 
     call_id: str

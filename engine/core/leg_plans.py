@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.core.attempts import RESOURCE, Target
 from engine.core.auto_answer import NOT_ASKED, AutoAnswer, auto_answer_of
@@ -15,8 +16,7 @@ from engine.core.settings import DISPLAY_NAME, CallSettings
 from engine.core.values import CallerId, Endpoint, LegId, LegRole, OriginateId, OriginateRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """What every leg of one originate shares."""
 
     id: OriginateId

@@ -13,13 +13,12 @@ request says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from engine.core.values import Endpoint, LegRole, OriginateRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """Limits of one attempt, seconds."""
 
     delay: float

@@ -8,9 +8,10 @@ missing does not construct.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from engine.core.errors import EngineError
 
@@ -18,23 +19,20 @@ S = TypeVar("S", bound=StrEnum)
 E = TypeVar("E", bound=StrEnum)
 
 
-@dataclass(frozen=True, slots=True)
-class Transition(Generic[S]):
+class Transition(msgspec.Struct, Generic[S], frozen=True):
     """Go to `state` (which may be the same) and run the method named `action` of the object."""
 
     state: S
     action: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ignore:
+class Ignore(msgspec.Struct, frozen=True):
     """The input may come here and changes nothing; `why` names the race."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(msgspec.Struct, frozen=True):
     """The input can only come here by a programming error; `hint` says what to look at."""
 
     why: str

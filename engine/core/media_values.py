@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Encryption(StrEnum):
@@ -37,8 +38,7 @@ class DtmfMethod(StrEnum):
     INBAND = "inband"
 
 
-@dataclass(frozen=True, slots=True)
-class MediaPolicy:
+class MediaPolicy(msgspec.Struct, frozen=True):
     """What an endpoint wants of its media, beside the codecs."""
 
     encryption: Encryption = Encryption.OFF
@@ -57,8 +57,7 @@ class MediaPolicy:
 PLAIN_MEDIA = MediaPolicy()
 
 
-@dataclass(frozen=True, slots=True)
-class LegMedia:
+class LegMedia(msgspec.Struct, frozen=True):
     """What an offer and its answer settled for the media of a leg."""
 
     address: str = ""
@@ -76,8 +75,7 @@ class LegMedia:
 NO_MEDIA = LegMedia()
 
 
-@dataclass(frozen=True, slots=True)
-class MediaReport:
+class MediaReport(msgspec.Struct, frozen=True):
     """How the media of a leg went, from its first packet until now or its end."""
 
     packets_received: int = 0

@@ -11,7 +11,8 @@ that.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from engine.core.attempts import Target, fork, one_by_one
 from engine.core.causes import Ending, ending_by_us

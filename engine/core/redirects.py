@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from urllib.parse import unquote
+
+from msgspec.structs import replace
 
 from engine.core.attempts import RESOURCE
 from engine.core.errors import RequestInvalid

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from engine.core.attempts import Target, chained, hunt
 from engine.core.causes import (
@@ -43,8 +45,7 @@ MakeLeg = Callable[[Target, Ids, Turn], Leg]
 """Makes a leg and enters it; raises `RequestInvalid` for a target that may not reach the wire."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """How a side stands after an attempt came to nothing."""
 
     rings: bool

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from engine.core.auto_answer import PhoneProfiles
 from engine.core.causes import RemoteReason
@@ -16,8 +17,7 @@ DISPLAY_NAME = "Device QuickCall"
 """Caller id name the rung device shows when the request gives none (Kazoo's constant)."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallSettings:
+class CallSettings(msgspec.Struct, frozen=True):
     """Settings of call control. Raises `ValueError` naming the field that is out of bounds."""
 
     host: str
@@ -31,7 +31,7 @@ class CallSettings:
     cancel_guard_s: float = 40.0
     """Seconds a leg may take to end after its hang-up, more than 0: 64*T1 of a CANCEL or BYE
     that nobody answers (RFC 3261 17.1.2.2, 9.1) plus 8 s for the stack."""
-    phones: PhoneProfiles = field(default_factory=PhoneProfiles)
+    phones: PhoneProfiles = msgspec.field(default_factory=PhoneProfiles)
     """What makes phones answer by themselves."""
     redirects: Redirects = "follow"
     """What a 3xx does: `follow` tries its contacts one after the other, `fork` all at once,
@@ -52,7 +52,7 @@ class CallSettings:
     ringback: str = ""
     """Sound (as of `Play`) that the answered device hears while the other side rings, empty:
     none."""
-    announcements: Mapping[str, str] = field(default_factory=dict)
+    announcements: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Sounds played to who is left, by the cause of the other side's failure, before hanging up."""
     hold_music: str = ""
     """Sound that a leg hears while its call is on hold, empty: none."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.core import tones
 from engine.core.causes import CAUSES
@@ -66,8 +67,7 @@ def sound_of(field: str, name: object, folder: str) -> str:
     return f"{folder.rstrip('/') or ''}/{name}"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSounds:
+class EngineSounds(msgspec.Struct, frozen=True):
     """What an engine plays by itself, each as `Play` takes it; empty: nothing."""
 
     ringback: str

@@ -12,7 +12,8 @@ frequencies that far apart stand for it: they beat as the modulation does.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.core.errors import RequestInvalid
 
@@ -43,16 +44,14 @@ _PART = re.compile(r"(\d{1,4}(?:\+\d{1,4})*)/(\d{1,5})", re.ASCII)
 _LEVEL = re.compile(r"-\d{1,2}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class TonePart:
+class TonePart(msgspec.Struct, frozen=True):
     """A sum of frequencies, none for silence, for some milliseconds."""
 
     frequencies: tuple[int, ...]
     milliseconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tone:
+class Tone(msgspec.Struct, frozen=True):
     """One period of a tone."""
 
     parts: tuple[TonePart, ...]
@@ -113,8 +112,7 @@ def _part(text: str) -> TonePart | None:
     return TonePart(frequencies, int(match[2])) if heard else None
 
 
-@dataclass(frozen=True, slots=True)
-class CountryTones:
+class CountryTones(msgspec.Struct, frozen=True):
     """The tones of a country's network, each as text."""
 
     ringback: str

@@ -8,8 +8,10 @@ the transferee at once, or somebody else's, to whom the INVITE carries the Repla
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from urllib.parse import unquote
+
+import msgspec
+from msgspec.structs import replace
 
 from engine.core.commands import TransferProgress
 from engine.core.errors import RequestInvalid
@@ -22,8 +24,7 @@ _REPLACES = re.compile(r"\s*(?P<call_id>[^\s;,]{1,256})\s*(?P<parameters>(?:;[^,
 _TAG = re.compile(r";\s*(?P<which>to-tag|from-tag)\s*=\s*(?P<tag>[^\s;,]{1,256})", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Replaces:
+class Replaces(msgspec.Struct, frozen=True):
     """The dialog a Replaces header names, as its recipient sees it (RFC 3891 3)."""
 
     call_id: str
@@ -61,8 +62,7 @@ def transfer_number(refer_to: str) -> str:
         return ""
 
 
-@dataclass(slots=True)
-class Transfer:
+class Transfer(msgspec.Struct):
     """One transfer from its request until it is done or has failed."""
 
     transferor: Leg | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from engine.core.commands import Command
 from engine.core.deadlines import Deadlines
@@ -10,8 +10,7 @@ from engine.core.events import Notice
 from engine.core.settings import CallSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Effects:
+class Effects(msgspec.Struct, frozen=True):
     """What a turn gives out. Commands go down in order, notices up in order."""
 
     commands: tuple[Command, ...]

@@ -7,9 +7,10 @@ Everything here is strict, because a line break in one value would let it add he
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
+
+import msgspec
 
 from engine.core.errors import RequestInvalid
 
@@ -40,8 +41,7 @@ _TRANSPORT = re.compile(r";transport=([A-Za-z]+)", re.IGNORECASE)
 _LOOSE = re.compile(r";lr(?:[;=]|$)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class SipUri:
+class SipUri(msgspec.Struct, frozen=True):
     """A SIP URI in parts, each as it was written."""
 
     scheme: str

@@ -1,20 +1,21 @@
 """Values of call control: what an originate asks for, whom it rings, what a leg looks like.
 
-All are frozen. Times are seconds since the Unix epoch as a float, taken from one clock that never
-goes
-backwards (the runtime anchors the monotonic clock once at start), so the same number serves
-deadlines and
-time stamps.
+All are frozen. Like all values of the engine they are msgspec structs and not dataclasses: a call
+makes some hundred of them, and a frozen dataclass sets each field by a call of its own. Times are
+seconds since the Unix epoch as a float, taken from one clock that never goes backwards (the runtime
+anchors the monotonic clock once at start), so the same number serves deadlines and time stamps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NewType
 
+import msgspec
+
 from engine.core.media_values import PLAIN_MEDIA, MediaPolicy, MediaReport
+from engine.core.passwords import HidesPassword
 
 LegId = NewType("LegId", int)
 """64-bit id of a leg, never reused while the engine runs."""
@@ -109,16 +110,14 @@ class LegState(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class CallerId:
+class CallerId(msgspec.Struct, frozen=True):
     """Name and number shown to the called party. Either may be empty."""
 
     name: str = ""
     number: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(msgspec.Struct, frozen=True):
     """Where an endpoint is reachable now: a binding of the location service or a fixed address."""
 
     uri: str
@@ -134,17 +133,15 @@ class Contact:
     """Path headers of the REGISTER (RFC 3327), first hop first; become the route set."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(HidesPassword, frozen=True):
     """Digest credentials offered to a challenge. The secret never appears in `repr`."""
 
     username: str
-    password: str = field(repr=False)
+    password: str
     realm: str = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class DialLimit:
+class DialLimit(msgspec.Struct, frozen=True):
     """What a carrier, or one of its gateways, can take."""
 
     name: str
@@ -155,8 +152,7 @@ class DialLimit:
     """INVITEs a second, 0: no limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """One device or carrier that can be sent an INVITE, as the directory describes it."""
 
     id: str
@@ -225,8 +221,7 @@ class Endpoint:
         return f"sip:{self.user}@{self.realm}" if self.user else ""
 
 
-@dataclass(frozen=True, slots=True)
-class OriginateRequest:
+class OriginateRequest(msgspec.Struct, frozen=True):
     """A validated request to ring an endpoint and, when it answers, to connect it to `number`.
 
     Built by `engine.control.kazoo` from HTTP or AMQP, or directly by embedding code. Bounds are
@@ -246,7 +241,7 @@ class OriginateRequest:
     """Caller id name shown on both legs; None: "Device QuickCall" to the device, the device's own
     to the dialled party."""
     cid_number: str | None = None
-    custom_application_vars: Mapping[str, object] = field(default_factory=dict)
+    custom_application_vars: Mapping[str, object] = msgspec.field(default_factory=dict)
     ignore_early_media: IgnoreEarlyMedia = True
     media: MediaMode = MediaMode.PROCESS
     bypass_flow: BypassFlow = BypassFlow.AFTER_ANSWER
@@ -291,7 +286,7 @@ class OriginateRequest:
     where they are registered, or at their proxy."""
     bridge_to: tuple[Endpoint, ...] = ()
     """With `application` bridge: whom the answered endpoint is connected to, contacts as above."""
-    channel_vars: Mapping[str, object] = field(default_factory=dict)
+    channel_vars: Mapping[str, object] = msgspec.field(default_factory=dict)
     """More custom channel variables (CCVs) of the rung legs."""
     exported_vars: frozenset[str] = frozenset()
     """Names of those of `channel_vars` that the dialled legs get too."""
@@ -303,8 +298,7 @@ class OriginateRequest:
         return tuple(call_id for call_id in chosen if call_id)
 
 
-@dataclass(frozen=True, slots=True)
-class BridgeOrder:
+class BridgeOrder(msgspec.Struct, frozen=True):
     """Connect a channel that waits for orders, or talks, to endpoints (Kazoo's `bridge`)."""
 
     endpoints: tuple[Endpoint, ...]
@@ -324,8 +318,7 @@ class BridgeOrder:
     """Whether it waits for orders again when nobody is reached, even if it does not go on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """Why a number is not dialled."""
 
     cause: str
@@ -334,8 +327,7 @@ class Refusal:
     """The same for people, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedAttempt:
+class PlannedAttempt(msgspec.Struct, frozen=True):
     """One INVITE that an accepted originate will send, known before it is sent."""
 
     endpoint: Endpoint
@@ -343,8 +335,7 @@ class PlannedAttempt:
     call_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """How one INVITE to one contact went; part of every outcome."""
 
     call_id: str
@@ -367,8 +358,7 @@ class Attempt:
     """When the attempt ended, None: it lives."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of an originate. Never without a cause (design 3)."""
 
     originate_id: OriginateId
@@ -395,8 +385,7 @@ class Outcome:
     empty: it did not."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegSnapshot:
+class LegSnapshot(msgspec.Struct, frozen=True):
     """A leg at the moment of a notice: all that events, webhooks and CDRs say about it."""
 
     leg: LegId

@@ -11,7 +11,8 @@ asks a name server itself, which would hold up every call.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from engine.core.commands import Dial, HangUp, SipCommand, UseHops
 from engine.core.errors import RequestInvalid

@@ -15,8 +15,9 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from time import perf_counter
+
+from msgspec.structs import replace
 
 from engine.control.face import ControlPlane
 from engine.control.metrics import Metrics

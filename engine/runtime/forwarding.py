@@ -8,7 +8,7 @@ to one number do so once.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from engine.core.attempts import RESOURCE
 from engine.core.identity import diversion

@@ -8,7 +8,8 @@ an account nothing is kept longer than it matters.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.core.errors import ConcurrencyExceeded, RateLimited
 from engine.core.rates import Rate
@@ -24,8 +25,7 @@ _LATEST = 0.1
 """Weight of the last call among those that say how long calls last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(msgspec.Struct, frozen=True):
     """What an account may have; 0: no limit."""
 
     calls: int = 0

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Set
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.core.commands import Dial
 from engine.core.events import LegEnded
@@ -28,8 +29,7 @@ _LATE_S = 0.01
 """How late an INVITE may be sent without the next ones being late too: timers are not exact."""
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct):
     dial: Dial
     since: float
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from engine.core.errors import NotFound
 from engine.core.formats import NUMBER_FORMATS
@@ -64,8 +65,7 @@ _Rules = tuple[tuple[RewriteRule, ...], frozenset[str]]
 """What differs between the plans of one account: rewrite rules, denied classes."""
 
 
-@dataclass(frozen=True, slots=True)
-class CarrierGateway:
+class CarrierGateway(msgspec.Struct, frozen=True):
     """One enabled gateway of an enabled carrier."""
 
     resource: Resource
@@ -74,8 +74,7 @@ class CarrierGateway:
     """What both can take, if that is limited."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """A number and the gateway to ask for it."""
 
     to: CarrierGateway
@@ -89,17 +88,15 @@ class Offer:
         return self.number if convert is None else convert(self.number)
 
 
-@dataclass(slots=True)
-class _Plan:
+class _Plan(msgspec.Struct):
     """A compiled plan and who uses it."""
 
     plan: DialPlan | None
     """None: the rules do not compile."""
-    askers: list[_Asker] = field(default_factory=list)
+    askers: list[_Asker] = msgspec.field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Parts:
+class _Parts(msgspec.Struct):
     """What the plans of an account share, and what each part was compiled from."""
 
     extensions_from: Sequence[Extension]
@@ -112,14 +109,13 @@ class _Parts:
     table: RouteTable | None
 
 
-@dataclass(slots=True)
-class _AccountPlans:
+class _AccountPlans(msgspec.Struct):
     """The plans of one revision of an account."""
 
     revision: int
     parts: _Parts
-    by_rules: dict[_Rules, _Plan] = field(default_factory=dict)
-    by_asker: dict[_Asker, _Plan] = field(default_factory=dict)
+    by_rules: dict[_Rules, _Plan] = msgspec.field(default_factory=dict)
+    by_asker: dict[_Asker, _Plan] = msgspec.field(default_factory=dict)
 
 
 class Plans:

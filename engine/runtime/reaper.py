@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Set
-from dataclasses import astuple, dataclass
 from typing import Generic, TypeVar
+
+import msgspec
+from msgspec.structs import astuple
 
 from engine.core.commands import HangUp
 from engine.core.control import CallControl
@@ -33,8 +35,7 @@ UNKNOWN_TO_STACK = "the SIP stack does not know this leg"
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Reaped:
+class Reaped(msgspec.Struct, frozen=True):
     """What the audits have found since the start."""
 
     stack_legs: int = 0

@@ -7,7 +7,7 @@ written at the end of the turn, and again then.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from engine.control.kazoo import Switch, cdr, record_of_attempts
 from engine.core.values import LegRole, LegSnapshot, OriginateId, Outcome
@@ -16,8 +16,7 @@ from engine.runtime.ids import is_made
 from engine.store.journal import Journal
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(msgspec.Struct, frozen=True):
     leg: LegSnapshot
     at: float
     document: dict[str, object]

@@ -10,7 +10,9 @@ nobody to ring.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from engine.core.commands import ResolveDestination
 from engine.core.errors import NotFound
@@ -51,8 +53,7 @@ _REFUSED = {"blocked": BLOCKED, "restricted": BARRED}
 """Causes of what a dial plan refuses."""
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(msgspec.Struct, frozen=True):
     """Where a number goes."""
 
     number: str
@@ -64,13 +65,12 @@ class Destination:
     refusal: Refusal | None = None
 
 
-@dataclass(slots=True)
-class _Hunt:
+class _Hunt(msgspec.Struct):
     """What has become of the hops of a route."""
 
-    offers: list[Offer] = field(default_factory=list)
+    offers: list[Offer] = msgspec.field(default_factory=list)
     """Those to try, in order."""
-    passed: list[str] = field(default_factory=list)
+    passed: list[str] = msgspec.field(default_factory=list)
     """Why the others are not tried, in words."""
     refusal: Refusal | None = None
     """Why the first of those is not tried that would be sent a number that may not be dialled."""

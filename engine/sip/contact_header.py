@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.sip.uri import SipUri, parse_uri
 
@@ -25,8 +26,7 @@ _MALFORMED_EXPIRES = 3600
 _MAX_EXPIRES = 2**32 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class ContactValue:
+class ContactValue(msgspec.Struct, frozen=True):
     """One contact of a REGISTER."""
 
     text: str

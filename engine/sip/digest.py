@@ -13,9 +13,10 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
+
+import msgspec
 
 Algorithm = Literal["SHA-256", "MD5"]
 
@@ -25,8 +26,7 @@ _PARAM = re.compile(r'([A-Za-z0-9*_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))
 _NONCE_COUNT = re.compile(r"[0-9a-fA-F]{8}")
 
 
-@dataclass(frozen=True, slots=True)
-class DigestCredentials:
+class DigestCredentials(msgspec.Struct, frozen=True):
     """An Authorization header with scheme Digest, quotes and backslashes removed."""
 
     username: str

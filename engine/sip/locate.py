@@ -15,8 +15,9 @@ import ipaddress
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
+
+import msgspec
 
 from engine.sip.hosts_file import HostsFile
 from engine.sip.name_servers import NameServers, QuestionFailed, Srv
@@ -50,8 +51,7 @@ _SERVICES = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls"}
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(msgspec.Struct, frozen=True):
     """What became of a look-up."""
 
     hops: tuple[str, ...]
@@ -64,20 +64,18 @@ class _Nowhere(Exception):
     """A name leads nowhere; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(msgspec.Struct, frozen=True):
     plan: Plan
     failure: str
     until: float
 
 
-@dataclass(slots=True)
-class _Search:
+class _Search(msgspec.Struct):
     """One look-up: its TTL is that of the record that lives shortest."""
 
     target: Target
     ttl: float = MAX_TTL_S
-    failures: list[str] = field(default_factory=list)
+    failures: list[str] = msgspec.field(default_factory=list)
 
     def note(self, ttl: float) -> None:
         """Take the TTL of records that were used."""

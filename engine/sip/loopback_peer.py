@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from engine.core.commands import Dial, Reoffer
 from engine.core.media_values import NO_MEDIA, LegMedia

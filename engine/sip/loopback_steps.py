@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from engine.core.media_values import DtmfMethod, LegMedia
 
 
-@dataclass(frozen=True, slots=True)
-class Ring:
+class Ring(msgspec.Struct, frozen=True):
     """The peer sends a 18x without SDP."""
 
     status: int = 180
@@ -16,8 +15,7 @@ class Ring:
     talk: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Early:
+class Early(msgspec.Struct, frozen=True):
     """The peer sends a 1xx with SDP."""
 
     status: int = 183
@@ -29,8 +27,7 @@ class Early:
     """As of `Answer`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """The peer answers with 200 and SDP."""
 
     codec: str = "PCMU/8000"
@@ -41,8 +38,7 @@ class Answer:
     `codec` and telephone-event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(msgspec.Struct, frozen=True):
     """The peer refuses the INVITE with a final status.
 
     `q850` and `sip_cause` are its Reason, 0 for none; `contacts` those of a 3xx.
@@ -55,16 +51,14 @@ class Refuse:
     sip_cause: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Bye:
+class Bye(msgspec.Struct, frozen=True):
     """The peer hangs up an answered leg; `q850` and `sip_cause` are its Reason, 0 for none."""
 
     q850: int = 0
     sip_cause: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Refer:
+class Refer(msgspec.Struct, frozen=True):
     """The peer of an answered leg asks for a transfer."""
 
     refer_to: str
@@ -72,8 +66,7 @@ class Refer:
     referred_by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Digit:
+class Digit(msgspec.Struct, frozen=True):
     """The peer sends a DTMF digit."""
 
     digit: str
@@ -83,8 +76,7 @@ class Digit:
     """The media have taken it to the leg this one is joined with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Renegotiate:
+class Renegotiate(msgspec.Struct, frozen=True):
     """The peer offers its media anew, by re-INVITE or UPDATE.
 
     Refused, and with that not reported, when it bypasses us and the other peer lacks the codec.
@@ -97,8 +89,7 @@ class Renegotiate:
     """Where it wants its media from now on, None: where it had them."""
 
 
-@dataclass(frozen=True, slots=True)
-class RefuseOffers:
+class RefuseOffers(msgspec.Struct, frozen=True):
     """From now on the peer refuses every offer of ours inside the dialog; 200: it takes them."""
 
     status: int = 488
@@ -107,8 +98,7 @@ class RefuseOffers:
     """How many of them, 0: all."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerOffers:
+class AnswerOffers(msgspec.Struct, frozen=True):
     """From now on the peer answers offers of ours with these, in turn; the last one stays.
 
     Their formats count as they are, whatever was offered: a peer may have numbers of its own.
@@ -117,23 +107,19 @@ class AnswerOffers:
     media: tuple[LegMedia, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HoldAnswers:
+class HoldAnswers(msgspec.Struct, frozen=True):
     """From now on offers of ours are left without an answer, until `GiveAnswers`."""
 
 
-@dataclass(frozen=True, slots=True)
-class GiveAnswers:
+class GiveAnswers(msgspec.Struct, frozen=True):
     """The peer answers what waits since `HoldAnswers`, and what comes later at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class HearOut:
+class HearOut(msgspec.Struct, frozen=True):
     """What is played to the peer comes to its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vanish:
+class Vanish(msgspec.Struct, frozen=True):
     """Nothing comes back any more: the stack gives the leg up by its timers."""
 
 

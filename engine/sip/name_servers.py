@@ -8,9 +8,9 @@ CNAMEs of an answer.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
 from dns.asyncresolver import Resolver
 from dns.exception import DNSException
 from dns.name import from_text
@@ -33,8 +33,7 @@ class QuestionFailed(Exception):
     """No server answered, or each refused or broke the protocol."""
 
 
-@dataclass(frozen=True, slots=True)
-class Naptr:
+class Naptr(msgspec.Struct, frozen=True):
     """A record that names a service of a domain (RFC 3403)."""
 
     order: int
@@ -46,8 +45,7 @@ class Naptr:
     replacement: str
 
 
-@dataclass(frozen=True, slots=True)
-class Srv:
+class Srv(msgspec.Struct, frozen=True):
     """A record that names a server of a service (RFC 2782)."""
 
     priority: int

@@ -9,8 +9,8 @@ its own (give them to `asyncio.to_thread`).
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 
+import msgspec
 from pyroute2 import IPRoute, NetlinkError
 
 from engine.core.errors import EngineError
@@ -25,8 +25,7 @@ class NoRoute(EngineError):
         self.destination = destination
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """How the kernel would send to a destination."""
 
     destination: str
@@ -37,8 +36,7 @@ class Source:
     """Address of the next router, empty when the destination is on the link."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """An address of this machine."""
 
     interface: str
@@ -47,8 +45,7 @@ class Address:
     """Length of the network prefix, bits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """A network interface."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+import msgspec
 
 from engine.core.commands import SipCommand
 from engine.core.events import StackEvent
@@ -14,8 +15,7 @@ RtpLatching = Literal["off", "host", "nat"]
 a NAT."""
 
 
-@dataclass(frozen=True, slots=True)
-class SipStats:
+class SipStats(msgspec.Struct, frozen=True):
     """Counters and gauges of a stack. After every call has ended, the gauges are all zero."""
 
     legs: int
@@ -39,8 +39,7 @@ class SipStats:
     """Re-INVITEs of ours that crossed one of the peer's, since start (RFC 3261 14.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(msgspec.Struct, frozen=True):
     """A bound SIP listener."""
 
     transport: str
@@ -48,8 +47,7 @@ class Listener:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class SipConfig:
+class SipConfig(msgspec.Struct, frozen=True):
     """What a stack needs to start. The stack checks it and raises `ValueError` naming the field."""
 
     listeners: tuple[Listener, ...]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import formatdate
+
+import msgspec
 
 from engine.core.commands import Respond
 from engine.core.events import RegisterReceived
@@ -26,8 +27,7 @@ _USER_AGENT_LIMIT = 128
 _RETRY_AFTER_S = 10
 
 
-@dataclass(frozen=True, slots=True)
-class RegistrarSettings:
+class RegistrarSettings(msgspec.Struct, frozen=True):
     """How long registrations last, in seconds, and the realm of phones that know none."""
 
     min_expires: int = 60

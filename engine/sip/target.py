@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.core.commands import Dial
 from engine.core.uri import parse_uri
@@ -18,8 +19,7 @@ _STRAIGHT = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """What RFC 3263 needs to know of a URI."""
 
     scheme: str

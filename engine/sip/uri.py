@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote
+
+import msgspec
 
 # The grammar of 25.1, and two habits of the field: `#` in a user, `_` in a host name.
 _USER = r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#]|%[0-9A-Fa-f]{2})+"
@@ -21,8 +22,7 @@ _HOST_ONLY = re.compile(_HOST, re.ASCII)
 _TELLING = frozenset({"transport", "user", "ttl", "method", "maddr"})
 
 
-@dataclass(frozen=True, slots=True)
-class SipUri:
+class SipUri(msgspec.Struct, frozen=True):
     """A `sip:` or `sips:` URI taken apart. Scheme, host and parameter names are in lower case."""
 
     scheme: str

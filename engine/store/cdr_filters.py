@@ -7,14 +7,14 @@ Values are compared as text; numbers and truth values as JSON writes them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 _ABSENT = object()
 
 
-@dataclass(frozen=True, slots=True)
-class CdrFilter:
+class CdrFilter(msgspec.Struct, frozen=True):
     """One condition."""
 
     rule: Literal["is", "is_not", "has", "lacks"]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -30,8 +29,7 @@ SCAN_LIMIT = 20_000
 `next_start` goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class CdrKey:
+class CdrKey(msgspec.Struct, frozen=True):
     """The place of a record in the order of an account's records."""
 
     at: float
@@ -57,8 +55,7 @@ def parse_key(text: str) -> CdrKey:
         raise RequestInvalid("start_key", text[:32], allowed, "pattern") from error
 
 
-@dataclass(frozen=True, slots=True)
-class CdrQuery:
+class CdrQuery(msgspec.Struct, frozen=True):
     """Which records of an account, in which order."""
 
     account_id: str
@@ -76,8 +73,7 @@ class CdrQuery:
         return all(wanted.matches(record) for wanted in self.filters)
 
 
-@dataclass(frozen=True, slots=True)
-class CdrPage:
+class CdrPage(msgspec.Struct, frozen=True):
     """One page."""
 
     records: list[dict[str, Any]]

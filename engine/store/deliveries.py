@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
 
 from engine.store.database import Database
@@ -27,8 +28,7 @@ Key = tuple[str, str, int]
 """Account id, id of the webhook, sequence of the event."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredDelivery:
+class StoredDelivery(msgspec.Struct, frozen=True):
     """One delivery that was not made yet, or never will be."""
 
     account_id: str

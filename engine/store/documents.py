@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.core.media_values import DtmfMethod
+from engine.core.passwords import HidesPassword
 from engine.core.values import CidType
 from engine.store.webhooks import Webhook
 
@@ -191,23 +192,11 @@ class User(msgspec.Struct, frozen=True):
     """Enabled: none of their devices is rung."""
 
 
-class _HidesPassword(msgspec.Struct, frozen=True):
-    """A struct whose `password` never shows in `repr`."""
-
-    def __repr__(self) -> str:
-        """Show every field, the password as asterisks."""
-        shown = (
-            f"{name}={'***' if name == 'password' else repr(getattr(self, name))}"
-            for name in self.__struct_fields__
-        )
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-
 CustomHeaders = dict[str, str | dict[str, str]]
 """Headers by name, or Kazoo's two groups of them, `in` (sent to the device) and `out`."""
 
 
-class DeviceSip(_HidesPassword, frozen=True):
+class DeviceSip(HidesPassword, frozen=True):
     """SIP settings of a device."""
 
     username: str = ""
@@ -236,7 +225,7 @@ class DeviceSip(_HidesPassword, frozen=True):
     """Transport to an address given by `ip`; None: UDP."""
     proxy: str = ""
     """Outbound proxy in front of it, a SIP URI or `host[:port]`; empty: the engine's."""
-    custom_sip_headers: CustomHeaders = {}
+    custom_sip_headers: CustomHeaders = msgspec.field(default_factory=dict)
     ignore_completed_elsewhere: bool | None = None
 
     def invite_headers(self) -> tuple[tuple[str, str], ...]:
@@ -302,7 +291,7 @@ class GatewayMedia(msgspec.Struct, frozen=True):
     """It is offered exactly the codec that the answered device uses."""
 
 
-class Gateway(_HidesPassword, frozen=True):
+class Gateway(HidesPassword, frozen=True):
     """One address of a carrier."""
 
     server: str
@@ -322,7 +311,7 @@ class Gateway(_HidesPassword, frozen=True):
     """Seconds to wait for its first ringing, 1 to 3600."""
     codecs: tuple[str, ...] = ()
     media: GatewayMedia = GatewayMedia()
-    custom_sip_headers: dict[str, str] = {}
+    custom_sip_headers: dict[str, str] = msgspec.field(default_factory=dict)
     transport: Transport = "udp"
     proxy: str = ""
     """Outbound proxy in front of it, a SIP URI or `host[:port]`; empty: the engine's."""

@@ -12,9 +12,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Coroutine, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import msgspec
+from msgspec.structs import asdict, replace
 from sqlalchemy import delete, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -59,8 +60,7 @@ class KeyReused(EngineError):
         self.key = key
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """A key of an account, and what it stands for."""
 
     account_id: str
@@ -80,19 +80,17 @@ class Claim:
         return self.account_id, self.key
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct):
     """A claim under way in this process."""
 
     fingerprint: bytes
-    answer: asyncio.Future[Claim | None] = field(
+    answer: asyncio.Future[Claim | None] = msgspec.field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
     """None: nothing was done for it, the key is free again."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Expiry:
+class _Expiry(msgspec.Struct, frozen=True):
     """An order to forget what is too old, or too much."""
 
     before: float
@@ -100,8 +98,7 @@ class _Expiry:
     """Accounts that have claimed keys since the last time."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Removal:
+class _Removal(msgspec.Struct, frozen=True):
     """A claim that was given up."""
 
     account_id: str

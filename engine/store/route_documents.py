@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.numbers.route_file import (
     NumberedRow,
@@ -29,8 +30,7 @@ _LEVEL = 3
 _BLOCK = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledTable:
+class CompiledTable(msgspec.Struct, frozen=True):
     """A table, the length of its canonical CSV, and how long it took to read and compile."""
 
     table: RouteTable

@@ -12,9 +12,9 @@ import tempfile
 import time
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
-from dataclasses import dataclass
 from typing import IO
 
+import msgspec
 from sqlalchemy import delete, insert, select
 
 from engine.core.errors import EngineUnavailable, NotFound, RequestInvalid
@@ -58,8 +58,7 @@ class RouteTableInvalid(RequestInvalid):
         self.args = (f"{where}: {error.field} {error.value!r}{at}: {error.reason}",)
 
 
-@dataclass(frozen=True, slots=True)
-class RouteTableSummary:
+class RouteTableSummary(msgspec.Struct, frozen=True):
     """What there is to say about a route table."""
 
     revision: int

@@ -19,9 +19,10 @@ import os
 import struct
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
+
+import msgspec
 
 from engine.core.errors import EngineUnavailable
 
@@ -36,8 +37,7 @@ _PROBE = bytes(2**16)
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Segment:
+class _Segment(msgspec.Struct):
     """One file: a header that names the store, then frames."""
 
     path: Path

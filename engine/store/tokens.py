@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy import Executable, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,8 +24,7 @@ MAX_TOKENS = 100_000
 """Most tokens that are kept; all of them are in the engine's memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredToken:
+class StoredToken(msgspec.Struct, frozen=True):
     """A token as it is kept; the token itself nobody knows but who was given it."""
 
     id: str

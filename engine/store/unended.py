@@ -9,14 +9,14 @@ call outlives its request.
 from __future__ import annotations
 
 from collections.abc import Iterable, KeysView, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(slots=True)
-class _Request:
+class _Request(msgspec.Struct):
     first: int
     """Sequence of its first event."""
-    calls: list[str] = field(default_factory=list)
+    calls: list[str] = msgspec.field(default_factory=list)
     """Call-IDs of all its channels."""
     alive: int = 0
     """How many of them are not destroyed."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from engine.control.auth import ROOT, Tokens
 from engine.control.face import ControlPlane
@@ -78,7 +80,7 @@ class Handle:
         base = outcome(
             originate_id=self.originate_id, number=self.number, filter_note=self.filter_note
         )
-        self.result = replace(base, **changes)  # type: ignore[arg-type]
+        self.result = replace(base, **changes)
         self.done.set()
 
     async def answered(self) -> Outcome:

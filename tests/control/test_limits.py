@@ -6,12 +6,12 @@ import asyncio
 import socket
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from engine.control.http_context import MAX_BODY
 from engine.control.server import HttpServer

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import httpx
 import pytest
 from litestar.routes import HTTPRoute, WebSocketRoute
+from msgspec.structs import replace
 
 from engine.control.auth import ROOT
 from engine.control.http import make_app

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+
+from msgspec.structs import replace
 
 from engine.core.commands import Join
 from engine.core.events import LegAnswered, LegDialed
@@ -40,7 +41,7 @@ def dial(stack: Stack, called: Sipp, policy: MediaPolicy = PLAIN_MEDIA) -> LegId
     """Call a phone with that policy."""
     leg = stack.next_leg()
     command = stack.dial_command(leg, called.uri)
-    stack.submit(dataclasses.replace(command, media=policy))
+    stack.submit(replace(command, media=policy))
     return leg
 
 

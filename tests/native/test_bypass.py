@@ -6,9 +6,10 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from engine.core.commands import FreeMedia, Join, Reoffer, TakeStock
 from engine.core.events import (

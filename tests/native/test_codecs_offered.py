@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from engine.core.events import LegAnswered, LegDialed
 from engine.sip.port import Listener, SipConfig
@@ -22,7 +22,7 @@ USUAL = ["opus/48000", "G722/8000", "PCMU/8000", "PCMA/8000"]
 async def offer(stack: Stack, phone: Sipp, **fields: object) -> str:
     """Dial a phone with these fields of `Dial`; return the SDP of the INVITE."""
     leg = stack.next_leg()
-    stack.submit(replace(stack.dial_command(leg, phone.uri), **fields))  # type: ignore[arg-type]
+    stack.submit(replace(stack.dial_command(leg, phone.uri), **fields))
     await stack.ended(leg)
     (invite, *_) = await phone.succeeded()
     return invite.body

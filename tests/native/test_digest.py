@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from engine.core.commands import Reoffer
 from engine.core.events import LegAnswered, LegReofferFailed

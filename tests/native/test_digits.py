@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from engine.core.commands import Join, SendDigits, Split, TakeStock
 from engine.core.events import LegAnswered, LegDialed, LegSentDigit, StockTaken

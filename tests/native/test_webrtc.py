@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 
 from engine.core.commands import Join, Reoffer
 from engine.core.events import LegAnswered, LegDialed, LegEnded, LegMediaFailed, LegRenegotiated
@@ -30,7 +30,7 @@ def _dial(stack: Stack, uri: str) -> LegId:
     leg = stack.next_leg()
     command = stack.dial_command(leg, uri)
     policy = MediaPolicy(webrtc=True)
-    stack.submit(dataclasses.replace(command, media=policy, codecs=("PCMU/8000",)))
+    stack.submit(replace(command, media=policy, codecs=("PCMU/8000",)))
     return leg
 
 

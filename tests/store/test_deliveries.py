@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from engine.store.database import Database
 from engine.store.deliveries import Deliveries, StoredDelivery

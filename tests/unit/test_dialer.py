@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest_asyncio
+from msgspec.structs import replace
 
 from engine.core.commands import Dial, HangUp, Join, SipCommand, UseHops
 from engine.core.events import HopsFound, HopsNeeded, LegEnded

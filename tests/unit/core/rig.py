@@ -4,8 +4,9 @@ router."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from engine.core.commands import (
     Command,
@@ -67,7 +68,7 @@ def device(name: str, *contacts: str, **changes: object) -> Endpoint:
         owner_id="owner-1",
         caller_id=CallerId(f"{name} name", f"{name}-number"),
     )
-    return replace(endpoint, **changes)  # type: ignore[arg-type]
+    return replace(endpoint, **changes)
 
 
 def carrier(name: str, **changes: object) -> Endpoint:
@@ -75,19 +76,19 @@ def carrier(name: str, **changes: object) -> Endpoint:
     endpoint = Endpoint(
         id=name, kind="resource", contacts=(Contact(f"sip:{name}.example.net:5080"),)
     )
-    return replace(endpoint, **changes)  # type: ignore[arg-type]
+    return replace(endpoint, **changes)
 
 
 def request(**changes: object) -> OriginateRequest:
     """A request to ring device `id-alice` and connect it to 2001."""
     base = OriginateRequest("acct", EndpointType.DEVICE, "id-alice", "2001")
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(base, **changes)
 
 
 def media(leg: int, port: int = 4000, **changes: object) -> LegMedia:
     """What the phone at the other end of a leg answers with."""
     formats = (("PCMU/8000", 0), ("PCMA/8000", 8), ("telephone-event/8000", 101))
-    return replace(LegMedia(f"10.0.0.{leg}:{port}", f"10.0.0.{leg}", formats=formats), **changes)  # type: ignore[arg-type]
+    return replace(LegMedia(f"10.0.0.{leg}:{port}", f"10.0.0.{leg}", formats=formats), **changes)
 
 
 class Rig:

@@ -1,9 +1,9 @@
 """Media past the engine: the shift, everything that stands against it, and the way back."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from engine.core.events import ChannelNotice, LegEnded, LegHeard
 from engine.core.media_values import Encryption, LegMedia, MediaPolicy
