@@ -21,7 +21,8 @@ every state, so the other endings (ATTEMPT_FAILED to B_LEFT) are always the othe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from engine.core.attempts import Target, fork, hunt, one_by_one
 from engine.core.causes import Ending, ending_by_us, most_telling
@@ -115,27 +116,24 @@ class Originate(Ordered):
     def take(self, event: SipEvent, turn: Turn) -> None:
         """Act on an event of one of its legs."""
         leg = self.legs[event.leg]
-        if isinstance(event, TransferRequested):
-            self.refer(leg, event, turn)
-            return
-        if isinstance(event, LegReofferFailed):
-            if self._talk is not None:
-                self._talk.reoffer_failed(leg, event.reason, turn)
-            return
-        if isinstance(event, LegRenegotiated):
-            self._renegotiated(leg, event, turn)
-            return
-        if isinstance(event, LegHeard | LegSilent | LegMediaFailed | LegPlayed | LegRecorded):
-            self._heard(leg, event, turn)
-            return
-        if isinstance(event, LegSentDigit):
-            hearer = self._talk.hearer(leg) if self._talk is not None else None
-            self._digits.take(leg, event, hearer, turn)
-            return
-        if isinstance(event, LegEnded) and self._talk is not None:
+        _TAKE.get(type(event), Originate._progressed)(self, leg, event, turn)
+
+    def _progressed(self, leg: Leg, event: SipEvent, turn: Turn) -> None:
+        self._taken(leg, leg.take(event, turn), turn)
+
+    def _dialog_ended(self, leg: Leg, event: LegEnded, turn: Turn) -> None:
+        if self._talk is not None:
             # The bridge goes first: CHANNEL_UNBRIDGE comes before CHANNEL_DESTROY of either leg.
             self._talk.part(leg, turn)
-        self._taken(leg, leg.take(event, turn), turn)
+        self._progressed(leg, event, turn)
+
+    def _reoffer_failed(self, leg: Leg, event: LegReofferFailed, turn: Turn) -> None:
+        if self._talk is not None:
+            self._talk.reoffer_failed(leg, event.reason, turn)
+
+    def _pressed(self, leg: Leg, event: LegSentDigit, turn: Turn) -> None:
+        hearer = self._talk.hearer(leg) if self._talk is not None else None
+        self._digits.take(leg, event, hearer, turn)
 
     def _taken(self, leg: Leg, given: LegInput | None, turn: Turn) -> None:
         if given is LegInput.ENDED:
@@ -156,24 +154,27 @@ class Originate(Ordered):
         if leg.take(event, turn) is not None and self._talk is not None:
             self._talk.renegotiated(leg, was_held, turn, by_us=event.by_us)
 
-    def _heard(
-        self,
-        leg: Leg,
-        event: LegHeard | LegSilent | LegMediaFailed | LegPlayed | LegRecorded,
-        turn: Turn,
-    ) -> None:
-        """Act on what the media plane says of a leg."""
-        if isinstance(event, LegPlayed):
-            leg.sounds.played(event, turn)
-            if event.play == Sound.ANNOUNCEMENT and self.state is _S.ANNOUNCING:
-                self._feed(_I.ANNOUNCED, None, turn)
-        elif isinstance(event, LegRecorded):
-            leg.sounds.recorded(event, turn)
-            if not leg.sounds.recording and leg.take(event, turn) is LegInput.RECORDED:
-                self._leg_ended(leg, turn)
-        elif isinstance(event, LegHeard) or (isinstance(event, LegSilent) and event.one_way):
+    def _played(self, leg: Leg, event: LegPlayed, turn: Turn) -> None:
+        leg.sounds.played(event, turn)
+        if event.play == Sound.ANNOUNCEMENT and self.state is _S.ANNOUNCING:
+            self._feed(_I.ANNOUNCED, None, turn)
+
+    def _recorded(self, leg: Leg, event: LegRecorded, turn: Turn) -> None:
+        leg.sounds.recorded(event, turn)
+        if not leg.sounds.recording and leg.take(event, turn) is LegInput.RECORDED:
+            self._leg_ended(leg, turn)
+
+    def _heard(self, leg: Leg, event: LegHeard, turn: Turn) -> None:
+        leg.hear_from(event, turn)
+
+    def _silent(self, leg: Leg, event: LegSilent, turn: Turn) -> None:
+        if event.one_way:
             leg.hear_from(event, turn)
-        elif leg.release_as is None:
+        else:
+            self._media_failed(leg, event, turn)
+
+    def _media_failed(self, leg: Leg, event: LegSilent | LegMediaFailed, turn: Turn) -> None:
+        if leg.release_as is None:
             self._feed(_I.HANG_UP, ending_of_media(event), turn)
 
     def expire_leg(self, leg_id: LegId, turn: Turn) -> None:
@@ -437,3 +438,16 @@ class Originate(Ordered):
 
 
 _DO = ORIGINATE_TABLE.actions(Originate)
+_TAKE: Mapping[type[SipEvent], Callable[[Originate, Leg, Any, Turn], None]] = {
+    TransferRequested: Originate.refer,
+    LegReofferFailed: Originate._reoffer_failed,
+    LegRenegotiated: Originate._renegotiated,
+    LegHeard: Originate._heard,
+    LegSilent: Originate._silent,
+    LegMediaFailed: Originate._media_failed,
+    LegPlayed: Originate._played,
+    LegRecorded: Originate._recorded,
+    LegSentDigit: Originate._pressed,
+    LegEnded: Originate._dialog_ended,
+}
+"""What is done with an event of a leg; the others are how its dialog comes along."""

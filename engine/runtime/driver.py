@@ -16,6 +16,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import perf_counter
+from typing import Any, get_args
 
 from msgspec.structs import replace
 
@@ -31,6 +32,7 @@ from engine.core.events import (
     LegEnded,
     Notice,
     RegisterReceived,
+    SipEvent,
     SipMessageSeen,
     StackEvent,
     StackLogged,
@@ -110,6 +112,15 @@ class Driver:
         self._retry: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._takers: dict[type[StackEvent], Callable[[Any, float], None]] = {
+            **dict.fromkeys(get_args(SipEvent), self._take_of_leg),
+            LegEnded: self._take_end,
+            RegisterReceived: self._register,
+            SipMessageSeen: self._trace_message,
+            StackLogged: self._log_line,
+            StockTaken: self._take_stock,
+            HopsNeeded: self._look_up,
+        }
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -176,26 +187,29 @@ class Driver:
 
     def _take(self, event: StackEvent, now: float) -> None:
         try:
-            if isinstance(event, RegisterReceived):
-                self._register(event, now)
-            elif isinstance(event, SipMessageSeen):
-                self._trace.add(event)
-            elif isinstance(event, StackLogged):
-                _stack_log.log(_LEVELS.get(event.level, logging.DEBUG), "%s", event.text)
-            elif isinstance(event, StockTaken):
-                self._take_stock(event, now)
-            elif isinstance(event, HopsNeeded):
-                answer = self._dialer.answer(event)
-                self._commands += [answer] if answer is not None else []
-            else:
-                if isinstance(event, LegEnded):
-                    self._paced.ended(event.leg)
-                self._take_effects(self._control.handle(event, now), now)
+            self._takers[type(event)](event, now)
         except Exception:
             ids = {} if isinstance(event, _NO_LEG) else self._ids_of(event.leg)
             _log.exception("an event could not be handled: %r", event, extra=ids)
             if not isinstance(event, _NO_LEG):
                 self._give_up(event.leg, now)
+
+    def _take_of_leg(self, event: SipEvent, now: float) -> None:
+        self._take_effects(self._control.handle(event, now), now)
+
+    def _take_end(self, event: LegEnded, now: float) -> None:
+        self._paced.ended(event.leg)
+        self._take_of_leg(event, now)
+
+    def _trace_message(self, event: SipMessageSeen, _now: float) -> None:
+        self._trace.add(event)
+
+    def _log_line(self, event: StackLogged, _now: float) -> None:
+        _stack_log.log(_LEVELS.get(event.level, logging.DEBUG), "%s", event.text)
+
+    def _look_up(self, event: HopsNeeded, _now: float) -> None:
+        answer = self._dialer.answer(event)
+        self._commands += [answer] if answer is not None else []
 
     def _on_dials(
         self, events: Sequence[HopsFound | LegEnded], commands: Sequence[SipCommand]
