@@ -15,7 +15,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from engine.core.commands import Join, Split
-from engine.core.leg import Leg, OtherLeg
+from engine.core.leg import Leg
+from engine.core.leg_plan import OtherLeg
 from engine.core.machine import Table, Transition, ignore, refuse
 from engine.core.turn import Turn
 from engine.core.values import LegId

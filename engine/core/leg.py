@@ -23,10 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
 from msgspec.structs import replace
 
-from engine.core.auto_answer import AutoAnswer
 from engine.core.causes import Ending, ending_by_peer, ending_by_us, reason_header
 from engine.core.commands import Dial, HangUp, NotifyTalk, Reoffer, SendDigits
 from engine.core.deadlines import Owner
@@ -45,6 +43,7 @@ from engine.core.events import (
     LegSilent,
     SipEvent,
 )
+from engine.core.leg_plan import LegPlan, OtherLeg
 from engine.core.leg_table import LEG_TABLE, LegInput
 from engine.core.limits import limits_of
 from engine.core.media_values import NO_MEDIA, MediaReport
@@ -53,15 +52,12 @@ from engine.core.turn import Turn
 from engine.core.values import (
     Attempt,
     CallerId,
-    Contact,
-    Endpoint,
     IgnoreEarlyMedia,
     LegRole,
     LegSnapshot,
     LegState,
     MediaMode,
     OriginateId,
-    OriginateRequest,
     Party,
 )
 
@@ -81,30 +77,6 @@ _EVENT_INPUTS: dict[type[SipEvent], LegInput] = {
 FILE_GUARD_S = 1.0
 """Longest wait for the file of a recording whose leg has ended, seconds: the media plane writes
 what it has within milliseconds."""
-
-
-class LegPlan(msgspec.Struct, frozen=True):
-    """All that is known of a leg before it is dialled."""
-
-    role: LegRole
-    originate_id: OriginateId
-    request: OriginateRequest
-    endpoint: Endpoint
-    contact: Contact
-    interaction_id: str
-    caller_id: CallerId
-    callee_id: CallerId
-    auto_answer: AutoAnswer
-    """Whether the INVITE asks the phone to answer by itself."""
-    channel_vars: Mapping[str, object]
-
-
-class OtherLeg(msgspec.Struct, frozen=True):
-    """What a leg may say about the leg at the other end of its bridge."""
-
-    call_id: str
-    number: str
-    caller_id: CallerId
 
 
 class Leg:

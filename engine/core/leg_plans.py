@@ -11,7 +11,8 @@ from engine.core.auto_answer import NOT_ASKED, AutoAnswer, auto_answer_of
 from engine.core.commands import Dial
 from engine.core.identity import Identity
 from engine.core.invite import dial_carrier, dial_device, is_carrier
-from engine.core.leg import Leg, LegPlan, OtherLeg
+from engine.core.leg import Leg
+from engine.core.leg_plan import LegPlan, OtherLeg
 from engine.core.settings import DISPLAY_NAME, CallSettings
 from engine.core.values import CallerId, Endpoint, LegId, LegRole, OriginateId, OriginateRequest
 

@@ -25,7 +25,8 @@ from engine.core.bridge import Bridge
 from engine.core.bypass import Bypass, takes, wants_bypass
 from engine.core.causes import Ending, status_of_cause
 from engine.core.commands import Command, Join, Reoffer, Split
-from engine.core.leg import Leg, OtherLeg
+from engine.core.leg import Leg
+from engine.core.leg_plan import OtherLeg
 from engine.core.machine import MachineError
 from engine.core.sounds import Sound
 from engine.core.transfer import Transfer
