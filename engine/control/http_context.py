@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import secrets
 from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import parse_qsl
@@ -33,6 +32,7 @@ from engine.control.face import EngineFace
 from engine.control.http_audit import AuditEntry, action_of, told_of
 from engine.control.kazoo_request import decode_segment
 from engine.control.permissions import permission_for
+from engine.control.random_ids import random_id
 from engine.core.errors import EngineError, EngineUnavailable, Overloaded, RequestInvalid
 
 MAX_BODY = 1024 * 1024
@@ -208,7 +208,7 @@ def exchange_of(request: HttpRequest, face: EngineFace) -> Exchange:
     state = request.scope["state"]
     exchange = state.get("exchange")
     if exchange is None:
-        exchange = state["exchange"] = Exchange(face.node, secrets.token_hex(16))
+        exchange = state["exchange"] = Exchange(face.node, random_id())
         exchange.request_id = (
             request_id_of(request.headers.get("x-request-id")) or exchange.request_id
         )

@@ -7,12 +7,12 @@ go, how a message is judged. What single messages hold is in the kapi_* files be
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Mapping
 
 import msgspec
 
 from engine.control.kazoo_events import APP_NAME, APP_VERSION
+from engine.control.random_ids import random_id
 from engine.core.errors import RequestInvalid
 
 ENVELOPE_REQUIRED = frozenset({"App-Name", "App-Version", "Event-Category", "Event-Name", "Msg-ID"})
@@ -75,7 +75,7 @@ def queue_name(prefix: str, node: str) -> str:
 
 def new_msg_id() -> str:
     """Return a message id nobody can guess: 32 hexadecimal digits."""
-    return secrets.token_hex(16)
+    return random_id()
 
 
 def prepare(payload: Mapping[str, object], node: str) -> dict[str, object]:

@@ -7,7 +7,6 @@ refusing would take the time that the admitted calls need. It says nothing but t
 from __future__ import annotations
 
 import math
-import secrets
 from datetime import UTC, datetime
 
 from litestar.enums import ScopeType
@@ -16,6 +15,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from engine.control.arrival import waited_s
 from engine.control.envelope import REQUEST_ID, Exchange, failure, failure_of
 from engine.control.face import EngineFace
+from engine.control.random_ids import random_id
 from engine.core.errors import Overloaded
 
 _QUICKCALL = "/quickcall/"
@@ -58,5 +58,5 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == _REQUEST_ID:
             text = value.decode("latin-1")
-            return text if REQUEST_ID.fullmatch(text) else secrets.token_hex(16)
-    return secrets.token_hex(16)
+            return text if REQUEST_ID.fullmatch(text) else random_id()
+    return random_id()
