@@ -185,7 +185,10 @@ class Feed:
             raise ResumeAhead(resume_from, self._sequence)
         if resume_from < self.oldest - 1:
             raise ResumeTooOld(resume_from, self.oldest)
-        return list(islice(self._ring, resume_from + 1 - self.oldest, None))
+        # From the new end: what a reader missed is short, what it has seen is the rest of the ring.
+        missed = list(islice(reversed(self._ring), self._sequence - resume_from))
+        missed.reverse()
+        return missed
 
     def _watch(self, reader: Subscription, account_id: str | None) -> None:
         self._readers.setdefault(account_id, {})[reader] = None
@@ -291,7 +294,10 @@ class Subscription:
         self._filters.clear()
 
     def _offer(self, event: FeedEvent) -> None:
-        if not any(f.matches(event) for f in self._filters):
+        for wanted in self._filters:
+            if wanted.matches(event):
+                break
+        else:
             return
         if len(self._queue) >= self._limit:
             self._cut = SlowConsumer(self._limit, self._queue[-1].sequence)

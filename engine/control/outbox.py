@@ -18,7 +18,6 @@ from engine.control.feed import (
     FeedEvent,
     ResumeAhead,
     ResumeTooOld,
-    SlowConsumer,
     Subscription,
 )
 from engine.core.errors import EngineUnavailable
@@ -66,6 +65,12 @@ class Outbox:
         """Note that every event up to this one is delivered. Safe a moment later, costs little."""
         self._journal.move_cursor(self._name, sequence)
 
+    def skip(self) -> int:
+        """Leave out every event so far, as if it had been given; return the last one's sequence."""
+        self.close()
+        self._given = self._feed.last_sequence
+        return self._given
+
     def close(self) -> None:
         """Stop reading. The consumer keeps its place, and the events after it are kept."""
         if self._live is not None:
@@ -73,15 +78,12 @@ class Outbox:
             self._live = None
 
     async def _read(self, live: Subscription, limit: int) -> list[FeedEvent]:
-        try:
-            found = [await anext(live)]
-        except (SlowConsumer, StopAsyncIteration):
+        over = live.slow and not live.waiting
+        if over or not await live.ready():
             # What it missed is in memory or in the journal.
             self.close()
             return []
-        while live.waiting and len(found) < limit:
-            found.append(await anext(live))
-        return found
+        return live.take(limit)
 
     async def _resume(self, limit: int) -> list[FeedEvent]:
         """Return the next events from the journal, or begin to read from memory."""

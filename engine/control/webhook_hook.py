@@ -17,10 +17,11 @@ HookKey = tuple[str, str]
 class Hook:
     """One enabled webhook."""
 
-    def __init__(self, key: HookKey, webhook: Webhook, max_waiting: int) -> None:
-        """Make one that has nothing to deliver."""
+    def __init__(self, key: HookKey, webhook: Webhook, max_waiting: int, since: int) -> None:
+        """Make one that has nothing to deliver; it gets the events after the sequence `since`."""
         self.key = key
         self.webhook = webhook
+        self.since = since
         self.queue = HookQueue(max_waiting)
         self.dead = 0
         """Deliveries that were given up and are kept."""

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,12 +28,16 @@ from engine.core.errors import NotFound, WrongState
 from engine.store.deliveries import MAX_DEAD, Deliveries, StoredDelivery
 from engine.store.directory import Directory
 from engine.store.journal import Journal
+from engine.store.webhooks import Webhook
 
 CLOSE_S = 2.0
 """How long `stop` waits for the deliveries on their way."""
 
 _NAME = "webhooks"
 _BATCH = 64
+_REST_S = 0.05
+"""Seconds for which events are let pass at a time while there is no webhook: looking at each costs
+more than a call can spend on nobody."""
 _DEAD_DROPPED = 1000
 _NO_ROOM = "given up for want of room: too many deliveries wait for this webhook"
 
@@ -111,7 +115,7 @@ class Webhooks:
         for account in self._directory.accounts():
             for webhook in self._directory.webhooks(account.id):
                 if webhook.enabled:
-                    self._changed(account.id, webhook.id)
+                    self._open((account.id, webhook.id), webhook, 0)
         for row in rows:
             hook = self._hooks.get((row.account_id, row.hook_id))
             if hook is None:
@@ -220,8 +224,7 @@ class Webhooks:
         hook = self._hooks.get(key)
         if found and found[0].enabled:
             if hook is None:
-                self._hooks[key] = Hook(key, found[0], self._max_waiting)
-                self._gather(account_id)
+                self._open(key, found[0], self._feed.last_sequence)
             else:
                 # What is wrong with it may just have been mended.
                 hook.webhook = found[0]
@@ -230,6 +233,10 @@ class Webhooks:
         else:
             self._drop(key, dead=not found)
             self._gather(account_id)
+
+    def _open(self, key: HookKey, webhook: Webhook, since: int) -> None:
+        self._hooks[key] = Hook(key, webhook, self._max_waiting, since)
+        self._gather(key[0])
 
     def _account_deleted(self, account_id: str) -> None:
         for key in [key for key in self._hooks if key[0] == account_id]:
@@ -259,21 +266,31 @@ class Webhooks:
 
     async def _consume(self) -> None:
         while True:
-            for event in await self._outbox.batch(_BATCH):
-                try:
-                    self._take(event)
-                except Exception:
-                    # One that cannot be told must not keep back all that come after it.
-                    _log.exception("webhooks: event %s could not be told", event.sequence)
-                self._mark.taken = event.sequence
+            events = await self._outbox.batch(_BATCH)
+            if not self._hooks:
+                self._outbox.close()
+                await asyncio.sleep(_REST_S)
+            if self._hooks:
+                self._take_all(events)
+            else:
+                self._mark.taken = self._outbox.skip()
             self._mark.moved.set()
             if self._deliveries.full:
                 # The database is away: what comes now waits in the journal, not in memory.
                 await self._deliveries.settled()
 
+    def _take_all(self, events: Iterable[FeedEvent]) -> None:
+        for event in events:
+            try:
+                self._take(event)
+            except Exception:
+                # One that cannot be told must not keep back all that come after it.
+                _log.exception("webhooks: event %s could not be told", event.sequence)
+            self._mark.taken = event.sequence
+
     def _take(self, event: FeedEvent) -> None:
         for hook in self._of_account.get(event.account_id, ()):
-            if wants(hook.webhook, event):
+            if event.sequence > hook.since and wants(hook.webhook, event):
                 self._deliver(hook, event)
 
     def _deliver(self, hook: Hook, event: FeedEvent) -> None:
