@@ -82,31 +82,32 @@ class Switch:
 
 def channel_event(notice: ChannelNotice, switch: Switch) -> dict[str, object]:
     """Return the call event of a notice in Header-Case."""
-    leg, name = notice.leg, notice.name
+    leg, name, at = notice.leg, notice.name, notice.at
+    to_address, from_address = address(leg.to_uri), address(leg.from_uri)
     payload: dict[str, object] = {
         "Event-Category": "call_event",
         "Event-Name": name,
         "App-Name": APP_NAME,
         "App-Version": APP_VERSION,
         "Node": switch.node,
-        "Msg-ID": str(microseconds(notice.at)),
-        "Timestamp": gregorian(notice.at),
+        "Msg-ID": str(microseconds(at)),
+        "Timestamp": gregorian(at),
         "Call-ID": leg.call_id,
         "Call-Direction": "outbound",
         "Channel-Created-Time": microseconds(leg.created_at),
         "Channel-State": _CHANNEL_STATES[name],
         "Channel-Call-State": _call_state(leg, name),
-        "Channel-Name": f"sip/{address(leg.to_uri)}",
+        "Channel-Name": f"sip/{to_address}",
         "Channel-Is-Loopback": False,
         "Caller-ID-Name": leg.caller_id.name,
         "Caller-ID-Number": leg.caller_id.number,
         "Callee-ID-Name": leg.callee_id.name,
         "Callee-ID-Number": leg.callee_id.number,
         "Request": address(leg.request_uri),
-        "To": address(leg.to_uri),
-        "From": address(leg.from_uri),
-        "To-Uri": address(leg.to_uri),
-        "From-Uri": address(leg.from_uri),
+        "To": to_address,
+        "From": from_address,
+        "To-Uri": to_address,
+        "From-Uri": from_address,
         "To-Tag": leg.to_tag,
         "From-Tag": leg.from_tag,
         "Presence-ID": f"{leg.user}@{leg.realm}" if leg.user else "",
@@ -126,8 +127,16 @@ def channel_event(notice: ChannelNotice, switch: Switch) -> dict[str, object]:
     extra = _EXTRAS.get(name)
     if extra is not None:
         extra(payload, leg)
-    payload.update(notice.details)
-    return {key: value for key, value in payload.items() if value != ""}
+    if notice.details:
+        payload.update(notice.details)
+    return _without_empty_text(payload)
+
+
+def _without_empty_text(document: dict[str, object]) -> dict[str, object]:
+    """Take the empty texts out of a document and return it: most fields stay where they are."""
+    for key in [key for key, value in document.items() if value == ""]:
+        del document[key]
+    return document
 
 
 def _call_state(leg: LegSnapshot, name: str) -> str:
@@ -235,7 +244,7 @@ def quickcall_end(
         },
         "Custom-Application-Vars": request.custom_application_vars,
     }
-    return {key: value for key, value in payload.items() if value != ""}
+    return _without_empty_text(payload)
 
 
 def outcome_fields(outcome: Outcome) -> dict[str, object]:
@@ -279,6 +288,7 @@ def cdr(leg: LegSnapshot, switch: Switch) -> dict[str, object]:
     """Return the CDR of an ended leg in Kazoo's `cdrs` schema; the journal adds its id."""
     end = leg.ended_at if leg.ended_at is not None else leg.created_at
     duration, ringing, billing = durations(leg)
+    to_address, from_address = address(leg.to_uri), address(leg.from_uri)
     document: dict[str, object] = {
         "call_id": leg.call_id,
         "interaction_id": leg.interaction_id,
@@ -302,10 +312,10 @@ def cdr(leg: LegSnapshot, switch: Switch) -> dict[str, object]:
         "hangup_reason": leg.reason,
         "hangup_party": leg.party.value if leg.party is not None else "",
         "request": address(leg.request_uri),
-        "to": address(leg.to_uri),
-        "from": address(leg.from_uri),
-        "to_uri": address(leg.to_uri),
-        "from_uri": address(leg.from_uri),
+        "to": to_address,
+        "from": from_address,
+        "to_uri": to_address,
+        "from_uri": from_address,
         "to_tag": leg.to_tag,
         "from_tag": leg.from_tag,
         "presence_id": f"{leg.user}@{leg.realm}" if leg.user else "",
@@ -323,4 +333,4 @@ def cdr(leg: LegSnapshot, switch: Switch) -> dict[str, object]:
         document["other_leg_destination_number"] = leg.other_leg_number
         document["other_leg_caller_id_name"] = leg.other_leg_caller_id.name
         document["other_leg_caller_id_number"] = leg.other_leg_caller_id.number
-    return {key: value for key, value in document.items() if value != ""}
+    return _without_empty_text(document)
