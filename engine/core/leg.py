@@ -152,7 +152,7 @@ class Leg:
         """Its peer sends its media to the other peer."""
         self.report: MediaReport | None = None
         """How its media went, once it has ended."""
-        self.sounds = LegSounds(invite.leg, self._tell)
+        self.sounds = LegSounds(invite.leg)
         self.codec = self.to_tag = self.from_tag = self.local_sdp = self.remote_sdp = ""
         self.user_agent = plan.contact.user_agent
 
@@ -376,7 +376,7 @@ class Leg:
 
     def _finish(self, ending: Ending, turn: Turn) -> None:
         turn.deadlines.clear(self._deadline_key)
-        self.sounds.abandon_recording(turn)
+        self.sounds.abandon_recording(turn, self._tell)
         self.ending = ending
         if self.ended_at is None:
             self.ended_at = turn.now

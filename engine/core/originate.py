@@ -155,12 +155,12 @@ class Originate(Ordered):
             self._talk.renegotiated(leg, was_held, turn, by_us=event.by_us)
 
     def _played(self, leg: Leg, event: LegPlayed, turn: Turn) -> None:
-        leg.sounds.played(event, turn)
+        leg.sounds.played(event, turn, leg.announce)
         if event.play == Sound.ANNOUNCEMENT and self.state is _S.ANNOUNCING:
             self._feed(_I.ANNOUNCED, None, turn)
 
     def _recorded(self, leg: Leg, event: LegRecorded, turn: Turn) -> None:
-        leg.sounds.recorded(event, turn)
+        leg.sounds.recorded(event, turn, leg.announce)
         if not leg.sounds.recording and leg.take(event, turn) is LegInput.RECORDED:
             self._leg_ended(leg, turn)
 

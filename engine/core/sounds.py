@@ -28,15 +28,22 @@ class Sound(IntEnum):
     HOLD_MUSIC = 2
 
 
+Tell = Callable[[str, Turn, Mapping[str, object]], None]
+"""Tells the control plane of an event of a leg, by its name and with its details."""
+
+
 class LegSounds:
-    """The sounds of one leg, which `tell` tells the control plane of."""
+    """The sounds of one leg.
 
-    __slots__ = ("_leg", "_next", "_ordered", "_tell", "playing", "recording", "recordings")
+    Who is to tell of them is named each time: a leg that its own sounds knew would be a cycle, and
+    every call be left to the garbage collector.
+    """
 
-    def __init__(self, leg: LegId, tell: Callable[[str, Turn, Mapping[str, object]], None]) -> None:
+    __slots__ = ("_leg", "_next", "_ordered", "playing", "recording", "recordings")
+
+    def __init__(self, leg: LegId) -> None:
         """Begin in silence."""
         self._leg = leg
-        self._tell = tell
         self._next = count(len(Sound))
         self._ordered: dict[int, str] = {}
         self.playing: int | None = None
@@ -65,7 +72,7 @@ class LegSounds:
             self.playing = None
             turn.commands.append(StopPlaying(self._leg))
 
-    def played(self, event: LegPlayed, turn: Turn) -> None:
+    def played(self, event: LegPlayed, turn: Turn, tell: Tell) -> None:
         """Note that a sound is over, and tell of one that was ordered."""
         if event.play == self.playing:
             self.playing = None
@@ -76,14 +83,14 @@ class LegSounds:
                 "Application-Data": what,
                 "Application-Response": event.error or "FILE PLAYED",
             }
-            self._tell("CHANNEL_EXECUTE_COMPLETE", turn, details)
+            tell("CHANNEL_EXECUTE_COMPLETE", turn, details)
 
-    def record(self, path: str, max_s: float, turn: Turn) -> Record:
+    def record(self, path: str, max_s: float, turn: Turn, tell: Tell) -> Record:
         """Return the command that records the leg to a new file, and tell of it."""
         self.recording = path
         self.recordings = (*self.recordings, path)
         details = {"Application-Name": "record", "Application-Response": path}
-        self._tell("RECORD_START", turn, details)
+        tell("RECORD_START", turn, details)
         return Record(self._leg, path, max_s)
 
     def stop_recording(self, turn: Turn) -> None:
@@ -91,12 +98,12 @@ class LegSounds:
         if self.recording:
             turn.commands.append(StopRecording(self._leg))
 
-    def abandon_recording(self, turn: Turn) -> None:
+    def abandon_recording(self, turn: Turn, tell: Tell) -> None:
         """Tell that a recording is over of whose file nothing was heard; nothing without one."""
         if self.recording:
-            self.recorded(LegRecorded(self._leg, self.recording, 0.0, LOST), turn)
+            self.recorded(LegRecorded(self._leg, self.recording, 0.0, LOST), turn, tell)
 
-    def recorded(self, event: LegRecorded, turn: Turn) -> None:
+    def recorded(self, event: LegRecorded, turn: Turn, tell: Tell) -> None:
         """Tell that the recording is over; nothing of one that was told to be over already."""
         if event.path != self.recording:
             return
@@ -108,4 +115,4 @@ class LegSounds:
         }
         if event.error:
             details["Recording-Error"] = event.error
-        self._tell("RECORD_STOP", turn, details)
+        tell("RECORD_STOP", turn, details)

@@ -79,7 +79,7 @@ class Talking(ABC):
         self._check_answered(leg)
         if leg.sounds.recording:
             raise WrongState(str(leg), "recorded", "not recorded")
-        self._with_media(leg, leg.sounds.record(path, max_s, turn), turn)
+        self._with_media(leg, leg.sounds.record(path, max_s, turn, leg.announce), turn)
 
     def _with_media(self, leg: Leg, order: Play | Record, turn: Turn) -> None:
         self._check_answered(leg)
