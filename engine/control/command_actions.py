@@ -20,75 +20,66 @@ def carry_out(face: EngineFace, command: Command) -> str | None:
 
 @singledispatch
 def _do(action: object, face: EngineFace, command: Command) -> str | None:
-    """Do what an action says; one function for each kind of it."""
+    """Do what an action says; one function for each kind of it, None where an event tells it."""
     raise AssertionError(f"{command.application}: {action!r} of {face.node} is not carried out")
 
 
 @_do.register
-def _(_action: does.HangUp, face: EngineFace, command: Command) -> str | None:
+def _(_action: does.HangUp, face: EngineFace, command: Command) -> None:
     face.call(command.call_id).hang_up()
-    return None
 
 
 @_do.register
-def _(action: does.Transfer, face: EngineFace, command: Command) -> str | None:
+def _(action: does.Transfer, face: EngineFace, command: Command) -> None:
     face.transfer(command.call_id, action.number)
-    return None
 
 
 @_do.register
-def _(action: does.Bridge, face: EngineFace, command: Command) -> str | None:
+def _(action: does.Bridge, face: EngineFace, command: Command) -> None:
     face.bridge(command.call_id, action.order)
-    return None
 
 
 @_do.register
-def _(action: does.PickUp, face: EngineFace, command: Command) -> str | None:
+def _(action: does.PickUp, face: EngineFace, command: Command) -> None:
     face.intercept(command.call_id, action.target)
-    return None
 
 
 @_do.register
-def _(action: does.Hold, face: EngineFace, command: Command) -> str | None:
+def _(action: does.Hold, face: EngineFace, command: Command) -> str:
     on = not face.channel(command.call_id).held if action.on is None else action.on
     face.hold(command.call_id, on=on)
     return ""
 
 
 @_do.register
-def _(action: does.Play, face: EngineFace, command: Command) -> str | None:
+def _(action: does.Play, face: EngineFace, command: Command) -> None:
     face.play(command.call_id, action.sound, repeat=action.repeat)
-    return None
 
 
 @_do.register
-def _(_action: does.StopPlaying, face: EngineFace, command: Command) -> str | None:
+def _(_action: does.StopPlaying, face: EngineFace, command: Command) -> None:
     face.stop_playing(command.call_id)
-    return None
 
 
 @_do.register
-def _(action: does.SendDigits, face: EngineFace, command: Command) -> str | None:
+def _(action: does.SendDigits, face: EngineFace, command: Command) -> str:
     face.send_digits(command.call_id, action.digits, duration_ms=action.duration_ms)
     return ""
 
 
 @_do.register
-def _(action: does.Record, face: EngineFace, command: Command) -> str | None:
+def _(action: does.Record, face: EngineFace, command: Command) -> None:
     face.record(command.call_id, media_name=action.media_name, max_s=action.max_s)
-    return None
 
 
 @_do.register
-def _(_action: does.StopRecording, face: EngineFace, command: Command) -> str | None:
+def _(_action: does.StopRecording, face: EngineFace, command: Command) -> None:
     face.stop_recording(command.call_id)
-    return None
 
 
 @_do.register
-def _(_action: does.Park, face: EngineFace, command: Command) -> str | None:
+def _(_action: does.Park, face: EngineFace, command: Command) -> None:
     face.park(command.call_id)
-    return None
 
 
 @_do.register

@@ -128,8 +128,9 @@ async def end_channel(
 
 
 def _listed(call: Call, account_id: str, wanted: Callable[[LegSnapshot], bool]) -> Response[bytes]:
+    switch, now = Switch(call.face.node), time.time()
     legs = [leg for leg in call.face.channels(account_id) if wanted(leg)]
-    return call.succeed([_document(call, leg) for leg in legs])
+    return call.succeed([channel_document(leg, switch, now) for leg in legs])
 
 
 def _acted(

@@ -14,7 +14,9 @@ import pytest
 from engine.control.server import HttpServer
 from engine.sip.loopback import LoopbackSip
 from tests.control.engine import ScriptedEngine, scripted_engine
+from tests.control.originate_node import Node, node_on
 from tests.control.rig import Rig
+from tests.kit.kazoo_bus import KazooBus
 from tests.kit.rabbitmq import RabbitMq
 
 ROOT_TOKEN = "root-token"
@@ -116,3 +118,17 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 def amqp_url(rabbitmq: RabbitMq) -> str:
     """URL of a virtual host of its own on the broker."""
     return rabbitmq.new_vhost()
+
+
+@pytest.fixture
+async def bus(amqp_url: str) -> AsyncIterator[KazooBus]:
+    """Kazoo's side of the broker."""
+    async with KazooBus(amqp_url) as bus:
+        yield bus
+
+
+@pytest.fixture
+async def node(tmp_path: Path, amqp_url: str) -> AsyncIterator[Node]:
+    """An engine that takes requests of the broker."""
+    async with node_on(tmp_path, amqp_url) as node:
+        yield node

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,6 @@ from tests.kit.kazoo_bus import Inbox, KazooBus
 from tests.kit.sipp import Sipp
 
 pytestmark = pytest.mark.sip
-
-
-@pytest.fixture
-async def bus(amqp_url: str) -> AsyncIterator[KazooBus]:
-    async with KazooBus(amqp_url) as bus:
-        yield bus
 
 
 def engine_on(tmp_path: Path, url: str, routing: str = "auto") -> EngineUnderTest:

@@ -22,12 +22,6 @@ NODE = "engine@test.example.org"
 
 
 @pytest.fixture
-async def bus(amqp_url: str) -> AsyncIterator[KazooBus]:
-    async with KazooBus(amqp_url) as bus:
-        yield bus
-
-
-@pytest.fixture
 async def link(amqp_url: str) -> AsyncIterator[AmqpLink]:
     """A link that its test starts."""
     link = AmqpLink(amqp_url, NODE, prefetch=4)

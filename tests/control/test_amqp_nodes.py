@@ -75,12 +75,6 @@ async def eventually(done: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.fixture
-async def bus(amqp_url: str) -> AsyncIterator[KazooBus]:
-    async with KazooBus(amqp_url) as bus:
-        yield bus
-
-
 @asynccontextmanager
 async def cluster(folder: Path, url: str, rabbitmq: RabbitMq) -> AsyncIterator[Cluster]:
     made = Cluster(folder, url, rabbitmq)

@@ -5,21 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from engine.sip.loopback import Refuse
 from tests.control.originate_node import ACCOUNT, ask, node_on, rings, the_error
 from tests.control.rig import A_URI
 from tests.kit.kazoo_bus import GUARD_S, KazooBus
-
-
-@pytest.fixture
-async def bus(amqp_url: str) -> AsyncIterator[KazooBus]:
-    async with KazooBus(amqp_url) as bus:
-        yield bus
 
 
 async def test_a_node_that_no_longer_drains_takes_requests_again(

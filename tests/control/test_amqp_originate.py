@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +23,6 @@ from tests.control.originate_node import (
 from tests.control.originates import crossbar_endpoint
 from tests.control.rig import A_URI, B_URI
 from tests.kit.kazoo_bus import KazooBus, Seen
-
-
-@pytest.fixture
-async def bus(amqp_url: str) -> AsyncIterator[KazooBus]:
-    async with KazooBus(amqp_url) as bus:
-        yield bus
-
-
-@pytest.fixture
-async def node(tmp_path: Path, amqp_url: str) -> AsyncIterator[Node]:
-    async with node_on(tmp_path, amqp_url) as node:
-        yield node
-
 
 # --- the answered call -------------------------------------------------------------------------
 

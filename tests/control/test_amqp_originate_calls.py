@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
-
-import pytest
 
 from engine.control.amqp_delivery import Delivery
 from engine.control.amqp_link import AmqpLink
@@ -30,19 +28,6 @@ from tests.control.originate_node import (
 from tests.control.rig import A_URI, B_URI, Rig
 from tests.kit.kazoo_bus import GUARD_S, KazooBus
 from tests.kit.rabbitmq import RabbitMq
-
-
-@pytest.fixture
-async def bus(amqp_url: str) -> AsyncIterator[KazooBus]:
-    async with KazooBus(amqp_url) as bus:
-        yield bus
-
-
-@pytest.fixture
-async def node(tmp_path: Path, amqp_url: str) -> AsyncIterator[Node]:
-    async with node_on(tmp_path, amqp_url) as node:
-        yield node
-
 
 # --- park, bridge, Existing-Call-ID ------------------------------------------------------------
 

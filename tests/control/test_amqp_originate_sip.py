@@ -17,12 +17,6 @@ pytestmark = pytest.mark.sip
 
 
 @pytest.fixture
-async def bus(amqp_url: str) -> AsyncIterator[KazooBus]:
-    async with KazooBus(amqp_url) as bus:
-        yield bus
-
-
-@pytest.fixture
 async def engine(tmp_path: Path, amqp_url: str) -> AsyncIterator[EngineUnderTest]:
     """An engine that takes requests of the bus."""
     async with EngineUnderTest(
