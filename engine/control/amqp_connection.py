@@ -1,7 +1,8 @@
 """A connection to the broker: opening, heartbeats, frames to and from channels.
 
-An `asyncio.Protocol`, so that what arrives is handled at once and without a task of its own, and
-what is written in one turn of the event loop leaves in one write.
+An `asyncio.Protocol`, so that what arrives is handled at once and without a task of its own. What
+is written alone leaves at the end of the turn of the event loop; what a busy engine writes leaves
+together, every few milliseconds, for a fraction of the CPU of as many writes.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ OPEN_S = 10.0
 FRAME_MAX = 131_072
 """Largest frame that is taken, bytes; RabbitMQ's default."""
 
+GATHER_S = 0.002
+"""Shortest time between two writes to the broker, seconds."""
+
 _PROTOCOL = b"AMQP\x00\x00\x09\x01"
 _CAPABILITIES = (
     "publisher_confirms",
@@ -68,7 +72,8 @@ class AmqpConnection(asyncio.Protocol):
         self._channels: dict[int, Channel] = {}
         self._answers: asyncio.Queue[Method | Exception] = asyncio.Queue()
         self._buffer = bytearray()
-        self._out: list[bytes] = []
+        self._out = bytearray()
+        self._written = 0.0
         self._heard = self._loop.time()
         self._pulse: asyncio.TimerHandle | None = None
         self._closing = False
@@ -106,17 +111,20 @@ class AmqpConnection(asyncio.Protocol):
         return channel
 
     def write(self, data: bytes) -> None:
-        """Send bytes at the end of this turn of the loop. Nothing is sent once it is closed."""
+        """Send bytes in a moment: after this turn of the loop, and `GATHER_S` after the last write.
+
+        Nothing is sent once it is closed.
+        """
         if not self._out:
-            self._loop.call_soon(self._flush)
-        self._out.append(data)
+            self._loop.call_at(self._written + GATHER_S, self._flush)
+        self._out += data
 
     @property
     def waiting(self) -> int:
         """Bytes that wait to be sent."""
         transport = self._transport
         held = transport.get_write_buffer_size() if transport is not None else 0
-        return held + sum(map(len, self._out))
+        return held + len(self._out)
 
     async def close(self) -> None:
         """Say good-bye and wait a second for the answer. Idempotent."""
@@ -219,9 +227,10 @@ class AmqpConnection(asyncio.Protocol):
             self._answers.put_nowait(method)
 
     def _flush(self) -> None:
-        out, self._out = self._out, []
+        out, self._out = self._out, bytearray()
         if out and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(out))
+            self._written = self._loop.time()
+            self._transport.write(out)
 
     def _end(self, error: Exception) -> None:
         if self._pulse is not None:
