@@ -17,6 +17,7 @@ from engine.control.amqp_frames import (
     Delivered,
     Message,
     Properties,
+    is_return,
     read_ack,
     read_delivery,
     read_method,
@@ -37,7 +38,7 @@ class Wire(Protocol):
     frame_max: int
 
     def write(self, data: bytes) -> None:
-        """Send bytes at the end of this turn of the loop."""
+        """Send bytes in a moment, behind what was written before."""
         ...
 
 
@@ -81,10 +82,11 @@ class Channel:
         mandatory: bool = False,
         on_returned: Callable[[], None] | None = None,
     ) -> None:
-        """Send messages in order, in one write; `on_returned`: what to do when one comes back."""
-        largest = self._connection.frame_max
-        frames = [write_publish(m, self.number, largest, mandatory=mandatory) for m in messages]
-        self._connection.write(b"".join(frames))
+        """Send messages in order; `on_returned`: what to do when one comes back."""
+        connection = self._connection
+        for message in messages:
+            frames = write_publish(message, self.number, connection.frame_max, mandatory=mandatory)
+            connection.write(frames)
         self.confirms.sent(len(messages))
         if on_returned is not None:
             self._returned.update(dict.fromkeys((m.message_id for m in messages), on_returned))
@@ -136,18 +138,19 @@ class Channel:
         if ack is not None:
             self._confirmed(*ack)
             return
-        method = read_method(payload)
-        if isinstance(method, commands.Basic.Return):
+        if is_return(payload):
             self._delivered = None
-        elif isinstance(method, commands.Basic.Nack):
+            return
+        method = read_method(payload)
+        if isinstance(method, commands.Basic.Nack):
             # Whoever published it does so again, on a connection that works.
             raise LinkDown("the broker could not take a message")
-        elif isinstance(method, commands.Channel.Close):
+        if isinstance(method, commands.Channel.Close):
             self.send(commands.Channel.CloseOk())
             raise LinkDown(f"the broker closed a channel: {method.reply_text}")
-        elif isinstance(method, commands.Basic.Cancel):
+        if isinstance(method, commands.Basic.Cancel):
             raise LinkDown(f"the queue of {method.consumer_tag} is gone or was taken over")
-        elif isinstance(method, commands.Channel.Flow):
+        if isinstance(method, commands.Channel.Flow):
             self.send(commands.Channel.FlowOk(active=bool(method.active)))
         elif self._calls:
             waiting = self._calls.popleft()
@@ -155,9 +158,11 @@ class Channel:
                 waiting.set_result(method)
 
     def _confirmed(self, tag: int, multiple: bool) -> None:
-        for confirmed in self.confirms.acked(tag, multiple=multiple):
+        confirmed = self.confirms.acked(tag, multiple=multiple)
+        if self._returned:
             # A message comes back before it is confirmed.
-            self._returned.pop(str(confirmed), None)
+            for taken in confirmed:
+                self._returned.pop(str(taken), None)
 
     def _complete(self) -> None:
         properties, delivered = self._properties, self._delivered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from engine.core.errors import EngineError
 
@@ -43,18 +43,22 @@ class Confirms:
         else:
             future.set_result(None)
 
-    def acked(self, tag: int, *, multiple: bool) -> Iterable[int]:
+    def acked(self, tag: int, *, multiple: bool) -> Sequence[int]:
         """Take a confirm; return the tags it was the first one for."""
         if tag <= self._all_up_to or tag > self._sent:
             return ()
+        fresh: Sequence[int]
         if multiple:
-            fresh = [t for t in range(self._all_up_to + 1, tag + 1) if t not in self._beyond]
-            self._beyond.difference_update(range(self._all_up_to + 1, tag + 1))
+            fresh = range(self._all_up_to + 1, tag + 1)
+            if self._beyond:
+                early = self._beyond.intersection(fresh)
+                fresh = [t for t in fresh if t not in early]
+                self._beyond -= early
             self._all_up_to = tag
         elif tag in self._beyond:
             return ()
         else:
-            fresh = [tag]
+            fresh = (tag,)
             self._beyond.add(tag)
         while self._all_up_to + 1 in self._beyond:
             self._all_up_to += 1

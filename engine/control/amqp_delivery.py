@@ -7,6 +7,8 @@ import msgspec
 from engine.control.amqp_channel import Channel
 from engine.core.errors import RequestInvalid
 
+_OBJECT = msgspec.json.Decoder(dict[str, object])
+
 
 class Delivery(msgspec.Struct):
     """A message of a queue that is listened to. Its sender is not to be trusted."""
@@ -27,7 +29,7 @@ class Delivery(msgspec.Struct):
     def json(self) -> dict[str, object]:
         """Return the body's JSON object. Raises `RequestInvalid`."""
         try:
-            return msgspec.json.decode(self.body, type=dict[str, object])
+            return _OBJECT.decode(self.body)
         except (msgspec.DecodeError, RecursionError) as error:
             # What it says is a stranger's, and may be long.
             allowed = f"a JSON object ({str(error)[:200]})"

@@ -25,10 +25,17 @@ OVERHEAD = 8
 
 _FRAME = struct.Struct(">BHI")
 _TAG = struct.Struct(">QB")
-_PUBLISH = bytes.fromhex("003c0028")
+_PUBLISH = struct.Struct(">BHIHHH")
+"""`basic.publish` up to its exchange: the frame's head, class, method, an octet pair of no use."""
+_CONTENT = struct.Struct(">BHIHHQH")
+"""A content header up to its properties: the frame's head, class, weight, body size, flags."""
+_LONG = struct.Struct(">I")
+_TIMESTAMP_US = struct.Struct(">Q")
+_BASIC = 60
 _DELIVER = bytes.fromhex("003c003c")
 _ACK = bytes.fromhex("003c0050")
 _REJECT = bytes.fromhex("003c005a")
+_RETURN = bytes.fromhex("003c0032")
 
 # Property flags of a basic message (AMQP 0-9-1, 4.2.6.1), the first property in the highest bit.
 _CONTENT_TYPE, _HEADERS, _MESSAGE_ID, _TIMESTAMP = 1 << 15, 1 << 13, 1 << 7, 1 << 6
@@ -159,6 +166,11 @@ def read_ack(payload: bytes) -> tuple[int, bool] | None:
     return tag, bool(multiple & 1)
 
 
+def is_return(payload: bytes) -> bool:
+    """Return whether a method frame is `basic.return`: a message of ours that nobody wants."""
+    return payload.startswith(_RETURN)
+
+
 def read_properties(payload: bytes) -> Properties:
     """Return what is needed of a message's properties; a table of headers gone wrong is empty.
 
@@ -210,30 +222,26 @@ def _short(payload: bytes, at: int) -> tuple[str, int]:
 def short(text: str) -> bytes:
     """Return a short string of the wire: one octet of length, at most 255 of text."""
     encoded = text.encode()[:MAX_SHORT]
-    return bytes((len(encoded),)) + encoded
+    return len(encoded).to_bytes(1, "big") + encoded
 
 
 def write_publish(
     message: Message, channel: int, largest: int, *, mandatory: bool = False
 ) -> bytes:
     """Return the frames of a message: method, properties, body in frames of at most `largest`."""
-    method = b"".join(
+    to = short(message.exchange) + short(message.routing_key)
+    properties = b"".join(
         (
-            *(_PUBLISH, b"\x00\x00", short(message.exchange), short(message.routing_key)),
-            b"\x01" if mandatory else b"\x00",
+            *(_JSON, _table(message.headers), short(message.message_id)),
+            _TIMESTAMP_US.pack(message.timestamp_us),
         )
     )
-    table = _table(message.headers)
     content = message.body
-    header = b"".join(
-        (
-            struct.pack(">HHQH", 60, 0, len(content), _OUR_FLAGS),
-            *(_JSON, table, short(message.message_id), struct.pack(">Q", message.timestamp_us)),
-        )
-    )
     parts = [
-        *(_FRAME.pack(METHOD, channel, len(method)), method, b"\xce"),
-        *(_FRAME.pack(HEADER, channel, len(header)), header, b"\xce"),
+        *(_PUBLISH.pack(METHOD, channel, len(to) + 7, _BASIC, 40, 0), to),
+        b"\x01\xce" if mandatory else b"\x00\xce",
+        _CONTENT.pack(HEADER, channel, len(properties) + 14, _BASIC, 0, len(content), _OUR_FLAGS),
+        *(properties, b"\xce"),
     ]
     step = largest - OVERHEAD
     for at in range(0, len(content), step):
@@ -243,12 +251,12 @@ def write_publish(
 
 
 def _table(headers: Mapping[str, str]) -> bytes:
-    fields: list[bytes] = []
-    for name, value in headers.items():
-        encoded = value.encode()
-        fields += (short(name), b"S", struct.pack(">I", len(encoded)), encoded)
-    table = b"".join(fields)
-    return struct.pack(">I", len(table)) + table
+    fields = [short(name) + b"S" + _long(value.encode()) for name, value in headers.items()]
+    return _long(b"".join(fields))
+
+
+def _long(data: bytes) -> bytes:
+    return _LONG.pack(len(data)) + data
 
 
 def write_ack(delivery_tag: int, channel: int) -> bytes:
