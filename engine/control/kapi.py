@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 
 import msgspec
 
@@ -39,6 +40,7 @@ ENVELOPE_OPTIONAL = frozenset(
 )
 
 _KEPT_EMPTY = frozenset({"Server-ID", "Msg-ID"})
+_SCALARS = frozenset({str, int, float, bool})
 _UNSAFE = re.compile(r"[^A-Za-z0-9~_-]")
 _NOT_IN_QUEUES = re.compile(r"[^A-Za-z0-9_.:@-]")
 _PID_REPLY = re.compile(r"(?:pid|consumer)://(?P<pid>[^/]{1,255})/(?P<queue>.+)", re.DOTALL)
@@ -95,7 +97,7 @@ def prepare(payload: Mapping[str, object], node: str) -> dict[str, object]:
 
 def _stripped(payload: Mapping[str, object], depth: int) -> dict[str, object]:
     return {
-        key: _stripped_value(value, depth)
+        key: value if type(value) in _SCALARS else _stripped_value(value, depth)
         for key, value in payload.items()
         if (value is not None and value != "") or key in _KEPT_EMPTY
     }
@@ -134,7 +136,7 @@ def reply_to(request: Mapping[str, object]) -> ReplyTo | None:
     return ReplyTo(match["queue"], {"Deliver-To-PID": match["pid"]})
 
 
-class Rules(msgspec.Struct, frozen=True):
+class Rules(msgspec.Struct, frozen=True, dict=True):
     """What one kind of message may hold, besides the envelope."""
 
     category: str
@@ -146,7 +148,12 @@ class Rules(msgspec.Struct, frozen=True):
     types: Mapping[str, Callable[[object], bool]] = msgspec.field(default_factory=dict)
     """Key -> what it must satisfy, when it is there: `is_object`, `is_list`, `is_boolean`..."""
 
-    @property
+    @cached_property
+    def needed(self) -> tuple[str, ...]:
+        """Every key that has to be in such a message, in the order in which they are missed."""
+        return tuple(sorted(self.required | ENVELOPE_REQUIRED))
+
+    @cached_property
     def known(self) -> frozenset[str]:
         """Every key that may be in such a message."""
         return self.required | self.optional | ENVELOPE_REQUIRED | ENVELOPE_OPTIONAL
@@ -157,8 +164,8 @@ def validate(message: Mapping[str, object], rules: Rules) -> None:
 
     Keys nobody knows are no fault; they are not looked at.
     """
-    for key in sorted(rules.required | ENVELOPE_REQUIRED):
-        if key not in message or message[key] in (None, ""):
+    for key in rules.needed:
+        if message.get(key) in (None, ""):
             raise RequestInvalid(key, None, "a value; it is required", "required")
     for key, expected in (("Event-Category", rules.category), ("Event-Name", rules.name)):
         if message[key] != expected:
@@ -179,7 +186,7 @@ def _is_among(value: object, allowed: frozenset[object]) -> bool:
 
 def is_object(value: object) -> bool:
     """Tell whether a value is a JSON object."""
-    return isinstance(value, Mapping)
+    return isinstance(value, dict)
 
 
 def is_list(value: object) -> bool:

@@ -36,26 +36,23 @@ def number_text(field: str, value: str) -> str:
 
 def ring_seconds(field: str, value: object) -> int:
     """Return whole seconds to ring, `MIN_TIMEOUT` to `MAX_TIMEOUT`."""
+    code = "type"
+    if isinstance(value, int) and not isinstance(value, bool):
+        if MIN_TIMEOUT <= value <= MAX_TIMEOUT:
+            return value
+        code = "minimum" if value < MIN_TIMEOUT else "maximum"
     allowed = f"an integer of seconds, {MIN_TIMEOUT} to {MAX_TIMEOUT}"
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise RequestInvalid(field, value, allowed, "type")
-    if value < MIN_TIMEOUT:
-        raise RequestInvalid(field, value, allowed, "minimum")
-    if value > MAX_TIMEOUT:
-        raise RequestInvalid(field, value, allowed, "maximum")
-    return value
+    raise RequestInvalid(field, value, allowed, code)
 
 
 def seconds(field: str, value: object, most: int = MAX_TIMEOUT) -> float:
     """Return seconds, 0 to `most`, fractions too."""
-    allowed = f"a number of seconds, 0 to {most}"
-    if not isinstance(value, int | float) or isinstance(value, bool) or value != value:
-        raise RequestInvalid(field, value, allowed, "type")
-    if value < 0:
-        raise RequestInvalid(field, value, allowed, "minimum")
-    if value > most:
-        raise RequestInvalid(field, value, allowed, "maximum")
-    return float(value)
+    code = "type"
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
+        if 0 <= value <= most:
+            return float(value)
+        code = "minimum" if value < 0 else "maximum"
+    raise RequestInvalid(field, value, f"a number of seconds, 0 to {most}", code)
 
 
 def cause_names(field: str, names: Iterable[object]) -> frozenset[str]:
