@@ -344,9 +344,9 @@ class AmqpOriginate:
         self._link.reply(message if to is None else to, error_reply(message, text, call_id, detail))
 
     def _audit(self, message: Mapping[str, object], outcome: str, **fields: object) -> None:
-        self._face.operations.audit.record(
-            "originate", "amqp", **asker(message), **fields, outcome=outcome
-        )
+        audit = self._face.operations.audit
+        if audit.wanted:
+            audit.record("originate", "amqp", **asker(message), **fields, outcome=outcome)
 
     def _remember(self, msg_id: str) -> None:
         self._taken[msg_id] = None
@@ -358,7 +358,8 @@ class AmqpOriginate:
         """Add channel variables to those of the rung legs; what the request says goes before."""
         request = job.order.request
         given = {**variables, **request.channel_vars}
-        job.order = replace(job.order, request=replace(request, channel_vars=given))
+        request = replace(request, channel_vars=given)
+        job.order = replace(job.order, request=request)
 
 
 def _announced(order: Originate) -> tuple[str, ...]:

@@ -63,6 +63,7 @@ NO_ID = CallerId()
 
 _TRANSPORTS = frozenset({"udp", "tcp", "tls"})
 _CID_TYPES: dict[str, CidType] = {"from": "none", "rpid": "rpid", "pid": "pid"}
+_CID_WORDS = frozenset(_CID_TYPES)
 _LOOPBACK = re.compile(r"loopback/([^/]+)(?:/.*)?")
 _FS_PATH = re.compile(r";fs_path=([^;>\s]*)")
 _SAME = ("Invite-Format", "To-User", "To-Realm", "To-DID", "Route", "Proxy-Zone", "Proxy-IP",
@@ -99,7 +100,7 @@ def endpoints(given: Given, elements: Iterable[tuple[str, object]]) -> tuple[End
         fields = Fields(element, path)
         if not fields.has("Invite-Format"):
             continue
-        key = tuple(str(element.get(name, "")) for name in _SAME)
+        key = tuple([str(element.get(name, "")) for name in _SAME])
         if key not in seen:
             seen.add(key)
             found += _endpoint(fields, given)
@@ -122,7 +123,7 @@ def caller_id(fields: Fields, which: str, given: CallerId = NO_ID) -> CallerId:
 
 def cid_type(fields: Fields, given: CidType) -> CidType:
     """Return how `Caller-ID-Type` wants the caller told. Raises `RequestInvalid`."""
-    word = fields.one_of("Caller-ID-Type", frozenset(_CID_TYPES))
+    word = fields.one_of("Caller-ID-Type", _CID_WORDS)
     return _CID_TYPES[word] if word else given
 
 
@@ -153,6 +154,7 @@ def _own(fields: Fields, variables: Fields, given: Given) -> Endpoint:
         uri = parse_uri(fields.name("Endpoint-URI"), _with_scheme(fields.text("Endpoint-URI")))
         user, realm = user or unquote(uri.user), realm or uri.address
     carrier = variables.text("Resource-ID")
+    headers = fields.inner("Custom-SIP-Headers")
     credentials = None
     if fields.has("Auth-User"):
         login = (fields.text("Auth-User"), fields.text("Auth-Password"))
@@ -165,7 +167,7 @@ def _own(fields: Fields, variables: Fields, given: Given) -> Endpoint:
         realm=host_text(fields.name("To-Realm"), realm) if realm else "",
         owner_id=variables.text("Owner-ID"),
         codecs=fields.texts("Codecs", _MAX_CODECS),
-        headers=fields.headers("Custom-SIP-Headers"),
+        headers=headers.headers(),
         credentials=credentials,
         caller_id=caller_id(fields, "Callee", given.callee_id),
         number=fields.text("To-DID"),
@@ -174,14 +176,14 @@ def _own(fields: Fields, variables: Fields, given: Given) -> Endpoint:
         timeout=fields.seconds("Endpoint-Timeout") or None,
         progress_timeout=fields.seconds("Endpoint-Progress-Timeout") or None,
         ignore_completed_elsewhere=fields.flag("Ignore-Completed-Elsewhere"),
-        diversions=fields.inner("Custom-SIP-Headers").texts(DIVERSIONS, _MAX_DIVERSIONS),
+        diversions=headers.texts(DIVERSIONS, _MAX_DIVERSIONS),
         request_user=fields.text("To-User"),
         cid_type=cid_type(fields, given.cid_type),
         shown=_shown(fields, given),
         may_auto_answer=given.auto_answer or variables.true("Auto-Answer"),
         media=_media(fields, variables),
         call_id=_call_id(fields) or given.new_call_id(),
-        channel_vars=_channel_vars(fields),
+        channel_vars=_channel_vars(fields, variables),
     )
 
 
@@ -270,11 +272,11 @@ def _call_id(fields: Fields) -> str:
     return call_id_text(fields.name("Outbound-Call-ID"), call_id) if call_id else ""
 
 
-def _channel_vars(fields: Fields) -> tuple[tuple[str, str], ...]:
-    variables = fields.variables("Custom-Channel-Vars")
+def _channel_vars(fields: Fields, variables: Fields) -> tuple[tuple[str, str], ...]:
+    told = variables.variables()
     if presence := fields.text("Presence-ID"):
-        variables.setdefault("Presence-ID", presence)
-    return tuple((name, v) for name, v in variables.items() if name not in NOT_CHANNEL_VARS)
+        told.setdefault("Presence-ID", presence)
+    return tuple([item for item in told.items() if item[0] not in NOT_CHANNEL_VARS])
 
 
 def _with_scheme(uri: str) -> str:

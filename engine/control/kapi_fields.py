@@ -69,7 +69,8 @@ class Fields:
 
     def flag(self, key: str) -> bool | None:
         """Return a boolean, None when the key has no value. Raises `RequestInvalid`."""
-        return values.boolean(self.name(key), self.data[key]) if self.has(key) else None
+        value = self._value(key)
+        return None if value is None else values.boolean(self.name(key), value)
 
     def true(self, key: str) -> bool:
         """Return whether a key is true, in Kazoo's sense: anything but that is false."""
@@ -77,12 +78,15 @@ class Fields:
 
     def seconds(self, key: str) -> float | None:
         """Return a time in seconds, None when the key has no value. Raises `RequestInvalid`."""
-        return values.duration(self.name(key), self.data[key]) if self.has(key) else None
+        value = self._value(key)
+        return None if value is None else values.duration(self.name(key), value)
 
     def inner(self, key: str) -> Fields:
         """Return an object, an empty one when the key has no value. Raises `RequestInvalid`."""
-        value = self.data[key] if self.has(key) else {}
-        if not isinstance(value, dict):
+        value = self._value(key)
+        if value is None:
+            value = {}
+        elif not isinstance(value, dict):
             raise RequestInvalid(self.name(key), str(value)[:32], "an object", "type")
         return Fields(value, self.name(key))
 
@@ -91,7 +95,9 @@ class Fields:
 
         Raises `RequestInvalid`.
         """
-        value = self.data[key] if self.has(key) else []
+        value = self._value(key)
+        if value is None:
+            return []
         if not isinstance(value, list):
             raise RequestInvalid(self.name(key), str(value)[:32], "a list", "type")
         if len(value) > most:
@@ -101,38 +107,38 @@ class Fields:
     def texts(self, key: str, most: int) -> tuple[str, ...]:
         """Return a list of texts; empty ones are left out. Raises `RequestInvalid`."""
         items = self.items(key, most)
+        if not items:
+            return ()
         listed = Fields({str(n): item for n, item in enumerate(items)}, self.name(key))
-        return tuple(text for n in listed.data if (text := listed.text(n)))
+        return tuple([text for n in listed.data if (text := listed.text(n))])
 
-    def variables(self, key: str) -> dict[str, str]:
-        """Return channel variables: names and their texts.
+    def variables(self) -> dict[str, str]:
+        """Return the object as channel variables: names and their texts.
 
         A switch holds nothing but texts there, so `true` becomes `"true"`, and an object or a list
         is left out. Raises `RequestInvalid` for more of them, or longer ones, than custom
         application variables may be.
         """
-        given = self.inner(key)
-        check_count(given.path, len(given.data))
+        check_count(self.path, len(self.data))
         found: dict[str, str] = {}
-        for name, value in given.data.items():
-            if isinstance(value, str | int | float):
+        for name, value in self.data.items():
+            if isinstance(value, (str, int, float)):
                 text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-                check_variable(given.path, name, len(text.encode()))
+                check_variable(self.path, name, len(text.encode()))
                 found[name] = text
         return found
 
-    def headers(self, key: str) -> Headers:
-        """Return custom SIP headers, `Diversions` not among them. Raises `RequestInvalid`."""
-        given = self.inner(key)
-        headers = tuple(
-            (name, text)
-            for name in given.data
-            if name != DIVERSIONS and (text := _header(given, name))
-        )
-        check_request_headers(given.path, headers)
+    def headers(self) -> Headers:
+        """Return the object as SIP headers, all but `Diversions`. Raises `RequestInvalid`."""
+        names = [name for name in self.data if name != DIVERSIONS]
+        headers = tuple([(name, text) for name in names if (text := self._header(name))])
+        check_request_headers(self.path, headers)
         return headers
 
+    def _header(self, name: str) -> str:
+        value = self.data[name]
+        return ("true" if value else "false") if isinstance(value, bool) else self.text(name)
 
-def _header(given: Fields, name: str) -> str:
-    value = given.data[name]
-    return ("true" if value else "false") if isinstance(value, bool) else given.text(name)
+    def _value(self, key: str) -> object:
+        value = self.data.get(key)
+        return None if value == "" else value

@@ -134,11 +134,11 @@ def parse_originate(
         progress_timeout=fields.seconds("Progress-Timeout") or 0.0,
         hide_name=fields.flag("Privacy-Hide-Name") is True,
         hide_number=fields.flag("Privacy-Hide-Number") is True,
-        headers=fields.headers("Custom-SIP-Headers"),
+        headers=fields.inner("Custom-SIP-Headers").headers(),
         application=application,
         endpoints=rung,
         bridge_to=bridge_to,
-        channel_vars=_channel_vars(fields),
+        channel_vars=_channel_vars(fields, variables),
         exported_vars=frozenset(fields.texts("Export-Custom-Channel-Vars", _MAX_EXPORTED)),
     )
     immediate = fields.flag("Originate-Immediate")
@@ -230,14 +230,12 @@ def _chosen_call_id(fields: Fields) -> str:
     return call_id_text("Outbound-Call-ID", chosen) if chosen else ""
 
 
-def _channel_vars(fields: Fields) -> dict[str, object]:
-    variables: dict[str, object] = {
-        name: value
-        for name, value in fields.variables("Custom-Channel-Vars").items()
-        if name not in NOT_CHANNEL_VARS
+def _channel_vars(fields: Fields, variables: Fields) -> dict[str, object]:
+    told: dict[str, object] = {
+        name: value for name, value in variables.variables().items() if name not in NOT_CHANNEL_VARS
     }
     # It names the call in every event and record: no longer than a Call-ID.
-    fields.inner("Custom-Channel-Vars").text(INTERACTION, limit=MAX_CALL_ID)
+    variables.text(INTERACTION, limit=MAX_CALL_ID)
     if fields.has("Outbound-Call-ID"):
-        variables.setdefault("Origination-Call-ID", fields.text("Outbound-Call-ID"))
-    return variables
+        told.setdefault("Origination-Call-ID", fields.text("Outbound-Call-ID"))
+    return told
