@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,24 @@ async def test_only_its_owner_may_read_the_file(database: Database, tmp_path: Pa
     modes = {entry.name: entry.stat().st_mode & 0o777 for entry in os.scandir(tmp_path)}
     assert modes["store.db"] == 0o600
     assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_an_older_file_keeps_the_size_of_its_pages(url: str, tmp_path: Path) -> None:
+    async def page_size() -> int:
+        database = await Database.open(url)
+        async with database.read() as connection:
+            size: int = (await connection.execute(text("PRAGMA page_size"))).scalar_one()
+        await database.close()
+        return size
+
+    assert await page_size() == 8192
+    (tmp_path / "store.db").unlink()
+    with closing(sqlite3.connect(tmp_path / "store.db")) as older:
+        older.execute("PRAGMA page_size=4096")
+        older.execute("PRAGMA journal_mode=WAL")
+        older.execute("VACUUM")
+    assert await page_size() == 4096
 
 
 async def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
