@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from engine.store.commits import Commits
+from engine.store.progress import Progress
 
 Row = TypeVar("Row")
 
@@ -46,9 +47,7 @@ class GroupCommit(Generic[Row]):
         self._batch = batch
         self._limit = limit
         self._waiting: list[Row] = []
-        self._added = 0
-        self._settled = 0
-        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._progress = Progress()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -66,17 +65,17 @@ class GroupCommit(Generic[Row]):
     @property
     def backlog(self) -> int:
         """Rows added and not durable yet."""
-        return self._added - self._settled
+        return self._progress.backlog
 
     @property
     def full(self) -> bool:
         """Whether so many rows wait that no new work should be taken. Adding still works."""
-        return self._added - self._settled >= self._limit
+        return self._progress.backlog >= self._limit
 
     def add(self, row: Row) -> None:
         """Queue a row. Never blocks, never fails."""
         self._waiting.append(row)
-        self._added += 1
+        self._progress.add(1)
         if self._timer is None:
             self._timer = self._loop.call_later(self._interval, self._wake.set)
         if len(self._waiting) >= self._batch:
@@ -84,12 +83,9 @@ class GroupCommit(Generic[Row]):
 
     async def flush(self) -> None:
         """Wait until every row added before is durable, for as long as the database needs."""
-        if self._settled >= self._added:
-            return
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._waiters.append((self._added, done))
-        self._wake.set()
-        await done
+        if self.backlog:
+            self._wake.set()
+            await self._progress.caught_up()
 
     async def close(self, deadline: float) -> int:
         """Write what waits, for at most `deadline` seconds, and stop. Return the rows left."""
@@ -119,13 +115,6 @@ class GroupCommit(Generic[Row]):
                 rows = self._waiting[: self._batch]
                 del self._waiting[: self._batch]
                 await self._commits.write(rows)
-                self._settle(len(rows))
+                self._progress.settle(len(rows))
                 # Fewer rows than a batch came meanwhile: their own timer gathers more of them.
-                more = len(self._waiting) >= self._batch or bool(self._waiters)
-
-    def _settle(self, count: int) -> None:
-        self._settled += count
-        while self._waiters and self._waiters[0][0] <= self._settled:
-            done = self._waiters.pop(0)[1]
-            if not done.done():
-                done.set_result(None)
+                more = len(self._waiting) >= self._batch or self._progress.awaited

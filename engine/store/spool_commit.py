@@ -17,6 +17,7 @@ import msgspec
 from engine.core.errors import EngineUnavailable
 from engine.store.commits import Commits
 from engine.store.journal_rows import Row
+from engine.store.progress import Progress
 from engine.store.spool import Spool
 
 INTERVAL_S = 0.25
@@ -45,9 +46,7 @@ class SpoolCommit:
         self._gather = gather
         self._commits = Commits("journal", commit)
         self._decode = msgspec.msgpack.Decoder(list[Row]).decode
-        self._added = 0
-        self._settled = 0
-        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._progress = Progress()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -55,7 +54,7 @@ class SpoolCommit:
     @property
     def backlog(self) -> int:
         """Rows appended since `start` that are not in the database."""
-        return self._added - self._settled
+        return self._progress.backlog
 
     @property
     def rejected(self) -> int:
@@ -85,7 +84,7 @@ class SpoolCommit:
 
     def appended(self, rows: int) -> None:
         """Note that a frame with so many rows was appended."""
-        self._added += rows
+        self._progress.add(rows)
         self.wake_soon()
         if self._spool.waiting_bytes >= BATCH_BYTES:
             self._wake.set()
@@ -100,19 +99,14 @@ class SpoolCommit:
 
         Raises `EngineUnavailable` when it does not within `deadline` seconds.
         """
-        if self._settled >= self._added:
+        if not self.backlog:
             return
-        waiter = self._added, self._loop.create_future()
-        self._waiters.append(waiter)
         self._wake.set()
         try:
             async with asyncio.timeout(deadline):
-                await waiter[1]
+                await self._progress.caught_up()
         except TimeoutError:
             raise EngineUnavailable("the database does not keep up; try again later") from None
-        finally:
-            with suppress(ValueError):
-                self._waiters.remove(waiter)
 
     async def close(self, deadline: float) -> None:
         """Commit what waits, for at most `deadline` seconds, and stop."""
@@ -141,9 +135,9 @@ class SpoolCommit:
                 if rows:
                     await self._commits.write(rows)
                     self._spool.stored()
-                    self._settle(len(rows))
+                    self._progress.settle(len(rows))
                 # Fewer bytes than a batch came meanwhile: a timer gathers more of them.
-                wanted = self._spool.waiting_bytes >= BATCH_BYTES or bool(self._waiters)
+                wanted = self._spool.waiting_bytes >= BATCH_BYTES or self._progress.awaited
                 more = bool(rows) and wanted
             if self._spool.waiting_bytes or self._spool.error:
                 self.wake_soon()
@@ -162,10 +156,3 @@ class SpoolCommit:
             except msgspec.MsgspecError as error:
                 _log.error("%d bytes of the spool mean nothing: %s", len(frame), error)
         return rows
-
-    def _settle(self, count: int) -> None:
-        self._settled += count
-        while self._waiters and self._waiters[0][0] <= self._settled:
-            done = self._waiters.pop(0)[1]
-            if not done.done():
-                done.set_result(None)
