@@ -1,6 +1,6 @@
 """Python's cyclic garbage collector, set for a process whose work is this engine.
 
-A call leaves hardly any cycles, but thousands of live objects, which the collector would walk again
+A call leaves no cycles, but thousands of live objects, which the collector would walk again
 and again: with its defaults that was a sixth of the CPU of a call (measured: 360 against 300 us,
 two legs in memory) and pauses that grow with the calls held. It belongs to the process, so an
 engine does not touch it: `quickcall serve` does, and so may a program that embeds one.
