@@ -33,6 +33,7 @@ from engine.control.http_audit import AuditEntry, action_of, told_of
 from engine.control.kazoo_request import decode_segment
 from engine.control.permissions import permission_for
 from engine.control.random_ids import random_id
+from engine.control.seldom import Seldom
 from engine.core.errors import EngineError, EngineUnavailable, Overloaded, RequestInvalid
 
 MAX_BODY = 1024 * 1024
@@ -47,6 +48,7 @@ RETRY_AFTER = 1
 HttpRequest = Request[Any, Any, State]
 
 _log = logging.getLogger(__name__)
+_refusals = Seldom(_log)
 
 
 class _Body(msgspec.Struct):
@@ -239,7 +241,7 @@ def on_engine_error(request: HttpRequest, error: EngineError) -> Response[bytes]
     """Answer an error the engine raised on purpose."""
     # Overload is told once when it begins: a line for each refusal would add to it.
     if isinstance(error, EngineUnavailable) and not isinstance(error, Overloaded):
-        _log.warning("refused: %s", error)
+        _refusals.warning(f"refused: {error}")
     return fail(failure_of(error), _error_exchange(request))
 
 

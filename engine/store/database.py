@@ -62,7 +62,7 @@ class Database:
         self.spool_folder = spool_folder
         # SQLite has one writer: waiting here costs nothing, waiting in SQLite polls and may time
         # out.
-        self._writer = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        self._writer = asyncio.Lock() if _is_sqlite(engine) else nullcontext()
 
     @classmethod
     async def open(cls, url: str, spool_dir: str = "") -> Database:
@@ -78,7 +78,7 @@ class Database:
         """
         engine = _make_engine(url)
         try:
-            if engine.dialect.name == "sqlite":
+            if _is_sqlite(engine):
                 # It holds the secrets of every phone; SQLite gives its side files the same mode.
                 Path(str(engine.url.database)).touch(mode=0o600)  # noqa: ASYNC240
             async with engine.begin() as connection:
@@ -87,7 +87,7 @@ class Database:
             await engine.dispose()
             where = engine.url.render_as_string(hide_password=True)
             raise EngineUnavailable(f"cannot open the database {where}: {error}") from error
-        beside = f"{engine.url.database}" if engine.dialect.name == "sqlite" else "quickcall"
+        beside = f"{engine.url.database}" if _is_sqlite(engine) else "quickcall"
         return cls(engine, Path(spool_dir or f"{beside}.spool"))
 
     @asynccontextmanager
@@ -122,27 +122,42 @@ class Database:
     def _longest(self, deadline: float | None) -> float | None:
         # SQLite waits for a lock as long as its busy_timeout says and no longer, and a query of it
         # that is given up goes on in its thread.
-        return None if self._engine.dialect.name == "sqlite" else deadline
+        return None if self.is_sqlite else deadline
 
-    def insert_sql(self, table: Table, replaced: str = "") -> str:
-        """Return an INSERT of one whole row, for `exec_driver_sql` with tuples in column order.
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file of SQLite, else a PostgreSQL server."""
+        return _is_sqlite(self._engine)
+
+    def insert_sql(self, table: Table, replaced: str = "", rows: int = 1) -> str:
+        """Return an INSERT of whole rows, for `exec_driver_sql` with tuples in column order.
 
         A row whose key is there already is passed over, but for the column `replaced`. In the
         driver's own words, because with many rows SQLAlchemy's handling of parameters costs more
         than the database does.
         """
         dialect = self._engine.dialect
-        make = (sqlite.insert if dialect.name == "sqlite" else postgresql.insert)(table)
+        make = (sqlite.insert if self.is_sqlite else postgresql.insert)(table)
         if replaced:
             new = {replaced: make.excluded[replaced]}
             known = make.on_conflict_do_update(index_elements=table.primary_key, set_=new)
         else:
             known = make.on_conflict_do_nothing()
-        return str(known.compile(dialect=dialect))
+        one = str(known.compile(dialect=dialect))
+        if rows == 1:
+            return one
+        values = f"({', '.join('?' * len(table.columns))})"
+        before, found, after = one.partition(values)
+        assert found, "several rows in a statement are for SQLite"
+        return before + ", ".join([values] * rows) + after
 
     async def close(self) -> None:
         """Close every connection. Whoever writes must have been closed before."""
         await self._engine.dispose()
+
+
+def _is_sqlite(engine: AsyncEngine) -> bool:
+    return engine.dialect.name == "sqlite"
 
 
 def _make_engine(url: str) -> AsyncEngine:

@@ -13,6 +13,7 @@ from sqlalchemy import delete, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.database import Database
+from engine.store.inserts import Inserts
 from engine.store.tables import cdrs, events, journal_state, waiting_requests
 
 EVENT, CDR, STATE, ENDED, WAITING, STARTED, CURSOR = range(7)
@@ -32,9 +33,9 @@ class JournalRows:
 
     def __init__(self, database: Database) -> None:
         """Prepare the statements for this database."""
-        self._insert_event = database.insert_sql(events)
-        self._insert_cdr = database.insert_sql(cdrs, replaced="document")
-        self._insert_waiting = database.insert_sql(waiting_requests)
+        self._events = Inserts(database, events)
+        self._cdrs = Inserts(database, cdrs, replaced="document")
+        self._waiting = Inserts(database, waiting_requests)
 
     async def write(self, connection: AsyncConnection, rows: Sequence[Row]) -> int:
         """Write rows and return how many events were among them."""
@@ -45,9 +46,9 @@ class JournalRows:
         cursors = {columns[0]: columns[1] for kind, columns in rows if kind == CURSOR}
         states = [columns for kind, columns in rows if kind == STATE]
         if event_rows:
-            await connection.exec_driver_sql(self._insert_event, event_rows)
+            await self._events.write(connection, event_rows)
         if records:
-            await connection.exec_driver_sql(self._insert_cdr, list(records.values()))
+            await self._cdrs.write(connection, list(records.values()))
         if requests:
             await self._write_waiting(connection, requests)
         if cursors:
@@ -67,4 +68,4 @@ class JournalRows:
             gone = waiting_requests.c.id.in_(started)
             await connection.execute(delete(waiting_requests).where(gone))
         if waiting:
-            await connection.exec_driver_sql(self._insert_waiting, waiting)
+            await self._waiting.write(connection, waiting)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.cursors import Cursors
@@ -21,8 +21,8 @@ from engine.store.tables import events, journal_state
 from engine.store.unended import UnendedCalls
 
 _BATCH = 2000
-"""Events deleted in one transaction: a bound that was lowered must not stop the writer for as long
-as it takes at once."""
+"""Events deleted in one transaction that adds few: a bound that was lowered must not stop the
+writer for as long as it takes at once."""
 
 
 class Deleted(msgspec.Struct, frozen=True):
@@ -71,7 +71,9 @@ class Retention:
             await connection.execute(delete(events).where(events.c.sequence.in_(overdue)))
         if excess <= 0:
             return Deleted(self._examined, overdue=len(overdue))
-        return await self._delete_oldest(connection, min(excess, _BATCH), len(overdue))
+        # More than are added, or a store that is too large would stay so for as long as it is busy.
+        count = min(excess, max(_BATCH, 2 * added))
+        return await self._delete_oldest(connection, count, len(overdue))
 
     async def _delete_oldest(
         self, connection: AsyncConnection, count: int, overdue: int
@@ -82,13 +84,12 @@ class Retention:
         if needed_after is not None:
             oldest = oldest.where(events.c.sequence <= needed_after)
         oldest = oldest.order_by(events.c.sequence).limit(count)
-        found = (await connection.execute(oldest)).all()
-        if not found:
+        last = await connection.scalar(select(func.max(oldest.subquery().c.sequence)))
+        if last is None:
             return Deleted(self._examined, overdue=overdue)
-        last = found[-1].sequence
-        needed = self._unended.needed(row.call_id for row in found)
-        kept = [(row.call_id, row.sequence) for row in found if row.call_id in needed]
-        going = delete(events).where(after, events.c.sequence <= last)
+        examined = and_(after, events.c.sequence <= last)
+        kept = await self._needed(connection, examined)
+        going = delete(events).where(examined)
         if kept:
             going = going.where(events.c.sequence.not_in([sequence for _, sequence in kept]))
         # Before they are gone: who reads meanwhile must not take what is left for all there was.
@@ -96,6 +97,19 @@ class Retention:
         result = await connection.execute(going)
         await connection.execute(update(journal_state).values(forgotten=self.forgotten))
         return Deleted(last, result.rowcount, kept, overdue)
+
+    async def _needed(
+        self, connection: AsyncConnection, examined: ColumnElement[bool]
+    ) -> list[tuple[str, int]]:
+        # Calls first: they are some, their events are many, and each row has its price.
+        calls = await connection.scalars(select(events.c.call_id).where(examined).distinct())
+        needed = self._unended.needed(calls)
+        if not needed:
+            return []
+        theirs = select(events.c.call_id, events.c.sequence).where(
+            examined, events.c.call_id.in_(needed)
+        )
+        return [(row.call_id, row.sequence) for row in await connection.execute(theirs)]
 
     def committed(self, deleted: Deleted, added: int) -> None:
         """Note that the transaction is durable."""

@@ -23,8 +23,12 @@ from engine.store.spool import Spool
 INTERVAL_S = 0.25
 """Longest time a row waits for others, seconds."""
 
-BATCH_BYTES = 2**20
-"""Bytes of frames in one transaction, and how many must wait for it to begin early."""
+EARLY_BYTES = 2**20
+"""Bytes of frames that must wait for a transaction to begin early."""
+
+BATCH_BYTES = 8 * 2**20
+"""Bytes of frames in one transaction at most. It takes a dozen turns of the event loop whatever it
+holds, so when these are long it has to hold much."""
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +90,7 @@ class SpoolCommit:
         """Note that a frame with so many rows was appended."""
         self._progress.add(rows)
         self.wake_soon()
-        if self._spool.waiting_bytes >= BATCH_BYTES:
+        if self._spool.waiting_bytes >= EARLY_BYTES:
             self._wake.set()
 
     def wake_soon(self) -> None:
@@ -137,7 +141,7 @@ class SpoolCommit:
                     self._spool.stored()
                     self._progress.settle(len(rows))
                 # Fewer bytes than a batch came meanwhile: a timer gathers more of them.
-                wanted = self._spool.waiting_bytes >= BATCH_BYTES or self._progress.awaited
+                wanted = self._spool.waiting_bytes >= EARLY_BYTES or self._progress.awaited
                 more = bool(rows) and wanted
             if self._spool.waiting_bytes or self._spool.error:
                 self.wake_soon()
