@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
+from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -24,6 +25,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from engine.core.errors import EngineUnavailable, RequestInvalid
+from engine.store.writer_thread import WriterThread
+
+T = TypeVar("T")
 
 _PRAGMAS = (
     # Of a new file only. A page of 4 KiB holds two or three events and wastes a fifth; larger ones
@@ -63,6 +67,7 @@ class Database:
         # SQLite has one writer: waiting here costs nothing, waiting in SQLite polls and may time
         # out.
         self._writer = asyncio.Lock() if _is_sqlite(engine) else nullcontext()
+        self._thread = WriterThread(engine.url, _set_pragmas) if _is_sqlite(engine) else None
 
     @classmethod
     async def open(cls, url: str, spool_dir: str = "") -> Database:
@@ -104,6 +109,20 @@ class Database:
                 self._engine.begin() as connection,
             ):
                 yield connection
+
+    async def write_at_once(self, act: Callable[[Connection], T]) -> T:
+        """Run one transaction as `write` does, in one step as far as the event loop is concerned.
+
+        For transactions of many statements: each of them is some turns of the loop otherwise, and
+        those are long when there is much to do. On SQLite `act` runs in a thread. Raises what
+        `write` raises.
+        """
+        if self._thread is None:
+            async with self.write() as connection:
+                return await connection.run_sync(act)
+        with _trouble_in_words():
+            async with self._writer:
+                return await self._thread.run(act)
 
     @asynccontextmanager
     async def read(self, deadline: float | None = READ_S) -> AsyncIterator[AsyncConnection]:
@@ -153,6 +172,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection. Whoever writes must have been closed before."""
+        if self._thread is not None:
+            await self._thread.close()
         await self._engine.dispose()
 
 

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Table
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Table
 
 from engine.store.database import Database
 
@@ -30,12 +29,12 @@ class Inserts:
         sizes = SIZES if database.is_sqlite else SIZES[-1:]
         self._statements = [(size, database.insert_sql(table, replaced, size)) for size in sizes]
 
-    async def write(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> None:
+    def write(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert rows, tuples in the order of the columns."""
         at = 0
         for size, statement in self._statements:
             starts = range(at, len(rows) - size + 1, size)
             if starts:
                 groups = [tuple(chain.from_iterable(rows[n : n + size])) for n in starts]
-                await connection.exec_driver_sql(statement, groups)
+                connection.exec_driver_sql(statement, groups)
                 at = starts[-1] + size

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.core.errors import EngineUnavailable
@@ -29,7 +29,7 @@ from engine.store.journal_rows import (
     JournalRows,
     Row,
 )
-from engine.store.retention import Retention
+from engine.store.retention import Deleted, Retention
 from engine.store.spool import Spool
 from engine.store.spool_commit import SpoolCommit
 from engine.store.tables import cursors, events, journal_state, store, waiting_requests
@@ -114,8 +114,7 @@ class Journal:
     async def _replay(self) -> None:
         # What is known of it is read afterwards, and nothing is deleted before that.
         async def commit(rows: Sequence[Row]) -> None:
-            async with self._database.write() as connection:
-                await self._rows.write(connection, rows)
+            await self._database.write_at_once(lambda c: self._rows.write(c, rows))
 
         left = await SpoolCommit(self._spool, commit, self.persist).replay()
         if left:
@@ -370,9 +369,13 @@ class Journal:
         return lost
 
     async def _commit(self, rows: Sequence[Row]) -> None:
-        async with self._database.write() as connection:
-            added = await self._rows.write(connection, rows)
-            deleted = await self._retention.delete(connection, added)
+        needed_after = self._retention.needed_after()
+
+        def write(connection: Connection) -> tuple[int, Deleted]:
+            added = self._rows.write(connection, rows)
+            return added, self._retention.delete(connection, added, needed_after)
+
+        added, deleted = await self._database.write_at_once(write)
         self._retention.committed(deleted, added)
         for kind, columns in rows:
             if kind == EVENT:

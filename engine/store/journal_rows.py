@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, text, update
 
 from engine.store.database import Database
 from engine.store.inserts import Inserts
@@ -37,7 +36,7 @@ class JournalRows:
         self._cdrs = Inserts(database, cdrs, replaced="document")
         self._waiting = Inserts(database, waiting_requests)
 
-    async def write(self, connection: AsyncConnection, rows: Sequence[Row]) -> int:
+    def write(self, connection: Connection, rows: Sequence[Row]) -> int:
         """Write rows and return how many events were among them."""
         event_rows = [columns for kind, columns in rows if kind == EVENT]
         # Of what was added again only the last is written.
@@ -46,26 +45,24 @@ class JournalRows:
         cursors = {columns[0]: columns[1] for kind, columns in rows if kind == CURSOR}
         states = [columns for kind, columns in rows if kind == STATE]
         if event_rows:
-            await self._events.write(connection, event_rows)
+            self._events.write(connection, event_rows)
         if records:
-            await self._cdrs.write(connection, list(records.values()))
+            self._cdrs.write(connection, list(records.values()))
         if requests:
-            await self._write_waiting(connection, requests)
+            self._write_waiting(connection, requests)
         if cursors:
             moved = [{"name": name, "sequence": at} for name, at in sorted(cursors.items())]
-            await connection.execute(_MOVE_CURSOR, moved)
+            connection.execute(_MOVE_CURSOR, moved)
         if states:
             settled, at = states[-1]
-            await connection.execute(update(journal_state).values(settled=settled, at=at))
+            connection.execute(update(journal_state).values(settled=settled, at=at))
         return len(event_rows)
 
-    async def _write_waiting(
-        self, connection: AsyncConnection, latest: dict[str, tuple[Any, ...]]
-    ) -> None:
+    def _write_waiting(self, connection: Connection, latest: dict[str, tuple[Any, ...]]) -> None:
         waiting = [columns for columns in latest.values() if len(columns) > 1]
         started = [columns[0] for columns in latest.values() if len(columns) == 1]
         if started:
             gone = waiting_requests.c.id.in_(started)
-            await connection.execute(delete(waiting_requests).where(gone))
+            connection.execute(delete(waiting_requests).where(gone))
         if waiting:
-            await self._waiting.write(connection, waiting)
+            self._waiting.write(connection, waiting)

@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from engine.store.cursors import Cursors
 from engine.store.tables import events, journal_state
@@ -63,53 +62,60 @@ class Retention:
         self._kept_count = 0
         self._overdue: list[int] = []
 
-    async def delete(self, connection: AsyncConnection, added: int) -> Deleted:
-        """Delete what is too many with so many events added in the same transaction."""
+    def needed_after(self) -> int | None:
+        """Return the sequence up to which no consumer needs events, None when there is none."""
+        return self._cursors.needed(unused=self._stored <= 2 * self._keep)
+
+    def delete(self, connection: Connection, added: int, needed_after: int | None) -> Deleted:
+        """Delete what is too many with so many events added in the same transaction.
+
+        May run in another thread than the one that calls the rest, not at the same time.
+        `needed_after`: of just before.
+        """
         excess = self._stored - self._kept_count + added - self._keep
         overdue = self._overdue[:_BATCH]
         if overdue:
-            await connection.execute(delete(events).where(events.c.sequence.in_(overdue)))
+            connection.execute(delete(events).where(events.c.sequence.in_(overdue)))
         if excess <= 0:
             return Deleted(self._examined, overdue=len(overdue))
         # More than are added, or a store that is too large would stay so for as long as it is busy.
         count = min(excess, max(_BATCH, 2 * added))
-        return await self._delete_oldest(connection, count, len(overdue))
+        return self._delete_oldest(connection, count, len(overdue), needed_after)
 
-    async def _delete_oldest(
-        self, connection: AsyncConnection, count: int, overdue: int
+    def _delete_oldest(
+        self, connection: Connection, count: int, overdue: int, needed_after: int | None
     ) -> Deleted:
         after = events.c.sequence > self._examined
         oldest = select(events.c.sequence, events.c.call_id).where(after)
-        needed_after = self._cursors.needed(unused=self._stored <= 2 * self._keep)
         if needed_after is not None:
             oldest = oldest.where(events.c.sequence <= needed_after)
         oldest = oldest.order_by(events.c.sequence).limit(count)
-        last = await connection.scalar(select(func.max(oldest.subquery().c.sequence)))
+        last = connection.scalar(select(func.max(oldest.subquery().c.sequence)))
         if last is None:
             return Deleted(self._examined, overdue=overdue)
         examined = and_(after, events.c.sequence <= last)
-        kept = await self._needed(connection, examined)
+        kept = self._needed(connection, examined)
         going = delete(events).where(examined)
         if kept:
             going = going.where(events.c.sequence.not_in([sequence for _, sequence in kept]))
         # Before they are gone: who reads meanwhile must not take what is left for all there was.
         self.forgotten = max(self.forgotten, last)
-        result = await connection.execute(going)
-        await connection.execute(update(journal_state).values(forgotten=self.forgotten))
+        result = connection.execute(going)
+        connection.execute(update(journal_state).values(forgotten=self.forgotten))
         return Deleted(last, result.rowcount, kept, overdue)
 
-    async def _needed(
-        self, connection: AsyncConnection, examined: ColumnElement[bool]
+    def _needed(
+        self, connection: Connection, examined: ColumnElement[bool]
     ) -> list[tuple[str, int]]:
         # Calls first: they are some, their events are many, and each row has its price.
-        calls = await connection.scalars(select(events.c.call_id).where(examined).distinct())
+        calls = connection.scalars(select(events.c.call_id).where(examined).distinct())
         needed = self._unended.needed(calls)
         if not needed:
             return []
         theirs = select(events.c.call_id, events.c.sequence).where(
             examined, events.c.call_id.in_(needed)
         )
-        return [(row.call_id, row.sequence) for row in await connection.execute(theirs)]
+        return [(row.call_id, row.sequence) for row in connection.execute(theirs)]
 
     def committed(self, deleted: Deleted, added: int) -> None:
         """Note that the transaction is durable."""

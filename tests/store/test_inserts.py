@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from sqlalchemy import select
 
@@ -29,17 +31,16 @@ async def names(database: Database) -> dict[int, str]:
 async def test_every_row_is_there_once(database: Database, count: int) -> None:
     rows = [event(sequence) for sequence in range(1, count + 1)]
     inserts = Inserts(database, events)
-    async with database.write() as connection:
-        await inserts.write(connection, rows)
-        await inserts.write(connection, ())
+    await database.write_at_once(lambda c: inserts.write(c, rows))
+    await database.write_at_once(lambda c: inserts.write(c, ()))
     assert await names(database) == dict.fromkeys(range(1, count + 1), "A")
 
 
 async def test_what_is_there_is_passed_over(database: Database) -> None:
     inserts = Inserts(database, events)
-    async with database.write() as connection:
-        await inserts.write(connection, [event(7), event(MANY + 3)])
-        await inserts.write(connection, [event(n, "B") for n in range(1, MANY + 6)])
+    others = [event(n, "B") for n in range(1, MANY + 6)]
+    await database.write_at_once(lambda c: inserts.write(c, [event(7), event(MANY + 3)]))
+    await database.write_at_once(lambda c: inserts.write(c, others))
     found = await names(database)
     assert len(found) == MANY + 5
     assert {sequence for sequence, name in found.items() if name == "A"} == {7, MANY + 3}
@@ -48,10 +49,9 @@ async def test_what_is_there_is_passed_over(database: Database) -> None:
 async def test_or_its_document_is_replaced(database: Database) -> None:
     inserts = Inserts(database, cdrs, replaced="document")
     ids = [f"leg-{n}" for n in range(2 * MANY + 1)]
-    async with database.write() as connection:
-        for document in (b"first", b"last"):
-            rows = [(name, "account", name, "both", 1.0, document) for name in ids]
-            await inserts.write(connection, rows)
+    for document in (b"first", b"last"):
+        rows = [(name, "account", name, "both", 1.0, document) for name in ids]
+        await database.write_at_once(partial(inserts.write, rows=rows))
     async with database.read() as connection:
         found = (await connection.execute(select(cdrs.c.id, cdrs.c.document))).all()
     assert {row.id: row.document for row in found} == dict.fromkeys(ids, b"last")
