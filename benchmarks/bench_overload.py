@@ -19,6 +19,8 @@ HTTP at an even rate whatever becomes of it (an open loop); the phones are SIPp 
   count as successful on every leg, of the whole run.
 * `refusal_cost`: CPU time of the server for one refusal over that of the engine for one call. The
   former comes from a server that refuses everything, the latter from the best rate.
+* `client_cores`: cores that the client itself used at the best rate, and while too much was
+  offered: what it needs more is not there for the engine.
 * `cores`, `load_before`: of the machine, which engine, client and phones share.
 """
 
@@ -31,6 +33,7 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -82,6 +85,8 @@ class Run:
     replies: list[Reply]
     cpu_s: float
     """CPU time of the engine."""
+    client_cores: float
+    """CPU time of this process for each second of the run."""
 
     @property
     def counted(self) -> list[Reply]:
@@ -117,11 +122,12 @@ class Measured:
 
     async def offer(self, rate: float, seconds: float) -> Run:
         """Offer a rate and wait until every call is over."""
-        before = cpu_seconds(self._engine.pid)
+        before, client_s = cpu_seconds(self._engine.pid), time.process_time()
         replies = await at_rate(rate, int(rate * seconds), self._engine.ask)
+        client_cores = (time.process_time() - client_s) / seconds
         await self._engine.idle()
         self.statuses.update(reply.status for reply in replies)
-        run = Run(rate, replies, cpu_seconds(self._engine.pid) - before)
+        run = Run(rate, replies, cpu_seconds(self._engine.pid) - before, client_cores)
         told = f"offered {rate:.0f}/s: {run.admitted_per_s:.0f}/s answered, good: {run.good}"
         print(told, file=sys.stderr, flush=True)
         return run
@@ -207,6 +213,7 @@ async def measure(legs: int, seconds: float, times: float, best_rate: float) -> 
         "call_cpu_ms": round(call_ms, 3),
         "refusal_cpu_ms": round(refusal_ms, 3),
         "refusal_cost": round(refusal_ms / call_ms, 3),
+        "client_cores": [round(run.client_cores, 2) for run in (best, over)],
         "cores": os.cpu_count(),
         "load_before": round(load, 1),
     }
