@@ -78,6 +78,9 @@ class Webhooks:
         self._max_waiting = max_waiting
         self._hooks: dict[HookKey, Hook] = {}
         self._of_account: dict[str, tuple[Hook, ...]] = {}
+        # Stored before a crash while the place in the stream was not: an event of the same call
+        # before them may have been on its way then, and comes first.
+        self._ahead: dict[tuple[str, str, int], StoredDelivery] = {}
         self._mark = Watermark()
         self._tasks = Tasks()
         self._running = False
@@ -116,12 +119,7 @@ class Webhooks:
             for webhook in self._directory.webhooks(account.id):
                 if webhook.enabled:
                     self._open((account.id, webhook.id), webhook, 0)
-        for row in rows:
-            hook = self._hooks.get((row.account_id, row.hook_id))
-            if hook is None:
-                self._deliveries.remove(row.key)
-            else:
-                hook.queue.add(item_of(row))
+        self._add_stored(rows)
         for key, count in dead.items():
             if key in self._hooks:
                 self._hooks[key].dead = count
@@ -132,6 +130,17 @@ class Webhooks:
             self._sender.pump(hook)
         self._tasks.spawn(self._consume())
         self._tasks.spawn(self._keep_place())
+
+    def _add_stored(self, rows: Iterable[StoredDelivery]) -> None:
+        passed = max(self._mark.taken, self._journal.forgotten)
+        for row in rows:
+            hook = self._hooks.get((row.account_id, row.hook_id))
+            if hook is None:
+                self._deliveries.remove(row.key)
+            elif row.sequence <= passed:
+                hook.queue.add(item_of(row))
+            else:
+                self._ahead[row.key] = row
 
     async def stop(self) -> None:
         """Deliver what can be delivered at once, then stop; the rest comes after the next start."""
@@ -253,6 +262,9 @@ class Webhooks:
             hook.close()
             for item in hook.queue.fresh.values():
                 self._close(item)
+        for row in [row for name, row in self._ahead.items() if name[:2] == key]:
+            self._deliveries.remove(row.key)
+            del self._ahead[row.key]
         self._tasks.spawn(self._forget(key, self._mark.taken, dead=dead))
 
     async def _forget(self, key: HookKey, until: int, *, dead: bool) -> None:
@@ -290,12 +302,15 @@ class Webhooks:
 
     def _take(self, event: FeedEvent) -> None:
         for hook in self._of_account.get(event.account_id, ()):
-            if event.sequence > hook.since and wants(hook.webhook, event):
+            row = self._ahead.pop((*hook.key, event.sequence), None) if self._ahead else None
+            if row is not None:
+                hook.queue.add(item_of(row))
+                self._sender.pump(hook)
+            elif event.sequence > hook.since and wants(hook.webhook, event):
                 self._deliver(hook, event)
 
     def _deliver(self, hook: Hook, event: FeedEvent) -> None:
         queue = hook.queue
-        # Stored before a crash, and the place in the stream was not.
         if event.sequence in queue.items:
             return
         payload = event_payload(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from engine.store.deliveries import StoredDelivery
 from tests.control.engine import scripted_engine
 from tests.kit.webhook_target import WebhookTarget, has, same, until
 
@@ -76,3 +78,42 @@ async def test_after_a_restart_nothing_is_missing(tmp_path: Path, target: Webhoo
     assert [post.attempt for post in done] == [2, 1, 1]
     assert done[0].event_id == posts[0].event_id
     assert all("x-signature" not in post.headers for post in posts)
+
+
+async def test_what_was_on_its_way_comes_before_what_was_stored_behind_it(
+    tmp_path: Path, target: WebhookTarget
+) -> None:
+    """A delivery on its way is stored when it fails; a process that dies before never says so."""
+    leg: dict[str, Any] = {"account_id": "a", "call_id": "call"}
+    async with scripted_engine(tmp_path) as engine:
+        await engine.directory.put("account", "", {"name": "A", "realm": "a.test"}, "a")
+        document = {"name": "h", "hook": "all", "uri": target.url, "format": "json"}
+        await engine.directory.put("webhook", "a", document, "h")
+        await engine.webhooks.start()
+        await engine.webhooks.stop()
+        engine.notice("CHANNEL_CREATE", **leg)
+        engine.notice("CHANNEL_ANSWER", **leg)
+        stored = StoredDelivery(
+            account_id="a",
+            hook_id="h",
+            sequence=engine.feed.last_sequence,
+            event_id="event-2",
+            lane="call",
+            name="CHANNEL_ANSWER",
+            at=time.time(),
+            since=time.time(),
+            attempts=0,
+            tried_at=0.0,
+            dead=0,
+            status=0,
+            error="",
+            payload=b'{"hook_event":"channel_answer"}',
+        )
+        engine.webhooks._deliveries.put(stored)
+    async with scripted_engine(tmp_path) as engine:
+        await engine.webhooks.start()
+        posts = await target.wait_for(2)
+        await engine.webhooks.stop()
+    names = [post.fields["hook_event"] for post in posts]
+    assert names == ["channel_create", "channel_answer"]
+    assert posts[1].event_id == "event-2"
